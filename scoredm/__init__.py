@@ -1,0 +1,52 @@
+"""Score-based diffusion models with the exact answer beside every figure.
+
+The public names below are loaded on first use, so that `import scoredm` stays light and the app can draw before torch loads.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scoredm import targets as targets
+    from scoredm.mixture import GaussianMixture as GaussianMixture
+    from scoredm.samplers import (
+        euler_maruyama as euler_maruyama,
+        exact_prior as exact_prior,
+        forward_paths as forward_paths,
+        moment_matched_prior as moment_matched_prior,
+        rollout as rollout,
+        sample as sample,
+        zero_mean_prior as zero_mean_prior,
+    )
+    from scoredm.score import ScoreFn as ScoreFn, denoise as denoise, exact_score as exact_score
+    from scoredm.sde import SDE as SDE, VESDE as VESDE
+
+_HOME = {
+    "GaussianMixture": "mixture",
+    "SDE": "sde",
+    "VESDE": "sde",
+    "ScoreFn": "score",
+    "denoise": "score",
+    "exact_score": "score",
+    "euler_maruyama": "samplers",
+    "exact_prior": "samplers",
+    "forward_paths": "samplers",
+    "moment_matched_prior": "samplers",
+    "rollout": "samplers",
+    "sample": "samplers",
+    "zero_mean_prior": "samplers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module on first use."""
+    if name == "targets":
+        return import_module("scoredm.targets")
+    if name not in _HOME:
+        raise AttributeError(f"module 'scoredm' has no attribute {name!r}")
+    return getattr(import_module(f"scoredm.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted([*_HOME, "targets"])

@@ -1,0 +1,162 @@
+"""Simulating the diffusion, forwards with exact increments and backwards with a score.
+
+Anderson 1982: the diffusion dx = f x dt + g dw run backwards in time solves dx = [f x - g^2 s(x, t)] dt + g dw.
+A sampler is one step function; `rollout` runs any of them over any falling grid of times.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from scoredm.mixture import GaussianMixture
+from scoredm.score import ExactScore, ScoreFn, denoise as tweedie
+from scoredm.sde import SDE
+
+
+class Step(Protocol):
+    """One step from t down to t_next."""
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        """x, noise: (N, D) -> x at t_next, (N, D); the arguments are left as they are."""
+        ...
+
+
+def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+    """The reverse SDE by Euler-Maruyama, x - [f x - g^2 s] dt + g sqrt(dt) z, with f, g and s taken at t.
+
+    x, noise: (N, D), dt = t - t_next > 0. Strong order 1/2, weak order 1. Source: Song et al. 2020, arXiv 2011.13456, sec. 4.1.
+    """
+    dt = t - t_next
+    g = float(sde.diffusion(t))
+    x_next = (1 - float(sde.drift_rate(t)) * dt) * x
+    return x_next.add_(score_fn(x, t), alpha=g**2 * dt).add_(noise, alpha=g * math.sqrt(dt))
+
+
+def uniform_times(steps: int, t_min: float = 1e-3) -> list[float]:
+    """steps + 1 times falling evenly from 1 to t_min.
+
+    Raises ValueError unless steps is a whole number, 1 or more, and 0 < t_min < 1.
+    """
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+        raise ValueError(f"steps is {steps!r}; it must be a whole number, 1 or more")
+    if not 0 < t_min < 1:
+        raise ValueError(f"t_min is {t_min!r}; it must lie between 0 and 1")
+    return [1 - i * (1 - t_min) / steps for i in range(steps)] + [t_min]
+
+
+@torch.no_grad()
+def rollout(
+    sde: SDE,
+    score_fn: ScoreFn,
+    x: Tensor,
+    times: Sequence[float],
+    step: Step = euler_maruyama,
+    generator: torch.Generator | None = None,
+) -> Iterator[Tensor]:
+    """Run a sampler down a grid of times, yielding x after each step.
+
+    x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D). The noise is drawn on the generator's device.
+    """
+    score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
+    noise = torch.empty(x.shape, dtype=x.dtype, device=generator.device if generator is not None else x.device)
+    for t, t_next in pairwise(times):
+        noise.normal_(generator=generator)
+        x = step(sde, score_at, x, t, t_next, noise.to(x.device))
+        yield x
+
+
+def sample(
+    sde: SDE,
+    score_fn: ScoreFn,
+    n: int,
+    *,
+    steps: int = 200,
+    step: Step = euler_maruyama,
+    prior: GaussianMixture | None = None,
+    t_min: float = 1e-3,
+    denoise: bool = False,
+    generator: torch.Generator | None = None,
+    trajectory: bool = False,
+) -> Tensor:
+    """Draw n samples by running a sampler from the prior at t = 1 down to t_min.
+
+    prior: the law of x at t = 1 (default: zero_mean_prior in the score's dimension); denoise: end with the Tweedie step
+    E[x_0 | x_t], which takes the place of the last x. Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
+    Raises ValueError for n or steps below 1, t_min outside (0, 1), or no prior for a score that does not know its dimension.
+    """
+    times = uniform_times(steps, t_min)
+    if prior is None:
+        dim = getattr(score_fn, "dim", None)
+        if dim is None:
+            raise ValueError("this score does not say its dimension; pass prior=zero_mean_prior(sde, dim)")
+        prior = zero_mean_prior(sde, dim)
+    x = prior.sample(n, generator).to(_device_of(score_fn))
+    path = x.new_empty(steps + 1, *x.shape) if trajectory else None
+    if path is not None:
+        path[0] = x
+    for i, state in enumerate(rollout(sde, score_fn, x, times, step, generator), start=1):
+        x = state
+        if path is not None:
+            path[i] = x
+    if denoise:
+        with torch.no_grad():
+            x = tweedie(score_fn, sde, x, times[-1])
+        if path is not None:
+            path[-1] = x
+    return x if path is None else path
+
+
+def _device_of(score_fn: ScoreFn) -> torch.device:
+    """A network's points live with its weights; any other score takes them on the CPU."""
+    if isinstance(score_fn, torch.nn.Module):
+        return next(score_fn.parameters()).device
+    return torch.device("cpu")
+
+
+def _gaussian(mean: Tensor, covariance: Tensor) -> GaussianMixture:
+    return GaussianMixture(mean[None], covariance[None], [1.0])
+
+
+def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
+    """N(0, sigma_1^2 I) in `dim` dimensions, the tutorial's start: it ignores the data's mean and covariance."""
+    return _gaussian(torch.zeros(dim, dtype=torch.float64), float(sde.sigma(1.0)) ** 2 * torch.eye(dim, dtype=torch.float64))
+
+
+def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+    """The Gaussian with the mean and covariance of p_1."""
+    p_1 = exact_prior(sde, mixture)
+    return _gaussian(p_1.mean, p_1.covariance)
+
+
+def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+    """p_1 itself, the diffused mixture."""
+    return mixture.diffuse(float(sde.alpha(1.0)), float(sde.sigma(1.0)))
+
+
+@torch.no_grad()
+def forward_paths(sde: SDE, x0: Tensor, times: Sequence[float], generator: torch.Generator | None = None) -> Tensor:
+    """Paths of the forward SDE through given times, by its exact transitions.
+
+    x_t = (alpha_t / alpha_s) x_s + sqrt(sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2) z from each time s to the next t,
+    starting at the data (s = 0), so every frame has exactly the law p_t and a frame at t = 0 is the data.
+    x0: (N, D); times: T numbers in [0, 1], not falling -> (T, N, D). Raises ValueError for times out of order or range.
+    """
+    times = [float(t) for t in times]
+    if not times or times[0] < 0 or times[-1] > 1 or any(t < s for s, t in pairwise(times)):
+        raise ValueError(f"times are {times[:5]}...; they must not fall and must lie in [0, 1]")
+    path = x0.new_empty(len(times), *x0.shape)
+    device = generator.device if generator is not None else x0.device
+    x, s = x0, 0.0
+    for i, t in enumerate(times):
+        ratio = float(sde.alpha(t)) / float(sde.alpha(s))
+        variance = float(sde.sigma(t)) ** 2 - (ratio * float(sde.sigma(s))) ** 2
+        if t > s:
+            noise = torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
+            x = (ratio * x).add_(noise, alpha=math.sqrt(max(variance, 0.0)))
+        path[i] = x
+        s = t
+    return path
