@@ -88,7 +88,7 @@ class GaussianMixture:
     definite, a weight is negative or all are zero, or a number is NaN or infinite.
     """
 
-    __slots__ = ("_eigenvalues", "_eigenvectors", "_means", "_weights")
+    __slots__ = ("_covariances", "_eigenvalues", "_eigenvectors", "_means", "_weights")
 
     def __init__(self, means: Any, covariances: Any, weights: Any) -> None:
         """Check the parameters and factorise the covariances."""
@@ -97,10 +97,11 @@ class GaussianMixture:
         w = _as_parameter(weights, "weights", 1)
         _check_shapes(mu, S, w)
         _check_weights(w)
-        self._set(mu, *_decompose(S), w)
+        self._set(mu, S, *_decompose(S), w)
 
-    def _set(self, means: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, weights: Tensor) -> None:
-        for name, value in zip(self.__slots__, (eigenvalues, eigenvectors, means, weights), strict=True):
+    def _set(self, means: Tensor, covariances: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, weights: Tensor) -> None:
+        values = (covariances, eigenvalues, eigenvectors, means, weights)
+        for name, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -109,7 +110,7 @@ class GaussianMixture:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the parameters."""
-        return GaussianMixture, (self._means, self.covariances, self._weights)
+        return GaussianMixture, self.parameters
 
     def __repr__(self) -> str:
         """Name the size."""
@@ -132,13 +133,18 @@ class GaussianMixture:
 
     @property
     def covariances(self) -> Tensor:
-        """(K, D, D)."""
-        return (self._eigenvectors * self._eigenvalues[:, None, :]) @ self._eigenvectors.mT
+        """(K, D, D), a copy."""
+        return self._covariances.clone()
 
     @property
     def weights(self) -> Tensor:
         """(K,), summing to 1."""
         return self._weights / self._weights.sum()
+
+    @property
+    def parameters(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Means, covariances and weights (not normalised) that make this very mixture again: copies, float64."""
+        return self.means, self.covariances, self._weights.clone()
 
     @property
     def principal_axes(self) -> tuple[Tensor, Tensor]:
@@ -183,7 +189,9 @@ class GaussianMixture:
         if not (math.isfinite(alpha) and math.isfinite(sigma) and sigma >= 0 and (alpha != 0 or sigma > 0)):
             raise ValueError(f"alpha = {alpha:g}, sigma = {sigma:g}: both must be finite, sigma at least 0, not both zero")
         diffused = GaussianMixture.__new__(GaussianMixture)
-        diffused._set(alpha * self._means, alpha**2 * self._eigenvalues + sigma**2, self._eigenvectors, self._weights)
+        covariances = alpha**2 * self._covariances + sigma**2 * torch.eye(self.dim, dtype=torch.float64)
+        eigenvalues = alpha**2 * self._eigenvalues + sigma**2
+        diffused._set(alpha * self._means, covariances, eigenvalues, self._eigenvectors, self._weights)
         return diffused
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
