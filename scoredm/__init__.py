@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scoredm import targets as targets
+    from scoredm.losses import (
+        dsm_floor as dsm_floor,
+        dsm_loss as dsm_loss,
+        notebook_score_error as notebook_score_error,
+        score_error as score_error,
+    )
     from scoredm.mixture import GaussianMixture as GaussianMixture
+    from scoredm.networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
     from scoredm.samplers import (
         euler_maruyama as euler_maruyama,
         exact_prior as exact_prior,
@@ -20,6 +27,12 @@ if TYPE_CHECKING:
     )
     from scoredm.score import ScoreFn as ScoreFn, denoise as denoise, exact_score as exact_score
     from scoredm.sde import SDE as SDE, VESDE as VESDE
+    from scoredm.training import (
+        TrainConfig as TrainConfig,
+        Trainer as Trainer,
+        TrainMetrics as TrainMetrics,
+        default_device as default_device,
+    )
 
 _HOME = {
     "GaussianMixture": "mixture",
@@ -35,6 +48,16 @@ _HOME = {
     "rollout": "samplers",
     "sample": "samplers",
     "zero_mean_prior": "samplers",
+    "NotebookNet": "networks",
+    "ScoreNet": "networks",
+    "dsm_floor": "losses",
+    "dsm_loss": "losses",
+    "notebook_score_error": "losses",
+    "score_error": "losses",
+    "TrainConfig": "training",
+    "TrainMetrics": "training",
+    "Trainer": "training",
+    "default_device": "training",
 }
 
 

@@ -1,0 +1,262 @@
+"""Learning a score by denoising: a recipe (TrainConfig) and an iterator that follows it (Trainer).
+
+A run is a function of mixture, SDE, recipe and device alone: every draw comes from generators of its own.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scoredm.losses import dsm_floor, dsm_loss
+from scoredm.mixture import GaussianMixture
+from scoredm.networks import NotebookNet, ScoreNet
+from scoredm.score import exact_score
+from scoredm.sde import SDE
+
+NETWORKS = ("scorenet", "notebook")
+SCHEDULES = ("one-cycle", "constant")
+
+# Lowest and highest value of every number in a recipe.
+BOUNDS: dict[str, tuple[float, float]] = {
+    "data_size": (10, 30_000),
+    "batch": (0, 30_000),
+    "steps": (1, 20_000),
+    "learning_rate": (1e-5, 1.0),
+    "eps": (1e-4, 0.5),
+    "seed": (0, 2**31 - 1),
+    "eval_every": (1, 1_000),
+    "width": (2, 128),
+}
+
+EVALUATION_POINTS = 2048
+FLOOR_TIMES = 24  # Gauss-Legendre nodes in t for the mean floor
+WARM_UP = 0.2  # share of a one-cycle run in which the rate rises
+
+
+@final
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training recipe; the same recipe gives the same numbers.
+
+    network: "scorenet" or "notebook"; data_size: training points; batch: points a step, 0 for all; steps: optimiser steps
+    (Adam); learning_rate: the rate, or its peak; schedule: "one-cycle" (rise, then fall to 0) or "constant"; eps: times are
+    uniform on [eps, 1]; seed: of data, weights and noise; eval_every: steps between two evaluations of the score error;
+    width: units in a hidden layer. BOUNDS holds the ranges.
+
+    Raises ValueError, naming the value and the allowed range.
+    """
+
+    network: str = "scorenet"
+    data_size: int = 10_000
+    batch: int = 256
+    steps: int = 1_000
+    learning_rate: float = 0.01
+    schedule: str = "one-cycle"
+    eps: float = 0.01
+    seed: int = 2021
+    eval_every: int = 20
+    width: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuse a recipe that cannot be followed."""
+        for name, choices in (("network", NETWORKS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
+        for field in fields(self):
+            if field.name in BOUNDS:
+                _check_number(field.name, getattr(self, field.name), whole=field.type is int)
+
+    @classmethod
+    def notebook(cls) -> "TrainConfig":
+        """The tutorial's recipe: its network, 10000 points, 500 full-batch Adam steps at .005 (its lambda is 25)."""
+        return cls(network="notebook", batch=0, steps=500, learning_rate=0.005, schedule="constant", eval_every=10, width=50)
+
+
+def _check_number(name: str, value: object, *, whole: bool) -> None:
+    low, high = BOUNDS[name]
+    kind = int if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        noun = "whole number" if whole else "number"
+        raise ValueError(f"{name} is {value!r}; it must be a {noun} from {low:g} to {high:g}")
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class TrainMetrics:
+    """What is known after an optimiser step.
+
+    step: 1 after the first; dsm: the loss of this step's batch; floor: the least mean DSM loss over t uniform on [eps, 1];
+    train_error, test_error: mean over t of sigma_t^2 || s - exact ||^2 on diffused training points and on fresh ones, so that
+    dsm - floor and they share an axis; notebook_error: the tutorial's faulty measure (see `notebook_score_error`);
+    evaluated: whether the three errors are of this step (the first, the last, every eval_every-th) or carried over from the
+    last evaluation; seconds: spent computing steps and evaluations so far.
+    """
+
+    step: int
+    dsm: float
+    floor: float
+    train_error: float
+    test_error: float
+    notebook_error: float
+    evaluated: bool
+    seconds: float
+
+
+class _Errors(NamedTuple):
+    train: float
+    test: float
+    notebook: float
+
+
+@final
+class Trainer:
+    """Trains a network on samples of a mixture, one optimiser step per `next`.
+
+    Iterating yields a TrainMetrics after each step and ends after config.steps; between any two steps it can be left and
+    taken up again, with the same numbers. `.score_fn` is the network (it goes on changing while training goes on).
+
+    Raises FloatingPointError, naming the step, where the loss is no longer a finite number.
+    """
+
+    def __init__(
+        self, mixture: GaussianMixture, sde: SDE, config: TrainConfig | None = None, device: torch.device | str | None = None
+    ) -> None:
+        """Draw data, weights and evaluation sets; config: our recipe by default; device: `default_device()` by default."""
+        self.config = config = config or TrainConfig()
+        self.sde = sde
+        self.mixture = mixture
+        self.device = torch.device(device) if device is not None else default_device()
+        self.history: list[TrainMetrics] = []
+        seeds = torch.Generator().manual_seed(config.seed)
+        data = mixture.sample(config.data_size, seeds)
+        self.score_fn = _network(sde, data, config, seeds).to(self.device)
+        self._evaluation = _Evaluation(mixture, sde, data, config.eps, seeds, self.device)
+        self._data = data.to(self.device)
+        self._draws = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
+        self._optimiser = torch.optim.Adam(self.score_fn.parameters(), lr=config.learning_rate, fused=True)
+        self.floor = mean_floor(mixture, sde, config.eps)
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return len(self.history)
+
+    @property
+    def done(self) -> bool:
+        """Whether every step of the recipe has been taken."""
+        return self.step >= self.config.steps
+
+    def __iter__(self) -> Iterator[TrainMetrics]:
+        """The trainer itself."""
+        return self
+
+    def __next__(self) -> TrainMetrics:
+        """Take one step."""
+        if self.done:
+            raise StopIteration
+        start = time.perf_counter()
+        loss = self._advance()
+        step = self.step + 1
+        evaluated = step in (1, self.config.steps) or step % self.config.eval_every == 0
+        last = self.history[-1] if self.history else None
+        if evaluated or last is None:
+            errors = self._evaluation(self.score_fn)
+        else:
+            errors = _Errors(last.train_error, last.test_error, last.notebook_error)
+        seconds = (last.seconds if last else 0.0) + time.perf_counter() - start
+        metrics = TrainMetrics(step, loss, self.floor, *errors, evaluated, seconds)
+        self.history.append(metrics)
+        return metrics
+
+    def _advance(self) -> float:
+        """One optimiser step; the loss before it."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        x0 = self._batch()
+        t = uniform_times(len(x0), self.config.eps, self._draws)
+        noise = torch.randn(x0.shape, generator=self._draws, device=self.device)
+        loss = dsm_loss(self.score_fn, self.sde, x0, t, noise)
+        value = loss.item()
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss became {value} at step {self.step + 1}; a lower learning rate may help")
+        self._optimiser.zero_grad()
+        loss.backward()
+        self._optimiser.step()
+        return value
+
+    def _batch(self) -> Tensor:
+        size = self.config.batch
+        if size == 0 or size >= len(self._data):
+            return self._data
+        return self._data[torch.randint(len(self._data), (size,), generator=self._draws, device=self.device)]
+
+
+class _Evaluation:
+    """Score errors on points, times and exact scores drawn once: diffused training points, diffused fresh points, and data."""
+
+    def __init__(
+        self, mixture: GaussianMixture, sde: SDE, data: Tensor, eps: float, generator: torch.Generator, device: torch.device
+    ) -> None:
+        train = data[:EVALUATION_POINTS]
+        fresh = mixture.sample(EVALUATION_POINTS, generator)
+        self._sizes = [len(train), len(fresh), len(train)]
+        times = [uniform_times(n, eps, generator) for n in self._sizes]
+        diffused = [
+            sde.perturb(x, t, torch.randn(x.shape, generator=generator)) for x, t in zip((train, fresh), times, strict=False)
+        ]
+        scores = [exact_score(mixture, sde)(x, t) for x, t in zip(diffused, times, strict=False)]
+        weights = [torch.as_tensor(sde.sigma(t)) ** 2 for t in times[:2]] + [torch.full((len(train),), 1 / mixture.dim)]
+        self._x = torch.cat([*diffused, train]).to(device)
+        self._t = torch.cat(times).to(device)
+        self._exact = torch.cat([*scores, mixture.score(train)]).to(device)
+        self._weight = torch.cat(weights).to(device)
+
+    @torch.no_grad()
+    def __call__(self, score_fn: ScoreNet | NotebookNet) -> _Errors:
+        square = self._weight * (score_fn(self._x, self._t) - self._exact).square().sum(-1)
+        return _Errors(*(float(part.mean()) for part in square.split(self._sizes)))
+
+
+def _network(sde: SDE, data: Tensor, config: TrainConfig, generator: torch.Generator) -> ScoreNet | NotebookNet:
+    dim = data.shape[1]
+    if config.network == "notebook":
+        return NotebookNet(sde, dim, width=config.width, generator=generator)
+    mean, scale = data.mean(0), float(data.var(0).mean().sqrt())
+    return ScoreNet(sde, dim, width=config.width, data_mean=mean, data_scale=max(scale, 1e-6), generator=generator)
+
+
+def uniform_times(n: int, eps: float, generator: torch.Generator) -> Tensor:
+    """n times, each uniform on [eps, 1], one in every n-th part of it and so spread evenly, (n,), on the generator's device."""
+    u = torch.rand(n, generator=generator, device=generator.device)
+    return eps + (1 - eps) / n * (torch.arange(n, device=generator.device) + u)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """The rate of a step (0 for the first): constant, or linear up to the peak and along a half cosine down to 0.
+
+    Source: Smith and Topin 2018, "Super-Convergence", arXiv 1708.07120.
+    """
+    if config.schedule == "constant":
+        return config.learning_rate
+    done = (step + 1) / config.steps
+    if done <= WARM_UP:
+        return config.learning_rate * done / WARM_UP
+    return config.learning_rate * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def mean_floor(mixture: GaussianMixture, sde: SDE, eps: float) -> float:
+    """The DSM floor, averaged over t uniform on [eps, 1] by Gauss-Legendre quadrature."""
+    nodes, weights = np.polynomial.legendre.leggauss(FLOOR_TIMES)
+    floors = dsm_floor(mixture, sde, eps + (1 - eps) * (nodes + 1) / 2)
+    return float(floors @ weights / 2)
+
+
+def default_device() -> torch.device:
+    """CUDA when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
