@@ -21,7 +21,7 @@ class Step(Protocol):
     """One step from t down to t_next."""
 
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
-        """x, noise: (N, D) -> x at t_next, (N, D); the arguments are left as they are."""
+        """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return."""
         ...
 
 
@@ -32,8 +32,8 @@ def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: flo
     """
     dt = t - t_next
     g = float(sde.diffusion(t))
-    x_next = (1 - float(sde.drift_rate(t)) * dt) * x
-    return x_next.add_(score_fn(x, t), alpha=g**2 * dt).add_(noise, alpha=g * math.sqrt(dt))
+    keep = 1 - float(sde.drift_rate(t)) * dt
+    return noise.mul_(g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=g**2 * dt)
 
 
 def uniform_times(steps: int, t_min: float = 1e-3) -> list[float]:
@@ -48,7 +48,6 @@ def uniform_times(steps: int, t_min: float = 1e-3) -> list[float]:
     return [1 - i * (1 - t_min) / steps for i in range(steps)] + [t_min]
 
 
-@torch.no_grad()
 def rollout(
     sde: SDE,
     score_fn: ScoreFn,
@@ -56,16 +55,20 @@ def rollout(
     times: Sequence[float],
     step: Step = euler_maruyama,
     generator: torch.Generator | None = None,
+    storage: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """Run a sampler down a grid of times, yielding x after each step.
 
-    x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D). The noise is drawn on the generator's device.
+    x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
+    The noise is drawn on the generator's device.
     """
     score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
-    noise = torch.empty(x.shape, dtype=x.dtype, device=generator.device if generator is not None else x.device)
-    for t, t_next in pairwise(times):
-        noise.normal_(generator=generator)
-        x = step(sde, score_at, x, t, t_next, noise.to(x.device))
+    for i, (t, t_next) in enumerate(pairwise(times)):
+        frame = coordinates_first(x.shape, x) if storage is None else storage[i]
+        with torch.no_grad():
+            x = step(sde, score_at, x, t, t_next, _fill_normal(frame, generator))
+            if storage is not None and x is not frame:
+                frame.copy_(x)
         yield x
 
 
@@ -94,20 +97,34 @@ def sample(
         if dim is None:
             raise ValueError("this score does not say its dimension; pass prior=zero_mean_prior(sde, dim)")
         prior = zero_mean_prior(sde, dim)
-    x = prior.sample(n, generator).to(_device_of(score_fn))
-    path = x.new_empty(steps + 1, *x.shape) if trajectory else None
+    start = prior.sample(n, generator)
+    x = coordinates_first(start.shape, start.to(_device_of(score_fn))).copy_(start)
+    path = coordinates_first((steps + 1, *x.shape), x) if trajectory else None
     if path is not None:
         path[0] = x
-    for i, state in enumerate(rollout(sde, score_fn, x, times, step, generator), start=1):
+    for state in rollout(sde, score_fn, x, times, step, generator, None if path is None else path[1:]):
         x = state
-        if path is not None:
-            path[i] = x
     if denoise:
         with torch.no_grad():
             x = tweedie(score_fn, sde, x, times[-1])
         if path is not None:
             path[-1] = x
     return x if path is None else path
+
+
+def coordinates_first(shape: Sequence[int], like: Tensor) -> Tensor:
+    """An empty (..., N, D) tensor whose coordinates lie apart in memory: each step then runs over contiguous points."""
+    *lead, n, dim = shape
+    return like.new_empty(*lead, dim, n).mT
+
+
+def _fill_normal(out: Tensor, generator: torch.Generator | None) -> Tensor:
+    rows = out.mT
+    if generator is None or generator.device == out.device:
+        rows.normal_(generator=generator)
+    else:
+        rows.copy_(torch.randn(rows.shape, generator=generator, device=generator.device, dtype=out.dtype))
+    return out
 
 
 def _device_of(score_fn: ScoreFn) -> torch.device:

@@ -5,7 +5,7 @@ scores are the same kind of thing, so every sampler, loss and chart takes either
 """
 
 from collections.abc import Sequence
-from typing import Protocol, final
+from typing import NamedTuple, Protocol, final
 
 import torch
 from torch import Tensor
@@ -13,8 +13,8 @@ from torch import Tensor
 from scoredm.mixture import GaussianMixture
 from scoredm.sde import SDE, Time, over_leading_axes
 
-# Rows per block on the grid: its feature arrays then stay within a core's cache.
-BLOCK_NUMBERS = 1 << 15
+# Numbers per block on the grid: features, logits and moments of a block of rows then stay within a core's cache.
+BLOCK_NUMBERS = 1 << 18
 
 
 class ScoreFn(Protocol):
@@ -49,13 +49,24 @@ class ExactScore:
         return GridScore(self, times, like)
 
 
+class _Workspace(NamedTuple):
+    """Arrays for a block of points, coordinates first, and views of their parts: making views costs as much as adding."""
+
+    features: Tensor  # (1 + D + D^2, B): 1, x_i, x_i x_j
+    x: Tensor  # (D, B)
+    products: Tensor  # (D, D, B)
+    rows: tuple[Tensor, ...]  # D of (B,), the rows of x
+    pulls: Tensor  # (D D, B)
+    pull_of: tuple[Tensor, ...]  # D of (D, B): the columns of -sum_k r_k P_k
+
+
 @final
 class GridScore:
     """An exact score prepared for a grid of times.
 
-    All logits are one matrix product with the features (x_i, x_i x_j), and the score is the responsibility-weighted
+    All logits are one matrix product with the features (1, x_i, x_i x_j), and the score is the responsibility-weighted
     natural parameters, s = sum_k r_k h_k - (sum_k r_k P_k) x, in coordinates centred on the mean of p_t.
-    Made for points within the bulk of p_t, as a sampler visits them; times off the grid fall back to the exact score.
+    Made for one sampler run in one thread, over points in the bulk of p_t; times off the grid cost the unprepared score.
     """
 
     def __init__(self, exact: ExactScore, times: Sequence[float], like: Tensor) -> None:
@@ -66,16 +77,13 @@ class GridScore:
         alpha, sigma = (torch.as_tensor(v) for v in (exact.sde.alpha(grid), exact.sde.sigma(grid)))
         origin = alpha[:, None] * exact.mixture.mean
         c, h, precision = exact.mixture.natural(alpha, sigma, origin)
-        D, K = exact.dim, exact.mixture.n_components
-        self._pairs = [(i, j) for i in range(D) for j in range(i, D)]
-        # x'Px = sum_i P_ii x_i^2 + 2 sum_{i<j} P_ij x_i x_j
-        quadratic = torch.stack([precision[..., i, j] * (-0.5 if i == j else -1.0) for i, j in self._pairs], -1)
-        moments = torch.cat([h, torch.stack([precision[..., i, j] for i, j in self._pairs], -1)], -1)
-        self._c = c[..., None].to(like)
-        self._logit_rows = torch.cat([h, quadratic], -1).to(like).contiguous()
-        self._moment_rows = moments.mT.to(like).contiguous()
-        self._origin = origin[..., None].to(like)
-        self._block = max(1, BLOCK_NUMBERS // (K + 2 * len(self._pairs)))
+        P = precision.flatten(-2)
+        self._logit_rows = torch.cat([c[..., None], h, -P / 2], -1).to(like).unbind()
+        self._h = h.mT.to(like).contiguous().unbind()
+        self._minus_P = (-P).mT.to(like).contiguous().unbind()
+        self._origins = origin[..., None].to(like).unbind()
+        self._block = max(1, BLOCK_NUMBERS // sum(self._logit_rows[0].shape))
+        self._workspaces: dict[int, _Workspace] = {}
 
     @property
     def dim(self) -> int:
@@ -85,30 +93,33 @@ class GridScore:
     def __call__(self, x: Tensor, t: Time, /) -> Tensor:
         """s(x, t); x: (B, D), t: a number of the grid (any other t costs the unprepared score)."""
         i = self._index.get(t) if isinstance(t, float) else None
-        if i is None or x.ndim != 2 or x.dtype != self._c.dtype:
+        if i is None or x.ndim != 2 or x.dtype != self._origins[0].dtype:
             return self._exact(x, t)
+        columns = x.T
         if len(x) <= self._block:
-            return self._score(x, i)
-        score = torch.empty_like(x)
-        for start in range(0, len(x), self._block):
-            rows = slice(start, start + self._block)
-            score[rows] = self._score(x[rows], i)
-        return score
+            return self._score(columns, i).T
+        return torch.cat([self._score(block, i) for block in columns.split(self._block, 1)], 1).T
 
     def _score(self, x: Tensor, i: int) -> Tensor:
-        D = x.shape[1]
-        features = x.new_empty(D + len(self._pairs), len(x))
-        y = torch.sub(x.T, self._origin[i], out=features[:D])
-        for row, (a, b) in enumerate(self._pairs):
-            torch.mul(y[a], y[b], out=features[D + row])
-        r = torch.softmax(torch.addmm(self._c[i], self._logit_rows[i], features), 0)
-        moments = self._moment_rows[i] @ r
-        score = moments[:D]
-        for (a, b), p in zip(self._pairs, moments[D:], strict=True):
-            score[a].addcmul_(p, y[b], value=-1)
-            if a != b:
-                score[b].addcmul_(p, y[a], value=-1)
-        return score.T
+        """(D, B) -> (D, B): few operations, each over contiguous points."""
+        work = self._workspace(x)
+        torch.sub(x, self._origins[i], out=work.x)
+        torch.mul(work.x[:, None], work.x, out=work.products)
+        r = torch.softmax(self._logit_rows[i] @ work.features, 0)
+        torch.mm(self._minus_P[i], r, out=work.pulls)
+        score = self._h[i] @ r
+        for pull, row in zip(work.pull_of, work.rows, strict=True):
+            score.addcmul_(pull, row)
+        return score
+
+    def _workspace(self, x: Tensor) -> _Workspace:
+        D, B = x.shape
+        if B not in self._workspaces:
+            features = x.new_ones(1 + D + D * D, B)
+            coordinates, products = features[1 : 1 + D], features[1 + D :].view(D, D, B)
+            pulls = x.new_empty(D * D, B)
+            self._workspaces[B] = _Workspace(features, coordinates, products, coordinates.unbind(), pulls, pulls.split(D))
+        return self._workspaces[B]
 
 
 def exact_score(mixture: GaussianMixture, sde: SDE) -> ExactScore:
