@@ -1,0 +1,137 @@
+"""Laws of scores as functions of (x, t): the exact one, its fast form on a grid, and what it says about data and noise."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from scoredm import SDE, VESDE, GaussianMixture, denoise, exact_score, targets
+from scoredm.samplers import uniform_times
+from scoredm.score import noise_from_score, score_from_noise
+from tests.vp import ConstantVP
+
+KINDS = [VESDE(), VESDE(1.0), ConstantVP()]
+each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def at_time(mixture: GaussianMixture, sde: SDE, t: float) -> GaussianMixture:
+    return mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t)))
+
+
+@each_kind
+@pytest.mark.parametrize("t", [0.0, 0.001, 0.4, 1.0])
+def test_exact_score_is_the_score_of_the_diffused_mixture(sde, t):
+    mixture = targets.mixture("tutorial")
+    x = 3 * torch.randn(200, 2, generator=generator(), dtype=torch.float64)
+    expected = at_time(mixture, sde, t).score(x)
+    torch.testing.assert_close(exact_score(mixture, sde)(x, t), expected)
+    torch.testing.assert_close(exact_score(mixture, sde)(x, torch.tensor(t, dtype=torch.float64)), expected)
+
+
+@each_kind
+@pytest.mark.parametrize("shape", [(6, 2), (6, 5, 2)])
+def test_one_time_per_point_agrees_with_a_loop(sde, shape):
+    score = exact_score(targets.mixture("tutorial"), sde)
+    x = 3 * torch.randn(shape, generator=generator(), dtype=torch.float64)
+    t = torch.linspace(0.01, 1, 6, dtype=torch.float64)
+    torch.testing.assert_close(score(x, t), torch.stack([score(x[b], float(t[b])) for b in range(6)]))
+
+
+def test_float32_times_do_not_cost_digits_of_sigma():
+    score = exact_score(targets.mixture("tight"), VESDE())
+    x = targets.mixture("tight").sample(8, generator())
+    t = torch.full((8,), 1e-5)
+    torch.testing.assert_close(score(x, t), score(x, float(t[0])), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in targets.names() if name != "needle"])
+@each_kind
+def test_the_prepared_grid_agrees_with_the_exact_score_on_the_bulk(name, sde):
+    score, mixture = exact_score(targets.mixture(name), sde), targets.mixture(name)
+    times = uniform_times(7, 1e-3)
+    for dtype, tolerance in [(torch.float32, 2e-3), (torch.float64, 1e-10)]:
+        grid = score.on_grid(times, torch.empty(0, dtype=dtype))
+        for t in times:
+            x = at_time(mixture, sde, t).sample(300, generator(1)).to(dtype)
+            expected = score(x, t)
+            assert grid(x, t).dtype == dtype
+            error = (grid(x, t) - expected).abs().max() / expected.square().mean().sqrt()
+            assert error < tolerance
+
+
+def test_the_prepared_grid_holds_where_a_covariance_is_nearly_degenerate():
+    mixture, sde = targets.mixture("needle"), VESDE()
+    grid = exact_score(mixture, sde).on_grid([1e-3], torch.empty(0))
+    x = at_time(mixture, sde, 1e-3).sample(500, generator())
+    expected = exact_score(mixture, sde)(x, 1e-3)
+    assert (grid(x, 1e-3) - expected).abs().max() < 1e-3 * expected.square().mean().sqrt()
+
+
+def test_the_prepared_grid_in_other_dimensions_sizes_and_times():
+    sde = VESDE()
+    for D in (1, 3, 5):
+        root = torch.randn(4, D, D, generator=generator(D), dtype=torch.float64)
+        S = root @ root.mT + torch.eye(D, dtype=torch.float64)
+        mixture = GaussianMixture(torch.randn(4, D, generator=generator(9)), S, [1, 2, 0, 3])
+        score = exact_score(mixture, sde)
+        grid = score.on_grid([1.0, 0.5], torch.empty(0, dtype=torch.float64))
+        for n in (1, 17, 30_011):
+            x = 3 * torch.randn(n, D, generator=generator(2), dtype=torch.float64)
+            for t in (1.0, 0.5, 0.25):
+                torch.testing.assert_close(grid(x, t), score(x, t))
+
+
+def test_a_score_of_the_grid_is_not_overwritten_by_the_next():
+    score = exact_score(targets.mixture("tutorial"), VESDE())
+    x = torch.randn(50, 2, generator=generator())
+    grid = score.on_grid([1.0, 0.5], x)
+    first = grid(x, 1.0)
+    kept = first.clone()
+    grid(x + 1, 1.0)
+    grid(x, 0.5)
+    assert torch.equal(first, kept)
+
+
+def posterior_mean(mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> Tensor:
+    """E[x_0 | x_t = x] on the line by quadrature over x_0."""
+    x0 = torch.linspace(-14, 14, 20_001, dtype=torch.float64)
+    likelihood = torch.distributions.Normal(float(sde.alpha(t)) * x0, float(sde.sigma(t))).log_prob(x[:, None])
+    weight = torch.softmax(likelihood + mixture.log_prob(x0[:, None]), -1)
+    return weight @ x0
+
+
+@each_kind
+@pytest.mark.parametrize("t", [0.05, 0.5, 1.0])
+def test_denoising_is_the_posterior_mean_with_sigma_squared_and_over_alpha(sde, t):
+    mixture = targets.mixture("three-modes")
+    x = torch.linspace(-6, 6, 25, dtype=torch.float64)
+    expected = posterior_mean(mixture, sde, x, t)
+    found = denoise(exact_score(mixture, sde), sde, x[:, None], t)[:, 0]
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    per_point = denoise(exact_score(mixture, sde), sde, x[:, None], torch.full((25,), t, dtype=torch.float64))[:, 0]
+    torch.testing.assert_close(per_point, found)
+
+
+@each_kind
+def test_noise_and_score_are_one_another(sde):
+    x = torch.randn(5, 3, 2, generator=generator(), dtype=torch.float64)
+    t = torch.linspace(0.1, 1, 5, dtype=torch.float64)
+    score = exact_score(targets.mixture("tutorial"), sde)
+    s = score(x, t)
+    noise = noise_from_score(s, sde, t)
+    torch.testing.assert_close(score_from_noise(noise, sde, t), s)
+    clean = denoise(score, sde, x, t)
+    torch.testing.assert_close(sde.perturb(clean, t, noise), x)
+
+
+def test_the_score_of_one_gaussian_is_linear():
+    mixture = GaussianMixture([[1.0]], [[[4.0]]], [1.0])
+    x = torch.tensor([[-3.0], [0.0], [1.0], [7.0]], dtype=torch.float64)
+    for t in (0.1, 0.9):
+        variance = 4 + (25 ** (2 * t) - 1) / (2 * math.log(25))
+        torch.testing.assert_close(exact_score(mixture, VESDE())(x, t), (1 - x) / variance)
