@@ -1,0 +1,80 @@
+"""The animated plane: one canvas component for everything that moves."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import streamlit as st
+
+from scoredm import palette
+from scoredm.ui.stage.encoding import Frames, Layer, cell_centres
+
+__all__ = ["Frames", "Layer", "cell_centres", "stage"]
+
+_HERE = Path(__file__).parent
+_component = st.components.v2.component(
+    "scoredm_stage",
+    css=(_HERE / "stage.css").read_text(encoding="utf-8"),
+    js=(_HERE / "stage.js").read_text(encoding="utf-8"),
+)
+
+
+def stage(
+    frames: Frames,
+    *,
+    key: str,
+    alt: str,
+    x_label: str = "x₁",
+    y_label: str = "x₂",
+    equal_aspect: bool = True,
+    height: int = 480,
+    trails: int = 0,
+    probe: bool = False,
+    start: Literal["first", "last"] = "first",
+    colour: str = palette.SAMPLES,
+    autoplay: bool = True,
+    layers_hidden: Collection[Layer] = (),
+) -> tuple[float, float] | None:
+    """Mount the stage; return the probed point (data units) once the reader has clicked, else None.
+
+    height: of the picture at full width, in pixels; a narrow column makes it lower.
+    trails: how many past frames each particle drags behind it; at least T draws its whole path.
+    start: the frame shown when nothing plays by itself, as for readers who prefer reduced motion or with autoplay off.
+    autoplay: play once from the first frame when the stage appears.
+    layers_hidden: layers of frames to leave out, so that the same cached Frames serves every choice.
+    """
+    view: dict[str, Any] = {
+        "alt": alt,
+        "xLabel": x_label,
+        "yLabel": y_label,
+        "equalAspect": equal_aspect,
+        "height": height,
+        "trails": trails,
+        "probe": probe,
+        "start": start,
+        "autoplay": autoplay,
+        "colour": colour,
+        "components": list(palette.COMPONENTS),
+    }
+    columns, layout = frames.encoded
+    hidden = {*layers_hidden, *(["anchors"] if "arrows" in layers_hidden else [])}
+    data = {
+        "view": view,
+        "layout": {name: value for name, value in layout.items() if name not in hidden},
+        **{name: table for name, table in columns.items() if name not in hidden},
+    }
+    result = _component(key=key, data=data, on_probe_change=_keep)
+    return _point(result.get("probe")) if probe else None
+
+
+def _keep() -> None:
+    """Streamlit remembers only the values that have a callback; the rerun itself does the work."""
+
+
+def _point(value: object) -> tuple[float, float] | None:
+    """The clicked point, or None for anything a browser should not have sent."""
+    if not (isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)):
+        return None
+    x, y = (float(v) for v in value)
+    return (x, y) if np.isfinite([x, y]).all() else None
