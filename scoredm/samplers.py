@@ -163,7 +163,7 @@ def forward_paths(sde: SDE, x0: Tensor, times: Sequence[float], generator: torch
     x0: (N, D); times: T numbers in [0, 1], not falling -> (T, N, D). Raises ValueError for times out of order or range.
     """
     times = [float(t) for t in times]
-    if not times or times[0] < 0 or times[-1] > 1 or any(t < s for s, t in pairwise(times)):
+    if not times or not all(0 <= t <= 1 for t in times) or any(t < s for s, t in pairwise(times)):
         raise ValueError(f"times are {times[:5]}...; they must not fall and must lie in [0, 1]")
     path = x0.new_empty(len(times), *x0.shape)
     device = generator.device if generator is not None else x0.device

@@ -83,7 +83,7 @@ def far_answers(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pulls = [-o @ P for o, P in zip(offset, inverse, strict=True)]
     logs = [math.log(0.5) + (o * p).sum(-1) / 2 - math.log(2 * math.pi) for o, p in zip(offset, pulls, strict=True)]
     logs[1] = logs[1] - math.log(1.75) / 2
-    total = logsumexp(logs, axis=0)
+    total = np.asarray(logsumexp(logs, axis=0))
     r = np.exp(np.array(logs) - total)
     return total, r.T, r[0][..., None] * pulls[0] + r[1][..., None] * pulls[1]
 
