@@ -4,6 +4,7 @@ A ScoreFn maps x (B, ..., D) and t (a number, () or (B,)) to s(x, t) = grad_x lo
 scores are the same kind of thing, so every sampler, loss and chart takes either.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, final
 
@@ -62,7 +63,7 @@ class _Workspace(NamedTuple):
 
 @final
 class GridScore:
-    """An exact score prepared for a grid of times.
+    """An exact score, and its log density, prepared for a grid of times.
 
     All logits are one matrix product with the features (1, x_i, x_i x_j), and the score is the responsibility-weighted
     natural parameters, s = sum_k r_k h_k - (sum_k r_k P_k) x, in coordinates centred on the mean of p_t.
@@ -100,12 +101,23 @@ class GridScore:
             return self._score(columns, i).T
         return torch.cat([self._score(block, i) for block in columns.split(self._block, 1)], 1).T
 
-    def _score(self, x: Tensor, i: int) -> Tensor:
-        """(D, B) -> (D, B): few operations, each over contiguous points."""
+    def log_prob(self, x: Tensor, t: float) -> Tensor:
+        """log p_t(x) at a time of the grid; x: (B, D) -> (B,). Raises KeyError for a time off the grid."""
+        i = self._index[t]
+        blocks = [torch.logsumexp(self._logits(block, i)[0], 0) for block in x.T.split(self._block, 1)]
+        return torch.cat(blocks) - self.dim / 2 * math.log(2 * math.pi)
+
+    def _logits(self, x: Tensor, i: int) -> tuple[Tensor, _Workspace]:
+        """x: (D, B) -> (K, B), and the arrays they were made with."""
         work = self._workspace(x)
         torch.sub(x, self._origins[i], out=work.x)
         torch.mul(work.x[:, None], work.x, out=work.products)
-        r = torch.softmax(self._logit_rows[i] @ work.features, 0)
+        return self._logit_rows[i] @ work.features, work
+
+    def _score(self, x: Tensor, i: int) -> Tensor:
+        """(D, B) -> (D, B): few operations, each over contiguous points."""
+        logits, work = self._logits(x, i)
+        r = torch.softmax(logits, 0)
         torch.mm(self._minus_P[i], r, out=work.pulls)
         score = self._h[i] @ r
         for pull, row in zip(work.pull_of, work.rows, strict=True):

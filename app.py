@@ -1,0 +1,5 @@
+"""scoredm, the app: `streamlit run app.py`."""
+
+from scoredm.ui import shell
+
+shell.navigation().run()

@@ -1,0 +1,62 @@
+"""Forward diffusion: data dissolves into noise, and the exact p_t says how."""
+
+import streamlit as st
+
+from scoredm import charts, figures
+from scoredm.ui import compute, controls, shell, show
+from scoredm.ui.stage import stage
+
+PARTICLES = controls.Number("n", "Particles", 20, 5000, 20, 200)
+STEPS = controls.Number("steps", "Steps", 5, 200, 5, 50, "Frames between t = 0 and t = 1; each has the exact law, however few.")
+
+experiment = shell.header("forward")
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    n = controls.number(PARTICLES)
+    steps = controls.number(STEPS)
+    follow = controls.choice("camera", "Camera", {"follow": "Follow", "fixed": "Fixed"}, "follow", disabled=experiment.dim == 1)
+    controls.preset("Tutorial 1-D", {"target": "two-modes", "lam": 25.0, "n": 200, "steps": 100})
+    controls.preset("Tutorial 2-D", {"target": "tight", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"})
+
+run = compute.forward(experiment, compute.Forward(n, steps, follow == "follow"))
+names = ("x",) if experiment.dim == 1 else ("x₁", "x₂")
+
+picture, numbers = st.columns([3, 2])
+with picture:
+    if experiment.dim == 1:
+        stage(
+            run.frames,
+            key="forward-1d",
+            alt=f"{n} paths over the density of x at each time; on the right their histogram beside the exact density.",
+            x_label="time t",
+            y_label="x",
+            equal_aspect=False,
+            trails=len(run.frames.times),
+        )
+    else:
+        stage(
+            run.frames,
+            key="forward-2d",
+            alt=f"{n} particles over the exact density p_t, spreading from the data to noise.",
+            trails=6,
+        )
+    st.caption(
+        "What to look for: the particles forget where they came from, yet at every t they fill exactly the grey density. "
+        "The colour is the component a particle started in."
+    )
+with numbers:
+    show.exact_and_found(
+        [
+            (f"Var {name} at t = {run.times[i]:.2g}", run.variance[i, d], run.found[i, d], run.error[i, d])
+            for d, name in enumerate(names)
+            for i in (0, len(run.times) // 2, -1)
+        ]
+    )
+    mode = show.mode()
+    table = charts.variance_table(run.times, run.variance, run.found, names)
+    show.chart(charts.variance_spec(mode), table, key="variance", alt="Variance of the particles beside the exact one, over time")
+    table = charts.noise_table(run.times, run.sigma, run.diffusion)
+    show.chart(charts.noise_spec(mode), table, key="noise", alt="Sigma and g over time")
+
+show.download("forward-paths", lambda: figures.forward_paths(run.times, run.paths, run.labels, run.variance**0.5, run.mean))
+shell.sections("forward")

@@ -1,0 +1,6 @@
+"""maths."""
+
+from scoredm.ui import shell
+
+experiment = shell.header("maths")
+shell.sections("maths")

@@ -1,0 +1,6 @@
+"""reverse."""
+
+from scoredm.ui import shell
+
+experiment = shell.header("reverse")
+shell.sections("reverse")

@@ -1,0 +1,6 @@
+"""training."""
+
+from scoredm.ui import shell
+
+experiment = shell.header("training")
+shell.sections("training")

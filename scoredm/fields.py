@@ -1,0 +1,121 @@
+"""Densities and scores over the plane and over time, as arrays ready to be drawn.
+
+A window is (x_min, x_max, y_min, y_max) in data units; a picture has its row 0 at y_min and holds values at cell centres.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scoredm.mixture import GaussianMixture
+from scoredm.score import ScoreFn, exact_score
+from scoredm.sde import SDE
+
+Times = Sequence[float] | np.ndarray
+
+REACH = 3.2  # standard deviations of p_t shown on each side of its mean
+LOG_RANGE = 12.0  # nats below the highest point at which a picture of the log density goes blank
+
+
+def _centres(low: float, high: float, n: int) -> np.ndarray:
+    return low + (high - low) * (np.arange(n) + 0.5) / n
+
+
+def grid_points(window: Sequence[float], n: int) -> Tensor:
+    """Centres of the n x n cells of a window, (n * n, 2), row by row from y_min."""
+    x, y = np.meshgrid(_centres(window[0], window[1], n), _centres(window[2], window[3], n))
+    return torch.tensor(np.stack([x.ravel(), y.ravel()], 1), dtype=torch.float32)
+
+
+def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> np.ndarray:
+    """Square windows that hold p_t at each time, (T, 4).
+
+    follow: each about 3.2 standard deviations around the mean of its own p_t; otherwise the one window that holds them all.
+    """
+    boxes = []
+    for t in times:
+        p_t = mixture.diffuse(float(sde.alpha(float(t))), float(sde.sigma(float(t))))
+        half = REACH * float(p_t.covariance.diagonal().max()) ** 0.5
+        boxes.append([bound for centre in p_t.mean.tolist() for bound in (centre - half, centre + half)])
+    box = np.array(boxes)
+    if follow:
+        return box
+    whole = np.array([box[:, 0].min(), box[:, 1].max(), box[:, 2].min(), box[:, 3].max()])
+    return np.tile(whole, (len(box), 1))
+
+
+def span(mixture: GaussianMixture, sde: SDE) -> tuple[float, float]:
+    """The interval of a one-dimensional target that holds p_t at every t."""
+    ends = [mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t))) for t in (0.0, 1.0)]
+    reach = [REACH * float(p.covariance[0, 0]) ** 0.5 for p in ends]
+    low = min(float(p.mean[0]) - r for p, r in zip(ends, reach, strict=True))
+    high = max(float(p.mean[0]) + r for p, r in zip(ends, reach, strict=True))
+    return low, high
+
+
+def windows_1d(mixture: GaussianMixture) -> tuple[float, float]:
+    """The interval that holds a one-dimensional target itself."""
+    half = REACH * float(mixture.covariance[0, 0]) ** 0.5
+    return float(mixture.mean[0]) - half, float(mixture.mean[0]) + half
+
+
+def density_pictures(
+    mixture: GaussianMixture,
+    sde: SDE,
+    times: Times,
+    boxes: np.ndarray,
+    n: int = 64,
+    scale: Literal["root", "log"] = "root",
+) -> np.ndarray:
+    """p_t over a window at each time, (T, n, n) in [0, 1], each picture relative to its own highest point.
+
+    scale: "root" shows sqrt(p / max p), so that thin tails can be seen; "log" shows log p over its top 12 nats.
+    """
+    times = [float(t) for t in times]
+    prepared = exact_score(mixture, sde).on_grid(times, torch.empty(0))
+    pictures = np.empty((len(times), n, n), dtype=np.float32)
+    for i, (t, box) in enumerate(zip(times, boxes, strict=True)):
+        below = prepared.log_prob(grid_points(box, n), t)
+        below -= below.max()
+        shown = (below / 2).exp() if scale == "root" else (1 + below / LOG_RANGE).clamp(min=0)
+        pictures[i] = shown.reshape(n, n).numpy()
+    return pictures
+
+
+def density_curves(mixture: GaussianMixture, sde: SDE, times: Times, y: np.ndarray) -> np.ndarray:
+    """p_t(y) of a one-dimensional target on given points, (T, len(y)), per unit of y."""
+    points = torch.tensor(y, dtype=torch.float64)[:, None]
+    diffused = (mixture.diffuse(float(sde.alpha(float(t))), float(sde.sigma(float(t)))) for t in times)
+    return np.stack([p_t.log_prob(points).exp().numpy() for p_t in diffused])
+
+
+def score_on(score_fn: ScoreFn, times: Times, points: Tensor) -> np.ndarray:
+    """A score at given points of each time; points: (T, M, D) -> (T, M, D)."""
+    with torch.no_grad():
+        return np.stack([score_fn(at.contiguous(), float(t)).numpy() for t, at in zip(times, points, strict=True)])
+
+
+def arrow_lengths(vectors: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Vectors made short enough to draw: at each time the 95th percentile of length becomes the spacing, and none is longer.
+
+    vectors: (T, M, 2), spacing: (T,) in data units -> (T, M, 2).
+    """
+    length = np.linalg.norm(vectors, axis=-1)
+    typical = np.maximum(np.quantile(length, 0.95, axis=1, keepdims=True), 1e-12)
+    shown = spacing[:, None] * np.minimum(length / typical, 1.0)
+    return vectors * (shown / np.maximum(length, 1e-12))[..., None]
+
+
+def ellipses(mixture: GaussianMixture, sde: SDE, times: Times) -> np.ndarray:
+    """The components of p_t in the plane, (T, K, 5): centre x, y, standard deviations a >= b, angle of a in radians."""
+    variances, axes = mixture.principal_axes
+    angle = torch.atan2(axes[:, 1, 1], axes[:, 0, 1])
+    shapes = []
+    for t in times:
+        alpha, sigma = float(sde.alpha(float(t))), float(sde.sigma(float(t)))
+        std = (alpha**2 * variances + sigma**2).sqrt().flip(-1)
+        shapes.append(torch.cat([alpha * mixture.means, std, angle[:, None]], 1))
+    return torch.stack(shapes).numpy()

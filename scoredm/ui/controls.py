@@ -1,0 +1,149 @@
+"""Bounded widgets that live in the URL, and a plain message where the URL asked for something out of bounds.
+
+Streamlit's own binding seeds a widget from the URL and drops what it cannot use without a word. Here the value is read
+first: what is out of range becomes the nearest allowed value, what cannot be read becomes the default, and the page says so.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import streamlit as st
+
+NOTICES = "_notices"  # session state: key -> (message, the value put in its place)
+SHOWN = 40  # characters of a refused value that are repeated
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number the reader may choose: its name in the URL, its label and its range."""
+
+    key: str
+    label: str
+    low: float
+    high: float
+    step: float
+    default: float
+    help: str | None = None
+    format: str | None = None
+
+    @property
+    def kind(self) -> type:
+        """int where everything about it is whole, else float."""
+        return int if all(isinstance(v, int) for v in (self.low, self.high, self.step, self.default)) else float
+
+    def nearest(self, text: str) -> tuple[float, str | None]:
+        """The allowed value nearest to what a text asks for, and what was wrong with the text, if anything."""
+        try:
+            asked = float(text)
+        except ValueError:
+            asked = math.nan
+        if math.isnan(asked):
+            return self.default, f"“{text[:SHOWN]}” is not a number"
+        value = self.kind(min(max(asked, self.low), self.high))
+        if value != asked:
+            return (
+                value,
+                f"{text[:SHOWN]} is outside {self.low:g} to {self.high:g}" if not self.low <= asked <= self.high else None,
+            )
+        return value, None
+
+
+def number(control: Number, widget: Literal["slider", "input"] = "slider", **options: Any) -> Any:
+    """A slider or number field for a Number, bound to the URL; returns an int or a float within its range."""
+    _reconcile(control.key, control.label, control.nearest)
+    make = st.slider if widget == "slider" else st.number_input
+    return make(
+        control.label,
+        control.low,
+        control.high,
+        control.default,
+        step=control.step,
+        help=control.help,
+        format=control.format,
+        key=control.key,
+        bind="query-params",
+        **options,
+    )
+
+
+def choice(
+    key: str,
+    label: str,
+    options: Mapping[str, str],
+    default: str,
+    widget: Literal["selectbox", "segmented", "radio"] = "segmented",
+    **extra: Any,
+) -> str:
+    """One of several named options, {name: title}, bound to the URL, where either the name or the title is understood."""
+
+    def nearest(text: str) -> tuple[str, str | None]:
+        by_title = {title.lower(): name for name, title in options.items()}
+        name = text if text in options else by_title.get(text.lower())
+        if name is None:
+            return default, f"“{text[:SHOWN]}” is not one of {', '.join(options)}"
+        return name, None
+
+    _reconcile(key, label, nearest)
+    names = list(options)
+    common: dict[str, Any] = {"format_func": options.__getitem__, "key": key, "bind": "query-params", **extra}
+    if widget == "segmented":
+        return st.segmented_control(label, names, default=default, required=True, **common)
+    make = st.selectbox if widget == "selectbox" else st.radio
+    return make(label, names, index=names.index(default), **common)
+
+
+def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
+    """A switch, bound to the URL."""
+
+    def nearest(text: str) -> tuple[bool, str | None]:
+        known = {"true": True, "1": True, "false": False, "0": False}
+        if text.lower() not in known:
+            return default, f"“{text[:SHOWN]}” is not true or false"
+        return known[text.lower()], None
+
+    _reconcile(key, label, nearest)
+    return st.toggle(label, default, key=key, bind="query-params", **extra)
+
+
+def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> str:
+    """A line of text, bound to the URL."""
+
+    def nearest(raw: str) -> tuple[str, str | None]:
+        if len(raw) > max_chars:
+            return default, f"the text has {len(raw)} characters; at most {max_chars} are read"
+        return raw, None
+
+    _reconcile(key, label, nearest)
+    return st.text_input(label, default, max_chars, key=key, bind="query-params", **extra)
+
+
+def preset(label: str, values: Mapping[str, Any], **extra: Any) -> None:
+    """A button that sets several controls at once, {key: value}."""
+    st.button(label, on_click=st.session_state.update, args=(dict(values),), **extra)
+
+
+def notify(key: str, message: str) -> None:
+    """Say something about a control for as long as it keeps the value it has now."""
+    st.session_state.setdefault(NOTICES, {})[key] = (message, st.session_state.get(key))
+
+
+def show_notices() -> None:
+    """Show what was refused, for as long as its replacement stands."""
+    notices = st.session_state.get(NOTICES, {})
+    for key, (message, stand_in) in list(notices.items()):
+        if st.session_state.get(key, stand_in) == stand_in:
+            st.warning(message, icon=":material/info:")
+        else:
+            del notices[key]
+
+
+def _reconcile(key: str, label: str, nearest: Callable[[str], tuple[Any, str | None]]) -> None:
+    """Before a widget is first made, put what the URL asks for within bounds, and keep a notice if that changed it."""
+    if key in st.session_state or key not in st.query_params:
+        return
+    value, complaint = nearest(st.query_params[key])
+    st.session_state[key] = value
+    if complaint:
+        notify(key, f"{label}: {complaint}. Using {value if not isinstance(value, float) else format(value, 'g')} instead.")

@@ -1,0 +1,102 @@
+"""What every page shares: the navigation, the header, and the prose beside each page."""
+
+import re
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from scoredm.ui import controls
+from scoredm.ui.experiment import Experiment, choose_experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PAGES_FOLDER = Path(__file__).parents[2] / "pages"
+
+# Page file (without .py) -> title and icon, in the order of the class.
+PAGES = {
+    "home": ("Home", ":material/home:"),
+    "forward": ("Forward diffusion", ":material/arrow_forward:"),
+    "score": ("The score", ":material/explore:"),
+    "reverse": ("Reverse SDE", ":material/arrow_back:"),
+    "training": ("Training", ":material/model_training:"),
+    "maths": ("The maths", ":material/function:"),
+}
+
+# Room for the stage: Streamlit's own margins push it below the fold at 1280 x 800.
+STYLE = """<style>
+.stMainBlockContainer {padding: 3.4rem 2.2rem 2rem;}
+.stMainBlockContainer h2 {padding: 0; font-size: 1.6rem;}
+.stMainBlockContainer [data-testid="stVerticalBlock"] {gap: 0.7rem;}
+.stMarkdown table {font-variant-numeric: tabular-nums; font-size: 0.875rem;}
+.stMarkdown table :is(td, th) {padding: 0.15rem 0.5rem; white-space: nowrap;}
+[data-testid="stSidebarHeader"] {height: 2.5rem;}
+@media (max-width: 640px) {.stMainBlockContainer {padding: 3.4rem 1rem 2rem;}}
+</style>"""
+
+_run = threading.local()  # Streamlit runs every script in a thread of its own
+
+
+@dataclass(frozen=True)
+class Prose:
+    """A page's words: the lead, and the sections that unfold."""
+
+    lead: str
+    sections: "Mapping[str, str]"
+
+
+def page(name: str) -> StreamlitPage:
+    """The navigation entry of pages/<name>.py."""
+    title, icon = PAGES[name]
+    return st.Page(PAGES_FOLDER / f"{name}.py", title=title, icon=icon, default=name == "home")
+
+
+def navigation() -> StreamlitPage:
+    """Configure the app, draw the navigation and return the page that was asked for."""
+    st.set_page_config(page_title="scoredm", page_icon=":material/blur_on:", layout="wide")
+    _run.navigation_built = True
+    return st.navigation([page(name) for name in PAGES])
+
+
+def header(name: str) -> Experiment:
+    """Draw a page's title and lead and the experiment in the sidebar; return the experiment.
+
+    A page that is the very first request to a server runs without app.py, so the navigation is built here if need be.
+    """
+    if not getattr(_run, "navigation_built", False):
+        navigation()
+    st.html(STYLE)
+    st.header(PAGES[name][0], anchor=False)
+    st.markdown(prose(name).lead)
+    notices = st.container()
+    experiment = choose_experiment()
+    with notices:
+        controls.show_notices()
+    return experiment
+
+
+def sections(name: str) -> None:
+    """Draw the page's sections, each folded under its heading."""
+    for heading, text in prose(name).sections.items():
+        with st.expander(heading):
+            st.markdown(text)
+
+
+@cache
+def _parse(name: str, _modified: int) -> Prose:
+    text = (PAGES_FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    lead, *rest = re.split(r"^## +(.+)$", text, flags=re.MULTILINE)
+    return Prose(lead.strip(), {h.strip(): body.strip() for h, body in zip(rest[::2], rest[1::2], strict=True)})
+
+
+def prose(name: str) -> Prose:
+    """Read pages/<name>.md: what stands before the first `##` is the lead, each `##` starts a section.
+
+    Read again when the file changes, so that a lecturer sees an edit at the next click.
+    """
+    return _parse(name, (PAGES_FOLDER / f"{name}.md").stat().st_mtime_ns)
