@@ -1,0 +1,224 @@
+"""Distances against scipy, brute force and closed forms, and standard errors that are neither too small nor too large."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from torch import Tensor
+
+from scoredm import (
+    GaussianMixture,
+    against,
+    component_weights,
+    energy_distance,
+    fresh_reference,
+    metrics,
+    sample_moments,
+    sliced_wasserstein,
+    targets,
+)
+
+MIXTURE = targets.mixture("tutorial")
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+# Sliced Wasserstein.
+
+
+@pytest.mark.parametrize("n,m", [(1, 1), (5, 5), (4, 6), (7, 3), (12, 1)])
+def test_unequal_sizes_pair_quantiles_exactly(n, m):
+    x, y = normal(n, 1), normal(m, 1, seed=1)
+    repeated = x.repeat_interleave(m, 0).sort(0).values - y.repeat_interleave(n, 0).sort(0).values
+    assert sliced_wasserstein(x, y) == pytest.approx(float(repeated.square().mean().sqrt()), rel=1e-12)
+
+
+def test_on_the_line_it_is_the_second_and_not_the_first_wasserstein_distance():
+    n = 40_000
+    x, y = 1 + 2 * normal(n, 1), -2 + 0.5 * normal(n, 1, seed=1)
+    assert sliced_wasserstein(x, y) == pytest.approx(math.hypot(3, 1.5), rel=0.02)
+
+
+def test_a_shift_costs_its_length_over_the_root_of_the_dimension():
+    for D in (2, 3, 6):
+        x = normal(50, D)
+        shift = torch.arange(1.0, D + 1, dtype=torch.float64)
+        found = sliced_wasserstein(x, x + shift, generator(), n_projections=20_000)
+        assert found == pytest.approx(float(shift.norm()) / math.sqrt(D), rel=0.02)
+
+
+def test_it_is_the_root_of_a_mean_of_squares_over_unit_directions():
+    x, y = normal(30, 2), 2 * normal(20, 2, seed=1) + 1
+    u = torch.randn(16, 2, generator=generator(7), dtype=torch.float64)
+    u = u / u.norm(dim=1, keepdim=True)
+    squares = [sliced_wasserstein(x @ v[:, None], y @ v[:, None]) ** 2 for v in u]
+    assert sliced_wasserstein(x, y, generator(7), n_projections=16) == pytest.approx(math.sqrt(np.mean(squares)), rel=1e-9)
+
+
+def test_sliced_wasserstein_is_a_distance_with_units():
+    x, y = normal(40, 2), normal(30, 2, seed=1) + 1
+    d = partial(sliced_wasserstein, n_projections=64)
+    assert d(x, x.flip(0), generator()) < 1e-12
+    assert d(x, y, generator()) == pytest.approx(d(y, x, generator()), rel=1e-12)
+    assert d(10 * x, 10 * y, generator()) == pytest.approx(10 * d(x, y, generator()), rel=1e-12)
+    assert d(x, y, generator()) == d(x, y, generator())
+    assert d(x, y, generator()) != d(x, y, generator(1))
+    assert d(x.float(), y.float(), generator()) == pytest.approx(d(x, y, generator()), rel=1e-5)
+
+
+def test_blocks_of_directions_do_not_change_it(monkeypatch):
+    x, y = normal(40, 3), normal(31, 3, seed=1)
+    whole = sliced_wasserstein(x, y, generator())
+    monkeypatch.setattr(metrics, "SORT_NUMBERS", 500)
+    assert sliced_wasserstein(x, y, generator()) == pytest.approx(whole, rel=1e-12)
+
+
+# Energy distance.
+
+
+@pytest.mark.parametrize("n,m", [(1, 1), (200, 200), (150, 400)])
+def test_energy_distance_on_the_line_is_scipys(n, m):
+    x, y = normal(n, 1), 0.3 + 1.5 * normal(m, 1, seed=1)
+    expected = scipy.stats.energy_distance(x[:, 0].numpy(), y[:, 0].numpy())
+    assert energy_distance(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("block", [1, 100, 1 << 20])
+def test_energy_distance_is_the_mean_over_all_pairs_in_any_block_size(monkeypatch, block):
+    x, y = normal(33, 3), 0.5 + normal(20, 3, seed=1)
+    a, b = x.numpy(), y.numpy()
+
+    def mean(u, v):
+        return np.linalg.norm(u[:, None] - v[None], axis=-1).mean()
+
+    monkeypatch.setattr(metrics, "PAIR_NUMBERS", block)
+    assert energy_distance(x, y) == pytest.approx(math.sqrt(2 * mean(a, b) - mean(a, a) - mean(b, b)), rel=1e-9)
+
+
+def test_energy_distance_far_from_the_origin_does_not_cancel():
+    x, y = normal(100, 2), 0.5 + normal(80, 2, seed=1)
+    assert energy_distance(x + 1e5, y + 1e5) == pytest.approx(energy_distance(x, y), rel=1e-6)
+    assert energy_distance(x, x) == pytest.approx(0, abs=1e-6)
+
+
+# Against a mixture.
+
+
+def test_component_weights_are_mean_responsibilities():
+    x, k = MIXTURE.sample_labelled(20_000, generator())
+    torch.testing.assert_close(component_weights(x, MIXTURE), MIXTURE.responsibilities(x.double()).mean(0))
+    far_apart = targets.mixture("tight")
+    x, k = far_apart.sample_labelled(1000, generator())
+    torch.testing.assert_close(component_weights(x, far_apart), torch.bincount(k).double() / 1000)
+
+
+def test_sample_moments_are_numpys_with_n_minus_one():
+    for D in (1, 3):
+        x = normal(20, D)
+        mean, covariance = sample_moments(x)
+        np.testing.assert_allclose(mean, x.numpy().mean(0))
+        np.testing.assert_allclose(covariance, np.cov(x.numpy().T).reshape(D, D))
+
+
+@pytest.mark.parametrize("mixture", [MIXTURE, targets.mixture("three-modes"), GaussianMixture([[0, 0, 1]], np.eye(3)[None], [1])])
+def test_comparisons_hold_exact_and_found_side_by_side(mixture):
+    x = mixture.sample(500, generator())
+    found = against(x, mixture)
+    mean, covariance = sample_moments(x)
+    for part, exact, measured in [
+        (found.mean, mixture.mean, mean),
+        (found.covariance, mixture.covariance, covariance),
+        (found.weights, mixture.weights, component_weights(x, mixture)),
+    ]:
+        np.testing.assert_allclose(part.exact, exact)
+        np.testing.assert_allclose(part.found, measured)
+        np.testing.assert_allclose(part.difference, measured - exact)
+        assert part.exact.shape == part.found.shape == part.error.shape
+
+
+def test_standard_errors_fit_the_scatter_of_fresh_samples():
+    runs, n = 600, 300
+    x = MIXTURE.sample(runs * n, generator()).double().reshape(runs, n, 2)
+    comparisons = [against(sample, MIXTURE) for sample in x]
+    for part in ("mean", "covariance", "weights"):
+        z = np.array([getattr(c, part).difference / getattr(c, part).error for c in comparisons])
+        np.testing.assert_allclose(z.std(0), 1, atol=0.12)
+        np.testing.assert_allclose(z.mean(0), 0, atol=0.3)
+
+
+# What zero looks like.
+
+
+def test_a_fresh_reference_is_the_metric_of_exact_samples_of_that_size():
+    seen = []
+
+    def metric(x: Tensor, y: Tensor) -> float:
+        seen.append((x, y))
+        return energy_distance(x, y)
+
+    found = fresh_reference(MIXTURE, 300, metric, generator())
+    (x, y) = seen[0]
+    shared = generator()
+    assert torch.equal(x, MIXTURE.sample(300, shared))
+    assert torch.equal(y, MIXTURE.sample(300, shared))
+    assert found == energy_distance(x, y) > 0
+    fresh_reference(MIXTURE, 50, metric, generator(), reference=y)
+    assert seen[1][1] is y
+    assert len(seen[1][0]) == 50
+
+
+@pytest.mark.parametrize("metric", [energy_distance, partial(sliced_wasserstein, generator=generator())])
+def test_a_fresh_reference_shrinks_like_one_over_root_n(metric):
+    small, large = (
+        np.sqrt(np.mean([fresh_reference(MIXTURE, n, metric, generator(seed)) ** 2 for seed in range(30)])) for n in (100, 1600)
+    )
+    assert small / large == pytest.approx(4, rel=0.35)
+
+
+# Refusals.
+
+BAD = {
+    "one axis": (torch.zeros(4), r"x has shape \(4,\)"),
+    "no points": (torch.zeros(0, 2), r"x has shape \(0, 2\)"),
+    "no coordinates": (torch.zeros(3, 0), r"x has shape \(3, 0\)"),
+    "NaN": (torch.tensor([[0.0, 1.0], [math.nan, 2.0]]), r"x\[1\] is \[nan, 2.0\]"),
+    "infinite": (torch.tensor([[0.0, math.inf], [1.0, 1.0]]), r"x\[0\] is \[0.0, inf\]"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_samples_are_refused_by_name_and_value(case):
+    x, message = BAD[case]
+    good = torch.zeros(5, 2)
+    for call in (sliced_wasserstein, energy_distance):
+        with pytest.raises(ValueError, match=message):
+            call(x, good)
+        with pytest.raises(ValueError, match=message.replace("x", "y", 1)):
+            call(good, x)
+    for call in (component_weights, against):
+        with pytest.raises(ValueError, match=message):
+            call(x, MIXTURE)
+    with pytest.raises(ValueError, match=message):
+        sample_moments(x)
+
+
+def test_other_refusals():
+    with pytest.raises(ValueError, match="x has 2 coordinates and y has 3"):
+        energy_distance(torch.zeros(4, 2), torch.zeros(4, 3))
+    with pytest.raises(ValueError, match="n_projections is 0"):
+        sliced_wasserstein(torch.zeros(4, 2), torch.zeros(4, 2), n_projections=0)
+    with pytest.raises(ValueError, match="at least 2"):
+        sample_moments(torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="number of samples is 0"):
+        fresh_reference(MIXTURE, 0, energy_distance, generator())
+    with pytest.raises(ValueError, match="2-D mixture"):
+        against(torch.zeros(4, 3), MIXTURE)
