@@ -14,6 +14,14 @@ if TYPE_CHECKING:
         notebook_score_error as notebook_score_error,
         score_error as score_error,
     )
+    from scoredm.metrics import (
+        against as against,
+        component_weights as component_weights,
+        energy_distance as energy_distance,
+        fresh_reference as fresh_reference,
+        sample_moments as sample_moments,
+        sliced_wasserstein as sliced_wasserstein,
+    )
     from scoredm.mixture import GaussianMixture as GaussianMixture
     from scoredm.networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
     from scoredm.samplers import (
@@ -27,6 +35,11 @@ if TYPE_CHECKING:
     )
     from scoredm.score import ScoreFn as ScoreFn, denoise as denoise, exact_score as exact_score
     from scoredm.sde import SDE as SDE, VESDE as VESDE
+    from scoredm.targets import (
+        MixtureTextError as MixtureTextError,
+        format_mixture as format_mixture,
+        parse_mixture as parse_mixture,
+    )
     from scoredm.training import (
         TrainConfig as TrainConfig,
         Trainer as Trainer,
@@ -58,6 +71,15 @@ _HOME = {
     "TrainMetrics": "training",
     "Trainer": "training",
     "default_device": "training",
+    "against": "metrics",
+    "component_weights": "metrics",
+    "energy_distance": "metrics",
+    "fresh_reference": "metrics",
+    "sample_moments": "metrics",
+    "sliced_wasserstein": "metrics",
+    "MixtureTextError": "targets",
+    "format_mixture": "targets",
+    "parse_mixture": "targets",
 }
 
 

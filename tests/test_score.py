@@ -86,6 +86,17 @@ def test_the_prepared_grid_in_other_dimensions_sizes_and_times():
                 torch.testing.assert_close(grid(x, t), score(x, t))
 
 
+@each_kind
+def test_the_prepared_log_density_is_that_of_the_diffused_mixture(sde):
+    mixture = targets.mixture("pinwheel")
+    grid = exact_score(mixture, sde).on_grid([1.0, 0.3], torch.empty(0, dtype=torch.float64))
+    x = 4 * torch.randn(9001, 2, generator=generator(), dtype=torch.float64)
+    for t in (1.0, 0.3):
+        torch.testing.assert_close(grid.log_prob(x, t), at_time(mixture, sde, t).log_prob(x))
+    with pytest.raises(KeyError):
+        grid.log_prob(x, 0.5)
+
+
 def test_a_score_of_the_grid_is_not_overwritten_by_the_next():
     score = exact_score(targets.mixture("tutorial"), VESDE())
     x = torch.randn(50, 2, generator=generator())
