@@ -1,6 +1,6 @@
 """The animated plane: one canvas component for everything that moves."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import streamlit as st
 from scoredm import palette
 from scoredm.ui.stage.encoding import Frames, Layer, cell_centres
 
-__all__ = ["Frames", "Layer", "cell_centres", "stage"]
+__all__ = ["Frames", "Layer", "cell_centres", "probed", "stage"]
 
 _HERE = Path(__file__).parent
 _component = st.components.v2.component(
@@ -31,6 +31,8 @@ def stage(
     height: int = 480,
     trails: int = 0,
     probe: bool = False,
+    probe_at: tuple[float, float] | None = None,
+    on_probe: Callable[[], None] | None = None,
     start: Literal["first", "last"] = "first",
     colour: str = palette.SAMPLES,
     autoplay: bool = True,
@@ -40,6 +42,8 @@ def stage(
 
     height: of the picture at full width, in pixels; a narrow column makes it lower.
     trails: how many past frames each particle drags behind it; at least T draws its whole path.
+    probe_at: where the probe's cross stands; None leaves it where the reader clicked.
+    on_probe: called after a click, before the rerun, when `probed(key)` already is the new point.
     start: the frame shown when nothing plays by itself, as for readers who prefer reduced motion or with autoplay off.
     autoplay: play once from the first frame when the stage appears.
     layers_hidden: layers of frames to leave out, so that the same cached Frames serves every choice.
@@ -52,6 +56,7 @@ def stage(
         "height": height,
         "trails": trails,
         "probe": probe,
+        "probeAt": probe_at,
         "start": start,
         "autoplay": autoplay,
         "colour": colour,
@@ -64,8 +69,14 @@ def stage(
         "layout": {name: value for name, value in layout.items() if name not in hidden},
         **{name: table for name, table in columns.items() if name not in hidden},
     }
-    result = _component(key=key, data=data, on_probe_change=_keep)
+    result = _component(key=key, data=data, on_probe_change=on_probe or _keep)
     return _point(result.get("probe")) if probe else None
+
+
+def probed(key: str) -> tuple[float, float] | None:
+    """The point (data units) where the reader last clicked the stage of that key, or None."""
+    state = st.session_state.get(key)
+    return _point(state.get("probe")) if state else None
 
 
 def _keep() -> None:

@@ -39,7 +39,7 @@ class Frames:
     particles: (T, N, 2) in data units; points that are not finite are left out.
     labels: (N,) component of each particle; None draws all in one colour.
     image: (T or 1, H, W) in [0, 1], row 0 at y_min, each value at the centre of its cell of the frame's window.
-    anchors, arrows: (T, M, 2) tails and vectors in data units; arrow_labels: (M,) component of each, None for ink.
+    anchors, arrows: (T, M, 2) tails and vectors in data units; arrow_labels: (M,) component of each, -1 or None for ink.
     ellipses: (T, K, 5) centre x, y, semi-axes a, b of one standard deviation, angle of a in radians.
     margin: (T, G) exact density along y at the centres of G equal cells of the window's y range.
 
@@ -124,7 +124,7 @@ def _by_colour(labels: np.ndarray | None, n: int) -> tuple[np.ndarray, list[list
     """An order that puts equal colours side by side, and the runs [colour, first, count] it makes; colour -1 is plain."""
     if labels is None:
         return np.arange(n), [[-1, 0, n]]
-    colours = labels % len(palette.COMPONENTS)
+    colours = np.where(labels < 0, -1, labels % len(palette.COMPONENTS))
     order = np.argsort(colours, kind="stable")
     found, first, count = np.unique(colours[order], return_index=True, return_counts=True)
     return order, np.stack([found, first, count], axis=1).tolist()
@@ -203,10 +203,10 @@ def _check_finite(name: str, array: np.ndarray) -> None:
         raise ValueError(f"{name} of shape {array.shape} must be finite, but {int((~np.isfinite(array)).sum())} are not")
 
 
-def _check_labels(name: str, labels: np.ndarray, expected: int) -> None:
+def _check_labels(name: str, labels: np.ndarray, expected: int, lowest: int = 0) -> None:
     _check_shape(name, labels, (expected,))
-    if not np.issubdtype(labels.dtype, np.integer) or (labels < 0).any():
-        raise ValueError(f"{name} of shape {labels.shape} must be integers from 0, got dtype {labels.dtype}")
+    if not np.issubdtype(labels.dtype, np.integer) or (labels < lowest).any():
+        raise ValueError(f"{name} of shape {labels.shape} must be integers from {lowest}, got dtype {labels.dtype}")
 
 
 def _check_camera(frames: Frames) -> None:
@@ -248,7 +248,7 @@ def _check_arrows(frames: Frames) -> None:
     if frames.arrow_labels is not None:
         if frames.arrows is None:
             raise ValueError(f"arrow_labels has shape {frames.arrow_labels.shape}, but there are no arrows")
-        _check_labels("arrow_labels", frames.arrow_labels, frames.arrows.shape[1])
+        _check_labels("arrow_labels", frames.arrow_labels, frames.arrows.shape[1], lowest=-1)
 
 
 def _check_curves(frames: Frames) -> None:
