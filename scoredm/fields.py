@@ -119,3 +119,17 @@ def ellipses(mixture: GaussianMixture, sde: SDE, times: Times) -> np.ndarray:
         std = (alpha**2 * variances + sigma**2).sqrt().flip(-1)
         shapes.append(torch.cat([alpha * mixture.means, std, angle[:, None]], 1))
     return torch.stack(shapes).numpy()
+
+
+def bands(pictures: np.ndarray, n: int) -> np.ndarray:
+    """Pictures in [0, 1] as n flat steps, so that the borders between them are contour lines; same shape."""
+    return np.ceil(np.clip(pictures, 0, 1) * n) / n
+
+
+def bundle_lengths(vectors: np.ndarray, spacing: float) -> np.ndarray:
+    """Bundles of vectors made short enough to draw, each bundle by one factor, so that its sums still come out.
+
+    The 95th percentile of the bundles' longest vectors becomes the spacing, and no vector is longer; (N, M, 2) -> (N, M, 2).
+    """
+    longest = np.linalg.norm(vectors, axis=-1).max(axis=1, keepdims=True)
+    return vectors * (arrow_lengths(longest[None], np.array([spacing]))[0] / np.maximum(longest, 1e-12))[..., None]

@@ -1,0 +1,130 @@
+"""A mixture's score taken apart into what each component contributes, and the points where the contributions cancel.
+
+    s(x) = sum_k r_k(x) s_k(x),   s_k(x) = S_k^{-1} (mu_k - x)
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scoredm.mixture import GaussianMixture
+
+RIDGE_POINTS = 401
+NEWTON_STEPS = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A score at N points as the contributions of M named components and of all the others together; float64.
+
+    x, score: (N, D); log_density: (N,); components: (M,); responsibilities: (N, M); component_scores: (N, M, D).
+    others: how many components are not named; rest_responsibility: (N,); rest: (N, D), their sum of r_k s_k.
+    """
+
+    x: np.ndarray
+    log_density: np.ndarray
+    score: np.ndarray
+    components: np.ndarray
+    responsibilities: np.ndarray
+    component_scores: np.ndarray
+    others: int
+    rest_responsibility: np.ndarray
+    rest: np.ndarray
+
+    @property
+    def weighted(self) -> np.ndarray:
+        """r_k s_k of the named components, (N, M, D)."""
+        return self.responsibilities[..., None] * self.component_scores
+
+    @property
+    def total(self) -> np.ndarray:
+        """The sum of all contributions, (N, D): equal to the score."""
+        return self.weighted.sum(1) + self.rest
+
+
+def most_responsible(mixture: GaussianMixture, x: Sequence[float], most: int) -> np.ndarray:
+    """The components with the largest responsibility for a point x (D,), largest first; at most `most` indices."""
+    r = mixture.responsibilities(torch.tensor(x, dtype=torch.float64))
+    return torch.argsort(r, descending=True, stable=True)[:most].numpy()
+
+
+def weightiest(mixture: GaussianMixture, most: int) -> np.ndarray:
+    """The components with the largest weights, at most `most` indices, in the mixture's own order."""
+    return np.sort(torch.argsort(mixture.weights, descending=True, stable=True)[:most].numpy())
+
+
+def take_apart(mixture: GaussianMixture, x: Any, components: np.ndarray) -> Parts:
+    """The score at points x (N, D) as contributions of the given components (M,) and of the rest."""
+    points = torch.as_tensor(x, dtype=torch.float64)
+    r, pulls = mixture.responsibilities(points).numpy(), mixture.component_scores(points).numpy()
+    others = np.setdiff1d(np.arange(mixture.n_components), components)
+    return Parts(
+        x=points.numpy(),
+        log_density=mixture.log_prob(points).numpy(),
+        score=mixture.score(points).numpy(),
+        components=components,
+        responsibilities=r[:, components],
+        component_scores=pulls[:, components],
+        others=len(others),
+        rest_responsibility=r[:, others].sum(1),
+        rest=np.einsum("nk,nkd->nd", r[:, others], pulls[:, others]),
+    )
+
+
+def largest_contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """At each point its longest vectors r_k s_k, (N, M, D), and whose they are, (N, M); M is at most `most`; x: (N, D)."""
+    weighted = mixture.responsibilities(x)[..., None] * mixture.component_scores(x)
+    few = torch.topk(weighted.norm(dim=-1), min(most, mixture.n_components), dim=1).indices
+    return torch.take_along_dim(weighted, few[..., None], 1).numpy(), few.numpy()
+
+
+def hessian(mixture: GaussianMixture, x: Tensor) -> Tensor:
+    """The second derivatives of log p at a point x (D,), float64: sum_k r_k (s_k s_k' - S_k^{-1}) - s s', (D, D)."""
+    r, pulls, s = mixture.responsibilities(x), mixture.component_scores(x), mixture.score(x)
+    variances, axes = mixture.principal_axes
+    precisions = (axes / variances[:, None, :]) @ axes.mT
+    return torch.einsum("k,kij->ij", r, pulls[:, :, None] * pulls[:, None, :] - precisions) - s[:, None] * s
+
+
+def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
+    """A point between the two components most responsible for x where the score is zero but no mode is, (D,), or None.
+
+    In one dimension it is a minimum of the density between two modes. It is sought on the ridge curve of the pair,
+    a -> (a P_i + (1 - a) P_j)^{-1} (a P_i mu_i + (1 - a) P_j mu_j), which holds every stationary point of two components,
+    and then by Newton steps with all components. Source: Ray and Lindsay 2005, "The topography of multivariate normal mixtures".
+    """
+    pair = most_responsible(mixture, x, 2)
+    if len(pair) < 2:
+        return None
+    ridge = _ridge(mixture, pair)
+    height = mixture.log_prob(ridge)
+    lowest = int(height.argmin())
+    if lowest in (0, len(ridge) - 1):
+        # The ends are near the modes; between two modes the density dips.
+        return None
+    point = _newton(mixture, ridge[lowest])
+    found = bool((mixture.score(point).abs() < 1e-6 * mixture.component_scores(point).abs().max()).all())
+    return point.numpy() if found and float(torch.linalg.eigvalsh(hessian(mixture, point))[-1]) > 0 else None
+
+
+def _ridge(mixture: GaussianMixture, pair: np.ndarray) -> Tensor:
+    means, covariances, _ = mixture.parameters
+    P_i, P_j = torch.linalg.inv(covariances[torch.from_numpy(pair)])
+    mu_i, mu_j = means[torch.from_numpy(pair)]
+    a = torch.linspace(0, 1, RIDGE_POINTS, dtype=torch.float64)[:, None, None]
+    right = a * (P_i @ mu_i)[:, None] + (1 - a) * (P_j @ mu_j)[:, None]
+    return torch.linalg.solve(a * P_i + (1 - a) * P_j, right)[..., 0]
+
+
+def _newton(mixture: GaussianMixture, x: Tensor) -> Tensor:
+    """Follow Newton's steps to a zero of the score, none longer than the mixture's smallest standard deviation."""
+    longest = math.sqrt(float(mixture.principal_axes[0].min()))
+    for _ in range(NEWTON_STEPS):
+        step = -torch.linalg.lstsq(hessian(mixture, x), mixture.score(x)[:, None]).solution[:, 0]
+        x = x + step * min(1.0, longest / max(float(step.norm()), 1e-300))
+    return x
