@@ -10,20 +10,26 @@ PARTICLES = controls.Number("n", "Particles", 20, 5000, 20, 200)
 STEPS = controls.Number("steps", "Steps", 5, 200, 5, 50, "Frames between t = 0 and t = 1; each has the exact law, however few.")
 
 experiment = shell.header("forward")
+plane = experiment.dim == 2
+picture, side = st.columns([3, 2])
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    n = controls.number(PARTICLES)
-    steps = controls.number(STEPS)
-    follow = controls.choice("camera", "Camera", {"follow": "Follow", "fixed": "Fixed"}, "follow", disabled=experiment.dim == 1)
-    controls.preset("Tutorial 1-D", {"target": "two-modes", "lam": 25.0, "n": 200, "steps": 100})
-    controls.preset("Tutorial 2-D", {"target": "tight", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"})
+with side:
+    with st.container(horizontal=True):
+        n = controls.number(PARTICLES)
+        steps = controls.number(STEPS)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        controls.preset("Tutorial 1-D", {"target": "two-modes", "lam": 25.0, "n": 200, "steps": 100})
+        controls.preset("Tutorial 2-D", {"target": "tight", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"})
+        camera = controls.camera(disabled=not plane)
 
-run = compute.forward(experiment, compute.Forward(n, steps, follow == "follow"))
-names = ("x",) if experiment.dim == 1 else ("x₁", "x₂")
+run = compute.forward(experiment, compute.Forward(n, steps, camera == "follow"))
+names = ("x₁", "x₂") if plane else ("x",)
 
-picture, numbers = st.columns([3, 2])
 with picture:
-    if experiment.dim == 1:
+    if plane:
+        alt = f"{n} particles over the exact density, from the data to noise."
+        stage(run.frames, key="forward-2d", alt=alt, height=430, trails=6)
+    else:
         stage(
             run.frames,
             key="forward-1d",
@@ -31,26 +37,17 @@ with picture:
             x_label="time t",
             y_label="x",
             equal_aspect=False,
+            height=430,
             trails=len(run.frames.times),
         )
-    else:
-        stage(
-            run.frames,
-            key="forward-2d",
-            alt=f"{n} particles over the exact density p_t, spreading from the data to noise.",
-            trails=6,
-        )
     st.caption(
-        "What to look for: the particles forget where they came from, yet at every t they fill exactly the grey density. "
-        "The colour is the component a particle started in."
+        "What to look for: the particles forget where they came from (their colour), yet at every t they fill the grey "
+        "density, which is exact."
     )
-with numbers:
+with side:
+    rows = [(names[d], i, d) for d in range(len(names)) for i in (0, len(run.times) // 2, -1)]
     show.exact_and_found(
-        [
-            (f"Var {name} at t = {run.times[i]:.2g}", run.variance[i, d], run.found[i, d], run.error[i, d])
-            for d, name in enumerate(names)
-            for i in (0, len(run.times) // 2, -1)
-        ]
+        [(f"Var {name} at t = {run.times[i]:.2g}", run.variance[i, d], run.found[i, d], run.error[i, d]) for name, i, d in rows]
     )
     mode = show.mode()
     table = charts.variance_table(run.times, run.variance, run.found, names)

@@ -15,7 +15,12 @@ from scoredm import palette
 
 Spec = dict[str, Any]
 
-TIME = alt.X("t:Q", title="time t", scale=alt.Scale(domain=[0, 1]))
+TIME = alt.X("t:Q", title="time t", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
+
+
+def log_axis(field: str, title: str) -> alt.Y:
+    """A vertical log axis with a few labelled lines."""
+    return alt.Y(field, title=title, scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=4, format="~g"))
 
 
 def colours(meanings: dict[str, str], title: str | None = None) -> alt.Color:
@@ -33,14 +38,10 @@ def finish(chart: Any, height: int) -> Spec:
 def variance_spec(mode: str) -> Spec:
     """Variance over time on a log axis: exact as lines, found as points."""
     series = colours({"exact": palette.INK[mode], "particles": palette.SAMPLES})
-    base = alt.Chart().encode(x=TIME, y=alt.Y("variance:Q", title="variance", scale=alt.Scale(type="log")))
+    base = alt.Chart().encode(x=TIME, y=log_axis("variance:Q", "variance"))
     exact = base.mark_line(strokeWidth=2).encode(color=series, detail="coordinate:N").transform_filter("datum.series == 'exact'")
-    found = (
-        base.mark_point(filled=True, size=28)
-        .encode(color=series, shape=alt.Shape("coordinate:N", title=None, legend=alt.Legend(orient="top")))
-        .transform_filter("datum.series == 'particles'")
-    )
-    return finish(exact + found, 190)
+    found = base.mark_point(filled=True, size=28).encode(color=series).transform_filter("datum.series == 'particles'")
+    return finish(exact + found, 200)
 
 
 def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
@@ -62,12 +63,17 @@ def noise_spec(mode: str) -> Spec:
         .mark_line(strokeWidth=2)
         .encode(
             x=TIME,
-            y=alt.Y("value:Q", title="σₜ and g(t)", scale=alt.Scale(type="log")),
-            strokeDash=alt.StrokeDash("series:N", title=None, legend=alt.Legend(orient="top")),
+            y=log_axis("value:Q", "σₜ and g(t)"),
+            strokeDash=alt.StrokeDash(
+                "series:N",
+                title=None,
+                legend=alt.Legend(orient="top"),
+                scale=alt.Scale(domain=["σₜ", "g(t)"], range=[[1, 0], [4, 4]]),
+            ),
             color=alt.value(palette.INK[mode]),
         )
     )
-    return finish(line, 150)
+    return finish(line, 170)
 
 
 def noise_table(times: np.ndarray, sigma: np.ndarray, diffusion: np.ndarray) -> pd.DataFrame:

@@ -5,6 +5,7 @@ first: what is out of range becomes the nearest allowed value, what cannot be re
 """
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,8 @@ import streamlit as st
 
 NOTICES = "_notices"  # session state: key -> (message, the value put in its place)
 SHOWN = 40  # characters of a refused value that are repeated
+
+_page = threading.local()  # where this run's page shows its notices; every script run has a thread of its own
 
 
 @dataclass(frozen=True)
@@ -119,31 +122,43 @@ def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> st
     return st.text_input(label, default, max_chars, key=key, bind="query-params", **extra)
 
 
+def camera(**extra: Any) -> str:
+    """How the stage's axes behave: "follow" the spread of p_t, or stay "fixed"."""
+    return choice("camera", "Camera", {"follow": "Follow", "fixed": "Fixed"}, "follow", **extra)
+
+
 def preset(label: str, values: Mapping[str, Any], **extra: Any) -> None:
     """A button that sets several controls at once, {key: value}."""
     st.button(label, on_click=st.session_state.update, args=(dict(values),), **extra)
 
 
-def notify(key: str, message: str) -> None:
+def reserve_notices() -> None:
+    """Keep a place on the page for what the controls below have to say."""
+    _page.notices = st.container()
+
+
+def _notify(key: str, message: str) -> None:
     """Say something about a control for as long as it keeps the value it has now."""
     st.session_state.setdefault(NOTICES, {})[key] = (message, st.session_state.get(key))
 
 
-def show_notices() -> None:
-    """Show what was refused, for as long as its replacement stands."""
+def _show_notice(key: str) -> None:
+    """Show what was refused of a control, for as long as its replacement stands."""
     notices = st.session_state.get(NOTICES, {})
-    for key, (message, stand_in) in list(notices.items()):
-        if st.session_state.get(key, stand_in) == stand_in:
-            st.warning(message, icon=":material/info:")
-        else:
-            del notices[key]
+    if key not in notices:
+        return
+    message, stand_in = notices[key]
+    if st.session_state.get(key, stand_in) == stand_in:
+        _page.notices.warning(message, icon=":material/info:")
+    else:
+        del notices[key]
 
 
 def _reconcile(key: str, label: str, nearest: Callable[[str], tuple[Any, str | None]]) -> None:
-    """Before a widget is first made, put what the URL asks for within bounds, and keep a notice if that changed it."""
-    if key in st.session_state or key not in st.query_params:
-        return
-    value, complaint = nearest(st.query_params[key])
-    st.session_state[key] = value
-    if complaint:
-        notify(key, f"{label}: {complaint}. Using {value if not isinstance(value, float) else format(value, 'g')} instead.")
+    """Before a widget is first made, put what the URL asks for within bounds, and say so if that changed it."""
+    if key not in st.session_state and key in st.query_params:
+        value, complaint = nearest(st.query_params[key])
+        st.session_state[key] = value
+        if complaint:
+            _notify(key, f"{label}: {complaint}. Using {format(value, 'g') if isinstance(value, float) else value} instead.")
+    _show_notice(key)

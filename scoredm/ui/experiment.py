@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -72,6 +73,7 @@ def choose_experiment() -> Experiment:
         seed = controls.number(SEED, "input")
         experiment = Experiment(target, lam, seed)
         _show_device()
+        _show_link()
     return experiment
 
 
@@ -110,3 +112,10 @@ def _show_device() -> None:
 
     device = default_device()
     st.caption(f"Device: **{device.type.upper()}**")
+
+
+def _show_link() -> None:
+    """The address of this screen, to copy: every control that differs from its default is in it."""
+    query = urlencode(st.query_params.to_dict())
+    with st.popover("Link to this screen", icon=":material/link:", width="stretch"):
+        st.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)

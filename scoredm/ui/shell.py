@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PAGES_FOLDER = Path(__file__).parents[2] / "pages"
 
+ICON = Path(__file__).with_name("icon.png")  # a picture of ours: an icon by name would be loaded from another host
+
 # Page file (without .py) -> title and icon, in the order of the class.
 PAGES = {
     "home": ("Home", ":material/home:"),
@@ -58,7 +60,7 @@ def page(name: str) -> StreamlitPage:
 
 def navigation() -> StreamlitPage:
     """Configure the app, draw the navigation and return the page that was asked for."""
-    st.set_page_config(page_title="scoredm", page_icon=":material/blur_on:", layout="wide")
+    st.set_page_config(page_title="scoredm", page_icon=str(ICON), layout="wide")
     _run.navigation_built = True
     return st.navigation([page(name) for name in PAGES])
 
@@ -73,11 +75,8 @@ def header(name: str) -> Experiment:
     st.html(STYLE)
     st.header(PAGES[name][0], anchor=False)
     st.markdown(prose(name).lead)
-    notices = st.container()
-    experiment = choose_experiment()
-    with notices:
-        controls.show_notices()
-    return experiment
+    controls.reserve_notices()
+    return choose_experiment()
 
 
 def sections(name: str) -> None:
