@@ -76,11 +76,21 @@ def take_apart(mixture: GaussianMixture, x: Any, components: np.ndarray) -> Part
     )
 
 
-def largest_contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """At each point its longest vectors r_k s_k, (N, M, D), and whose they are, (N, M); M is at most `most`; x: (N, D)."""
+def component(mixture: GaussianMixture, k: int) -> GaussianMixture:
+    """Component k alone. Raises IndexError for a component that is not there."""
+    means, covariances, _ = mixture.parameters
+    return GaussianMixture(means[k][None], covariances[k][None], [1.0])
+
+
+def contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """At each point the longest vectors r_k s_k, at most `most`, then the score itself, with their owners.
+
+    x: (N, D) -> vectors (N, M + 1, D), owners (N, M + 1): component indices, and -1 for the score.
+    """
     weighted = mixture.responsibilities(x)[..., None] * mixture.component_scores(x)
     few = torch.topk(weighted.norm(dim=-1), min(most, mixture.n_components), dim=1).indices
-    return torch.take_along_dim(weighted, few[..., None], 1).numpy(), few.numpy()
+    vectors = torch.cat([torch.take_along_dim(weighted, few[..., None], 1), mixture.score(x)[:, None]], 1)
+    return vectors.numpy(), np.concatenate([few.numpy(), np.full((len(x), 1), -1)], 1)
 
 
 def hessian(mixture: GaussianMixture, x: Tensor) -> Tensor:
@@ -105,7 +115,6 @@ def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
     height = mixture.log_prob(ridge)
     lowest = int(height.argmin())
     if lowest in (0, len(ridge) - 1):
-        # The ends are near the modes; between two modes the density dips.
         return None
     point = _newton(mixture, ridge[lowest])
     found = bool((mixture.score(point).abs() < 1e-6 * mixture.component_scores(point).abs().max()).all())

@@ -4,8 +4,9 @@ Torch and the library are imported inside the functions, so that a page's frame 
 shared between readers and never changed.
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from scoredm.mixture import GaussianMixture
+    from scoredm.parts import Parts
     from scoredm.sde import SDE
 
 FRAMES = 61  # frames sent to the stage at most: it fills in between them
@@ -128,6 +130,127 @@ def _frames_1d(
     )
 
 
+# Reverse SDE
+
+DRAWN = {1: 1000, 2: 4000}  # particles sent to the stage at most, by dimension
+ARROWS = 13  # score arrows a side
+
+
+@dataclass(frozen=True)
+class Reverse:
+    """Controls of the reverse page; prior: "zero", "matched" or "exact"."""
+
+    particles: int
+    steps: int
+    prior: str
+    t_min: float
+    denoise: bool
+    follow: bool
+    by_component: bool
+
+
+@dataclass(frozen=True)
+class ReverseRun:
+    """A run from noise to data: frames for the stage, both ends of it, and one particle's way."""
+
+    frames: Frames
+    times: np.ndarray  # (T,), falling from 1; with the Tweedie step the last is 0
+    start: np.ndarray  # (N, D)
+    end: np.ndarray  # (N, D)
+    walk: np.ndarray  # (steps + 1, D), the first particle's way
+    scores: np.ndarray  # (steps + 1, D), the score along it
+
+
+@dataclass(frozen=True)
+class ReverseStep:
+    """One update of the first particle, x_next = x + g^2 score dt + g sqrt(dt) noise."""
+
+    t: float
+    dt: float
+    g: float
+    x: np.ndarray  # (D,)
+    score: np.ndarray  # (D,)
+    noise: np.ndarray  # (D,)
+    x_next: np.ndarray  # (D,)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def reverse(experiment: Experiment, settings: Reverse) -> ReverseRun:
+    """Run the reverse SDE with the exact score."""
+    import torch
+
+    from scoredm.samplers import sample, uniform_times
+    from scoredm.score import denoise
+
+    sde, score, steps, t_min = experiment.sde, experiment.score, settings.steps, settings.t_min
+    path = sample(
+        sde,
+        score,
+        settings.particles,
+        steps=steps,
+        prior=starting_law(experiment, settings.prior),
+        t_min=t_min,
+        generator=generator(experiment, "reverse"),
+        trajectory=True,
+    )
+    times, walk = uniform_times(steps, t_min), path[:, 0]
+    scores = score(walk, torch.tensor(times, dtype=torch.float64))
+    if settings.denoise:
+        path, times = torch.cat([path, denoise(score, sde, path[-1], t_min)[None]]), [*times, 0.0]
+    return ReverseRun(
+        frames=_reverse_frames(experiment, settings, np.array(times), path.numpy()),
+        times=np.array(times),
+        start=path[0].contiguous().numpy().copy(),
+        end=path[-1].contiguous().numpy().copy(),
+        walk=walk.numpy().copy(),
+        scores=scores.numpy(),
+    )
+
+
+def starting_law(experiment: Experiment, prior: str) -> "GaussianMixture":
+    """The law of x at t = 1 by its name on the reverse page."""
+    from scoredm import samplers
+
+    if prior == "zero":
+        return samplers.zero_mean_prior(experiment.sde, experiment.dim)
+    make = {"matched": samplers.moment_matched_prior, "exact": samplers.exact_prior}[prior]
+    return make(experiment.sde, experiment.mixture)
+
+
+def reverse_step(experiment: Experiment, run: ReverseRun, t: float) -> ReverseStep:
+    """The update under way at time t: the first particle's, from the last time of the grid that is not below t."""
+    times = run.times[: len(run.walk)]
+    i = int(np.clip(np.searchsorted(-times, -t, side="right") - 1, 0, len(times) - 2))
+    dt, g = float(times[i] - times[i + 1]), float(experiment.sde.diffusion(float(times[i])))
+    x, score, x_next = run.walk[i], run.scores[i], run.walk[i + 1]
+    noise = (x_next - x - g**2 * score * dt) / (g * np.sqrt(dt))
+    return ReverseStep(float(times[i]), dt, g, x, score, noise, x_next)
+
+
+def _reverse_frames(experiment: Experiment, settings: Reverse, times: np.ndarray, path: np.ndarray) -> Frames:
+    """Particles on their way to the data, with score arrows in the plane."""
+    mixture, sde = experiment.mixture, experiment.sde
+    drawn = path[:, : DRAWN[mixture.dim]]
+    labels = None
+    if settings.by_component:
+        labels = mixture.responsibilities(drawn[-1].astype(np.float64)).argmax(-1).numpy()
+    draw = _frames_1d if mixture.dim == 1 else _frames_2d
+    frames = draw(mixture, sde, times, drawn, labels, settings.follow)
+    return frames if mixture.dim == 1 else _with_score_arrows(experiment, frames)
+
+
+def _with_score_arrows(experiment: Experiment, frames: Frames) -> Frames:
+    import torch
+
+    from scoredm import fields
+
+    points = torch.stack([fields.grid_points(box, ARROWS) for box in frames.windows])
+    prepared = experiment.score.on_grid(frames.times.tolist(), points)
+    spacing = (frames.windows[:, 1] - frames.windows[:, 0]) / ARROWS
+    vectors = fields.score_on(prepared, frames.times, points)
+    return replace(frames, anchors=points.numpy(), arrows=fields.arrow_lengths(vectors, spacing))
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
 def thumbnail(target: str) -> np.ndarray:
     """A small grey picture of a target's density, (64, 64) uint8 with 0 for none: for the sidebar and the home page."""
@@ -149,3 +272,118 @@ def figure_bytes(draw: Any, file_format: str) -> bytes:
     from scoredm.figures import as_bytes
 
     return as_bytes(draw(), file_format)
+
+
+# The score.
+
+SCORE_SAMPLES = 5000  # drawn always, shown as many as are asked for: more of them never moves the others
+ARROW_SAMPLES = 200
+PROBE_PARTS = 4
+ARROW_PARTS = 3
+CURVE_PARTS = 8
+
+
+@dataclass(frozen=True)
+class ScoreField:
+    """Controls of the score page: what is drawn at which t, and of which component (counted from 0)."""
+
+    t: float = 0.0
+    view: str = "mixture"  # or "component", "weighted"
+    component: int = 0
+    picture: Literal["log", "root"] = "log"
+    arrows: str = "grid"  # or "samples", "off"
+    samples: int = 0
+    follow: bool = True
+
+
+def score_mixture(experiment: Experiment, t: float) -> "GaussianMixture":
+    """p_t."""
+    return experiment.mixture.diffuse(float(experiment.sde.alpha(t)), float(experiment.sde.sigma(t)))
+
+
+def probe(experiment: Experiment, t: float, x: Sequence[float]) -> "Parts":
+    """The score of p_t at one point, taken apart into the components most responsible for it and the rest."""
+    from scoredm import parts
+
+    p_t = score_mixture(experiment, t)
+    return parts.take_apart(p_t, [x], parts.most_responsible(p_t, x, PROBE_PARTS))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def score_samples(experiment: Experiment, t: float) -> tuple[np.ndarray, np.ndarray]:
+    """Samples of p_t, (N, D), and the component that each came from, (N,): the same data and noise at every t."""
+    import torch
+
+    x0, labels = experiment.mixture.sample_labelled(SCORE_SAMPLES, generator(experiment, "data"))
+    noise = torch.randn(x0.shape, generator=generator(experiment, "field"))
+    return experiment.sde.perturb(x0, t, noise).numpy(), labels.numpy()
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def score_curves(experiment: Experiment, t: float, follow: bool, component: int | None) -> "Parts":
+    """The score of a one-dimensional p_t along its axis, taken apart into one component, or the weightiest, and the rest."""
+    from scoredm import fields, parts
+
+    p_t = score_mixture(experiment, t)
+    low, high = fields.windows_1d(p_t) if follow else fields.span(experiment.mixture, experiment.sde)
+    components = parts.weightiest(p_t, CURVE_PARTS) if component is None else np.array([component])
+    return parts.take_apart(p_t, np.linspace(low, high, 241)[:, None], components)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
+    """The score of p_t over the plane as one frame: density in steps, arrows, samples, and the outlines of components."""
+    from scoredm import fields, parts
+
+    mixture, sde, times = experiment.mixture, experiment.sde, [settings.t]
+    shown = parts.component(mixture, settings.component) if settings.view == "component" else mixture
+    window = fields.windows(mixture, sde, times if settings.follow else [0.0, 1.0], settings.follow)[:1]
+    picture = fields.density_pictures(shown, sde, times, window, 256, settings.picture)
+    frames = Frames(np.array(times), window, image=fields.bands(picture, 12 if settings.picture == "log" else 10))
+    if settings.view == "weighted" and mixture.n_components <= CURVE_PARTS:
+        frames = replace(frames, ellipses=fields.ellipses(mixture, sde, times))
+    if settings.samples:
+        x, labels = score_samples(experiment, settings.t)
+        frames = replace(frames, particles=x[None, : settings.samples], labels=labels[: settings.samples])
+    return frames if settings.arrows == "off" else _with_field(frames, experiment, settings)
+
+
+def _with_field(frames: Frames, experiment: Experiment, settings: ScoreField) -> Frames:
+    """Arrows on a grid, or at the first samples; few where each is a bundle of contributions."""
+    import torch
+
+    from scoredm import fields, parts
+
+    p_t, few = score_mixture(experiment, settings.t), settings.view == "weighted"
+    across = 10 if few else 16
+    points = fields.grid_points(frames.windows[0], across)
+    if settings.arrows == "samples":
+        points = torch.tensor(score_samples(experiment, settings.t)[0][: ARROW_SAMPLES // (3 if few else 1)])
+    if settings.view == "component":
+        vectors = p_t.component_scores(points)[:, [settings.component]].numpy()
+        owners = np.full((len(points), 1), settings.component)
+    else:
+        vectors, owners = parts.contributions(p_t, points, ARROW_PARTS if few else 0)
+    spacing = float(frames.windows[0, 1] - frames.windows[0, 0]) / across
+    return with_bundles(frames, points.numpy(), fields.bundle_lengths(vectors, spacing), owners)
+
+
+def with_probe(frames: Frames, found: "Parts") -> Frames:
+    """The frame with the contributions at the probe, and their sum, drawn large; none where the probe is out of view."""
+    x, window = found.x[0], frames.windows[0]
+    if not (window[0] <= x[0] <= window[1] and window[2] <= x[1] <= window[3]):
+        return frames
+    vectors, owners = np.concatenate([found.weighted[0], found.score]), np.append(found.components, -1)
+    longest = max(float(np.linalg.norm(vectors, axis=1).max()), 1e-12)
+    return with_bundles(frames, found.x, vectors[None] * (window[1] - window[0]) / 5 / longest, owners[None])
+
+
+def with_bundles(frames: Frames, points: np.ndarray, vectors: np.ndarray, owners: np.ndarray) -> Frames:
+    """The frame with more arrows; points: (N, 2), vectors: (N, M, 2) from them, owners: (N, M), -1 for ink."""
+    anchors, arrows = np.repeat(points, vectors.shape[1], axis=0)[None], vectors.reshape(1, -1, 2)
+    labels = owners.ravel()
+    if frames.anchors is not None and frames.arrows is not None and frames.arrow_labels is not None:
+        anchors = np.concatenate([frames.anchors, anchors], 1)
+        arrows = np.concatenate([frames.arrows, arrows], 1)
+        labels = np.concatenate([frames.arrow_labels, labels])
+    return replace(frames, anchors=anchors, arrows=arrows, arrow_labels=labels)
