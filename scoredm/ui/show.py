@@ -22,7 +22,9 @@ def mode() -> str:
 
 def chart(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
     """Draw a chart; alt says in words what it shows."""
-    st.vega_lite_chart(table, spec, key=key, alt=alt, width="stretch")
+    from scoredm.charts import look
+
+    st.vega_lite_chart(table, spec | {"config": look(mode())}, theme=None, key=key, alt=alt, width="stretch")
 
 
 def figures(value: float, digits: int = 3) -> str:
