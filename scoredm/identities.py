@@ -1,0 +1,197 @@
+"""Identities of diffusion, both sides computed apart: what the maths page shows beside each formula."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scoredm.losses import dsm_floor, score_error
+from scoredm.mixture import GaussianMixture
+from scoredm.samplers import Step
+from scoredm.score import ScoreFn, exact_score
+from scoredm.sde import SDE
+
+# Wrong scores to put into the two losses.
+WRONG = {"zero": "s = 0", "gaussian": "one Gaussian", "frozen": "score of the data"}
+
+BISECTIONS = 60
+EDM_MEAN, EDM_STD, EDM_DATA_STD = -1.2, 1.2, 0.5  # Karras et al. 2022, table 1: law of ln sigma, for data of that std
+
+
+def reverse_step(eta: float) -> Step:
+    """A step of the reverse process with its noise turned up or down by eta >= 0: the law of x_t is the same for every eta.
+
+    x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z, so 1 is the reverse SDE (Anderson 1982) and 0 the probability-flow ODE
+    (Song et al. 2020, arXiv 2011.13456). Raises ValueError for a negative eta. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
+    """
+    if not eta >= 0:
+        raise ValueError(f"eta is {eta}; it must be 0 or more")
+
+    def step(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        dt, g = t - t_next, float(sde.diffusion(t))
+        keep = 1 - float(sde.drift_rate(t)) * dt
+        pull = (1 + eta**2) / 2 * g**2 * dt
+        return noise.mul_(eta * g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=pull)
+
+    return step
+
+
+def posterior_mean(mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> Tensor:
+    """E[x_0 | x_t = x] by Bayes' rule over the components, without the score; x: (..., D) -> (..., D).
+
+    sum_k r_k(x) [mu_k + alpha S_k (alpha^2 S_k + sigma^2 I)^{-1} (x - alpha mu_k)], r_k the responsibilities under p_t.
+    """
+    alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
+    p_t = mixture.diffuse(alpha, sigma)
+    gain = alpha * torch.linalg.solve(p_t.covariances, mixture.covariances)  # the factors commute
+    offset = x.to(torch.float64)[..., None, :] - p_t.means
+    guesses = mixture.means + torch.einsum("kij,...kj->...ki", gain, offset)
+    r = p_t.responsibilities(x.to(torch.float64))
+    return torch.einsum("...k,...ki->...i", r, guesses).to(x.dtype)
+
+
+def merge_time(mixture: GaussianMixture, sde: SDE) -> float | None:
+    """The time at which the two modes of an equal pair become one; None for any other mixture.
+
+    Two components of one weight and one covariance S at m +- d make one mode once d' (S + (sigma_t / alpha_t)^2 I)^{-1} d <= 1.
+    0 where there is one mode from the start, infinity where there are still two at t = 1.
+    For the VE SDE on the line, +-mu with standard deviation s: sigma_t^2 = mu^2 - s^2.
+    """
+    equal = mixture.n_components == 2 and torch.equal(*mixture.covariances.unbind()) and torch.equal(*mixture.weights.unbind())
+    if not equal:
+        return None
+    variances, axes = (p[0] for p in mixture.principal_axes)
+    along = (mixture.means[1] - mixture.means[0]) / 2 @ axes
+
+    def apart(t: float) -> bool:
+        return float((along**2 / (variances + (float(sde.sigma(t)) / float(sde.alpha(t))) ** 2)).sum()) > 1
+
+    if not apart(0.0):
+        return 0.0
+    if apart(1.0):
+        return math.inf
+    low, high = 0.0, 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if apart(middle) else (low, middle)
+    return high
+
+
+def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
+    """A score that is not that of p_t: 0, that of one Gaussian with the data's moments, or that of the data at every t.
+
+    Raises ValueError for a kind that is not in WRONG.
+    """
+    if kind == "zero":
+        return lambda x, _t: torch.zeros_like(x)
+    if kind == "gaussian":
+        return exact_score(GaussianMixture(mixture.mean[None], mixture.covariance[None], [1.0]), sde)
+    if kind == "frozen":
+        return lambda x, _t: mixture.score(x)
+    raise ValueError(f"there is no wrong score {kind!r}; choose one of {', '.join(WRONG)}")
+
+
+@dataclass(frozen=True)
+class TwoSides:
+    """The sigma_t^2-weighted losses of blends (1 - c) wrong + c exact, at one t.
+
+    dsm = esm + floor; dsm and esm come from separate draws, the floor from `dsm_floor`.
+    """
+
+    shares: np.ndarray  # (C,), the c of each blend
+    dsm: np.ndarray  # (C,)
+    dsm_error: np.ndarray  # (C,), standard error
+    esm: np.ndarray  # (C,)
+    floor: float
+
+
+def two_sides(
+    mixture: GaussianMixture,
+    sde: SDE,
+    wrong: ScoreFn,
+    t: float,
+    shares: Sequence[float],
+    n: int = 10_000,
+    generator: torch.Generator | None = None,
+) -> TwoSides:
+    """Both sides of J_DSM = J_ESM + constant at one t for blends of a wrong and the exact score; n draws a side."""
+    sigma = float(sde.sigma(t))
+    x0 = mixture.sample(n, generator)
+    noise = torch.randn(x0.shape, generator=generator)
+    x = sde.perturb(x0, t, noise)
+    wrong_part, exact_part = (sigma * score(x, t) for score in (wrong, exact_score(mixture, sde)))
+    residuals = torch.stack([((1 - c) * wrong_part + c * exact_part + noise).square().sum(-1) for c in shares]).double()
+    esm = score_error(wrong, mixture, sde, t, n=n, generator=generator)
+    return TwoSides(
+        shares=np.array(shares, dtype=float),
+        dsm=residuals.mean(1).numpy(),
+        dsm_error=residuals.std(1).numpy() / math.sqrt(n),
+        esm=(1 - np.array(shares, dtype=float)) ** 2 * esm,
+        floor=dsm_floor(mixture, sde, t),
+    )
+
+
+def posterior_spread(
+    mixture: GaussianMixture, sde: SDE, t: float, n: int = 5000, generator: torch.Generator | None = None
+) -> tuple[float, float]:
+    """The DSM floor by draws, alpha_t^2 / sigma_t^2 E ||x_0 - E[x_0 | x_t]||^2, and its standard error."""
+    x0 = mixture.sample(n, generator)
+    x = sde.perturb(x0, t, torch.randn(x0.shape, generator=generator))
+    ratio = float(sde.alpha(t)) / float(sde.sigma(t))
+    square = ratio**2 * (x0 - posterior_mean(mixture, sde, x, t)).double().square().sum(-1)
+    return float(square.mean()), float(square.std()) / math.sqrt(n)
+
+
+def weightings(sde: SDE, times: np.ndarray, data_std: float) -> dict[str, np.ndarray]:
+    """How much four training weightings ask of each noise level: shares per unit of ln(sigma_t / alpha_t), (T,) each.
+
+    Of the loss w || z_hat - z ||^2, with times (T,) rising and above 0: "tutorial", w = 1 in t; "likelihood", g^2 / sigma^2 in t,
+    which is flat here (Song et al. 2021, arXiv 2101.09258); "truncation", the same with the lower end of the integral
+    drawn with a density like 1 / t (Kim et al. 2021, arXiv 2106.05527, k = 1); "edm", a normal law of ln sigma times
+    1 + sigma^2 / data_std^2 (Karras et al. 2022, arXiv 2206.00364, table 1, with lengths in units of data_std). Each integrates to 1.
+    """
+    alpha, sigma, g = (np.array([float(f(t)) for t in times.tolist()]) for f in (sde.alpha, sde.sigma, sde.diffusion))
+    level = np.log(sigma / alpha)
+    rate = g**2 / (2 * sigma**2)  # d level / dt
+    ratio = sigma / alpha / data_std
+    z = (np.log(ratio * EDM_DATA_STD) - EDM_MEAN) / EDM_STD
+    shapes = {
+        "tutorial": 1 / rate,
+        "likelihood": np.ones_like(rate),
+        "truncation": np.log(times / times[0]),
+        "edm": np.exp(-(z**2) / 2) * (1 + ratio**2),
+    }
+    return {name: shape / np.trapezoid(shape, level) for name, shape in shapes.items()}
+
+
+@dataclass(frozen=True)
+class Dress:
+    """What is said of one noisy point in one parametrisation x_t = alpha x_0 + sigma z; arrays (D,)."""
+
+    alpha: float
+    sigma: float
+    x: np.ndarray
+    score: np.ndarray
+    noise: np.ndarray  # E[z | x_t]
+    clean: np.ndarray  # E[x_0 | x_t]
+    velocity: np.ndarray  # alpha E[z | x_t] - sigma E[x_0 | x_t]
+
+
+def dress(mixture: GaussianMixture, alpha: float, sigma: float, x: Tensor) -> Dress:
+    """Score, noise, clean data and velocity at a point x (D,) of the law of alpha x_0 + sigma z, sigma > 0, alpha > 0.
+
+    noise = -sigma s, clean = (x + sigma^2 s) / alpha, velocity = alpha noise - sigma clean (Salimans and Ho 2022, 2202.00512).
+    """
+    x = x.to(torch.float64)
+    score = mixture.diffuse(alpha, sigma).score(x)
+    noise, clean = -sigma * score, (x + sigma**2 * score) / alpha
+    return Dress(alpha, sigma, *(v.numpy() for v in (x, score, noise, clean, alpha * noise - sigma * clean)))
+
+
+def variance_preserving(alpha: float, sigma: float) -> tuple[float, float]:
+    """The pair with the same sigma / alpha whose squares sum to 1."""
+    size = math.hypot(alpha, sigma)
+    return alpha / size, sigma / size

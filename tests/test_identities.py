@@ -1,0 +1,190 @@
+"""Each identity of the maths page against an answer found another way."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from scoredm import GaussianMixture, VESDE, dsm_floor, dsm_loss, euler_maruyama, exact_score, sample, targets
+from scoredm.identities import (
+    WRONG,
+    dress,
+    merge_time,
+    posterior_mean,
+    posterior_spread,
+    reverse_step,
+    two_sides,
+    variance_preserving,
+    weightings,
+    wrong_score,
+)
+from scoredm.score import denoise
+from tests.vp import ConstantVP
+
+TUTORIAL = targets.mixture("tutorial")
+SDES = [VESDE(25.0), ConstantVP(3.0)]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_full_noise_is_euler_maruyama() -> None:
+    x, noise = torch.randn(2, 50, 2, generator=generator())
+    for sde in SDES:
+        score = exact_score(TUTORIAL, sde)
+        ours = reverse_step(1.0)(sde, score, x, 0.6, 0.55, noise.clone())
+        assert torch.allclose(ours, euler_maruyama(sde, score, x, 0.6, 0.55, noise.clone()))
+
+
+@pytest.mark.parametrize("sde", SDES)
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0, 1.5])
+def test_every_amount_of_noise_keeps_the_law(sde, eta: float) -> None:
+    """Data N(1, 2): 400 steps; a missing half, 1 + eta in place of 1 + eta^2, or a lost eta moves the variance by over 10 %."""
+    mixture = GaussianMixture([[1.0]], [[[2.0]]], [1.0])
+    prior = mixture.diffuse(float(sde.alpha(1.0)), float(sde.sigma(1.0)))
+    x = sample(
+        sde, exact_score(mixture, sde), 20_000, steps=400, step=reverse_step(eta), prior=prior, t_min=0.01, generator=generator()
+    )
+    truth = mixture.diffuse(float(sde.alpha(0.01)), float(sde.sigma(0.01)))
+    assert abs(float(x.mean()) - float(truth.mean)) < 0.05
+    assert float(x.var()) == pytest.approx(float(truth.covariance), rel=0.045)
+
+
+def test_negative_noise_is_refused() -> None:
+    with pytest.raises(ValueError, match="-1"):
+        reverse_step(-1.0)
+
+
+@pytest.mark.parametrize("sde", SDES)
+@pytest.mark.parametrize("name", ["tutorial", "three-modes", "needle", "moons"])
+def test_bayes_and_tweedie_agree(sde, name: str) -> None:
+    mixture = targets.mixture(name)
+    for t in (0.05, 0.5, 1.0):
+        x = sde.perturb(mixture.sample(200, generator()), t, torch.randn(200, mixture.dim, generator=generator(1))).double()
+        by_score = denoise(exact_score(mixture, sde), sde, x, t)
+        assert torch.allclose(posterior_mean(mixture, sde, x, t), by_score, rtol=1e-6, atol=1e-6)
+
+
+def modes_on_the_line(mixture: GaussianMixture, sde, t: float) -> int:
+    """Local maxima of p_t along the line through two means."""
+    p_t = mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t)))
+    along = torch.linspace(-0.5, 1.5, 20_001, dtype=torch.float64)[:, None]
+    height = p_t.log_prob(p_t.means[0] + along * (p_t.means[1] - p_t.means[0])).numpy()
+    return int(((height[1:-1] > height[:-2]) & (height[1:-1] > height[2:])).sum())
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), VESDE(3.0), VESDE(1.0)])
+@pytest.mark.parametrize("name", ["two-modes", "tight"])
+def test_modes_merge_when_counting_says_so(sde, name: str) -> None:
+    mixture = targets.mixture(name)
+    at = merge_time(mixture, sde)
+    assert at is not None
+    if math.isinf(at):
+        assert modes_on_the_line(mixture, sde, 1.0) == 2
+    else:
+        assert (modes_on_the_line(mixture, sde, at - 0.01), modes_on_the_line(mixture, sde, at + 0.01)) == (2, 1)
+
+
+def test_merge_time_has_the_closed_form_of_a_pair_on_the_line() -> None:
+    exact = math.log(1 + 2 * math.log(25) * (25 - 1)) / (2 * math.log(25))
+    assert merge_time(targets.mixture("two-modes"), VESDE(25.0)) == pytest.approx(exact, abs=1e-12)
+
+
+def test_merge_time_of_other_mixtures() -> None:
+    assert merge_time(TUTORIAL, VESDE(25.0)) is None
+    assert merge_time(targets.mixture("ring"), VESDE(25.0)) is None
+    assert merge_time(GaussianMixture([[-0.9], [0.9]], [[[1.0]]] * 2, [1, 1]), VESDE(25.0)) == 0.0
+    assert merge_time(targets.mixture("two-modes"), VESDE(1.0)) == math.inf
+
+
+def test_merge_time_of_a_tilted_pair_uses_the_covariance_along_the_line() -> None:
+    pair = GaussianMixture([[-1.5, 0.0], [1.5, 1.0]], [[[1.0, 0.6], [0.6, 0.5]]] * 2, [2, 2])
+    at = merge_time(pair, ConstantVP(3.0))
+    assert at is not None
+    p_t = pair.diffuse(float(ConstantVP(3.0).alpha(at)), float(ConstantVP(3.0).sigma(at)))
+    hessian = torch.autograd.functional.hessian(lambda x: -_log_density(p_t, x), p_t.mean)
+    assert float(torch.linalg.eigvalsh(torch.as_tensor(hessian))[0]) == pytest.approx(0, abs=1e-9)  # the saddle turns flat
+
+
+def _log_density(p_t: GaussianMixture, x: torch.Tensor) -> torch.Tensor:
+    parts = [torch.distributions.MultivariateNormal(m, S) for m, S in zip(p_t.means, p_t.covariances, strict=True)]
+    return torch.logsumexp(torch.stack([part.log_prob(x) for part in parts]), 0)
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("sde", SDES)
+def test_denoising_loss_is_explicit_loss_plus_floor(sde, kind: str) -> None:
+    sides = two_sides(TUTORIAL, sde, wrong_score(kind, TUTORIAL, sde), 0.3, [-0.5, 0.0, 0.5, 1.0], n=40_000, generator=generator())
+    right = sides.esm + sides.floor
+    assert np.all(np.abs(sides.dsm - right) < 4 * sides.dsm_error + 0.01 * sides.esm)
+    assert sides.esm[1] > 0.02
+    assert sides.esm[3] == 0
+
+
+def test_two_sides_uses_the_losses_of_the_library() -> None:
+    sde, t, c = VESDE(25.0), 0.4, 0.3
+    wrong = wrong_score("gaussian", TUTORIAL, sde)
+    exact = exact_score(TUTORIAL, sde)
+    sides = two_sides(TUTORIAL, sde, wrong, t, [c], n=20_000, generator=generator())
+    again = generator()
+    x0 = TUTORIAL.sample(20_000, again)
+    noise = torch.randn(x0.shape, generator=again)
+    loss = dsm_loss(lambda x, s: (1 - c) * wrong(x, s) + c * exact(x, s), sde, x0, t, noise)
+    assert sides.dsm[0] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_no_other_wrong_score() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        wrong_score("nothing", TUTORIAL, SDES[0])
+
+
+@pytest.mark.parametrize("sde", SDES)
+@pytest.mark.parametrize("t", [0.1, 0.5, 1.0])
+def test_the_floor_is_the_spread_of_the_clean_data(sde, t: float) -> None:
+    value, error = posterior_spread(TUTORIAL, sde, t, 40_000, generator())
+    assert abs(value - dsm_floor(TUTORIAL, sde, t)) < 4 * error
+
+
+def test_weightings_match_their_definitions() -> None:
+    """Written out in time and carried over with d ln sigma = g^2 / (2 sigma^2) dt, by numerical differentiation of ln sigma."""
+    sde, data_std = VESDE(25.0), 1.5
+    times = np.linspace(0.01, 1, 4001)
+    sigma = np.array([sde.sigma(t) for t in times])
+    level = np.log(sigma)
+    shares = weightings(sde, times, data_std)
+    in_time = {name: share * np.gradient(level, times) for name, share in shares.items()}
+    g2 = 25.0 ** (2 * times)
+    ends = slice(2, -2)
+    assert np.ptp(in_time["tutorial"][ends]) < 1e-3 * in_time["tutorial"].mean()
+    ratio = in_time["likelihood"] / (g2 / sigma**2)
+    assert np.ptp(ratio[ends]) < 1e-3 * ratio.mean()
+    kept = in_time["truncation"][ends] / (g2 / sigma**2 * np.log(times / 0.01) / np.log(100))[ends]
+    assert np.ptp(kept) < 1e-3 * kept.mean()
+    for share in shares.values():
+        assert np.trapezoid(share, level) == pytest.approx(1)
+
+
+def test_edm_weighting_is_that_of_the_paper() -> None:
+    """Its loss is lambda(sigma) ||D - x_0||^2, lambda = (sigma^2 + d^2) / (sigma d)^2, D - x_0 = sigma (z - z_hat), d = 0.5."""
+    times = np.linspace(0.05, 1, 500)
+    sigma = np.array([VESDE(25.0).sigma(t) for t in times])
+    law = np.exp(-((np.log(sigma) + 1.2) ** 2) / (2 * 1.2**2))
+    expected = law * (sigma**2 + 0.25) / (0.5 * sigma) ** 2 * sigma**2
+    found = weightings(VESDE(25.0), times, 0.5)["edm"]
+    assert np.allclose(found / found[0], expected / expected[0])
+
+
+def test_two_dresses_of_one_point_agree() -> None:
+    alpha, sigma = 1.0, 2.3
+    x = torch.tensor([1.0, -3.0])
+    exploding = dress(TUTORIAL, alpha, sigma, x)
+    a, s = variance_preserving(alpha, sigma)
+    preserving = dress(TUTORIAL, a, s, a * x)
+    assert a**2 + s**2 == pytest.approx(1)
+    assert np.allclose(preserving.noise, exploding.noise)
+    assert np.allclose(preserving.clean, exploding.clean)
+    assert np.allclose(preserving.score, exploding.score / a)
+    assert np.allclose(preserving.alpha * preserving.x - preserving.sigma * preserving.velocity, preserving.clean)
+    assert np.allclose(exploding.alpha * exploding.clean + exploding.sigma * exploding.noise, exploding.x)
