@@ -121,6 +121,41 @@ export function colourRamp(stops) {
   return ramp
 }
 
+/** One 32-bit pixel (alpha in the top byte) over another. */
+export function blend(over, under) {
+  const a = over >>> 24
+  const b = under >>> 24
+  if (a === 255 || b === 0) return over
+  if (b === 255) {
+    // Two channels at a time; weights out of 256 keep each product inside its 16 bits.
+    const [w, v] = [a + (a >>> 7), 256 - a - (a >>> 7)]
+    const even = (((over & 0xff00ff) * w + (under & 0xff00ff) * v) >>> 8) & 0xff00ff
+    const odd = (((over >>> 8) & 0xff) * w + ((under >>> 8) & 0xff) * v) & 0xff00
+    return (0xff000000 | even | odd) >>> 0
+  }
+  const rest = (b * (255 - a)) / 255
+  const mixed = (shift) => Math.round((((over >>> shift) & 255) * a + ((under >>> shift) & 255) * rest) / (a + rest)) << shift
+  return ((Math.round(a + rest) << 24) | mixed(16) | mixed(8) | mixed(0)) >>> 0
+}
+
+/** The pixels of a square mask that show anything, as offsets into a picture of this width and their values. */
+export function spread(mask, side, width) {
+  const shown = Array.from(mask.keys()).filter((i) => mask[i] >>> 24 > 0)
+  return {
+    offsets: Int32Array.from(shown, (i) => Math.floor(i / side) * width + (i % side)),
+    values: Uint32Array.from(shown, (i) => mask[i]),
+  }
+}
+
+/** Blend spread-out pixels onto a picture, the mask's first corner at index `corner`. */
+export function stamp(pixels, corner, { offsets, values }) {
+  for (let k = 0; k < offsets.length; k++) {
+    const p = corner + offsets[k]
+    const over = values[k]
+    pixels[p] = over >= 0xff000000 ? over : blend(over, pixels[p])
+  }
+}
+
 /** The height of the picture: as asked, but not much taller than wide. */
 export const pictureHeight = (width, height) => Math.round(Math.min(height, Math.max(260, width * 1.05)))
 
@@ -177,7 +212,7 @@ function readTheme(element, context) {
     dark,
     paper,
     ink: named("--st-text-color", dark ? "#f2f4f7" : "#1b1f24"),
-    border: named("--st-border-color", "#8888"),
+    beyond: named("--st-secondary-background-color", dark ? "#1b212b" : "#f3f5f8"),
     font: style.fontFamily || "sans-serif",
     size: parseFloat(style.fontSize) || 16,
     ramps: {
@@ -187,7 +222,7 @@ function readTheme(element, context) {
   }
 }
 
-const sameTheme = (a, b) => a && a.paper === b.paper && a.ink === b.ink && a.border === b.border && a.font === b.font && a.size === b.size
+const sameTheme = (a, b) => a && a.paper === b.paper && a.ink === b.ink && a.beyond === b.beyond && a.font === b.font && a.size === b.size
 
 // ---------------------------------------------------------------- drawing
 
@@ -197,9 +232,10 @@ function plotBox(width, height, size, margin) {
   const left = size * (small ? 3.1 : 3.9)
   const top = size * 0.6
   const right = size * 0.8 + (margin ? panel + size * 0.8 : 0)
-  const bottom = size * (small ? 2.7 : 2.9)
-  const box = { left, top, width: width - left - right, height: height - top - bottom }
-  return { box, panel: margin && { left: left + box.width + size * 0.8, top, width: panel, height: box.height } }
+  const bottom = size * 3.2
+  const [x, y] = [Math.round(left), Math.round(top)]
+  const box = { left: x, top: y, width: Math.round(width - right) - x, height: Math.round(height - bottom) - y }
+  return { box, panel: margin && { left: x + box.width + size * 0.8, top: y, width: panel, height: box.height } }
 }
 
 function clip(context, box, draw) {
@@ -211,20 +247,24 @@ function clip(context, box, draw) {
   context.restore()
 }
 
-/** A frame of the image as a small canvas, kept for as long as it is one of the last few used. */
-function imageTile(scene, index) {
+/** The image between two frames as a small canvas, its levels blended before they are coloured. */
+function imageTile(scene, at) {
   const { image } = scene.frames
+  const still = image.count === 1
+  const [first, second, fraction] = still ? [0, 0, 0] : [at.first, at.second, at.fraction]
   const ramp = scene.theme.ramps[image.kind]
-  const kept = scene.tiles.find((tile) => tile.index === index && tile.ramp === ramp && tile.image === image)
-  if (kept) return kept.canvas
-  const canvas = new OffscreenCanvas(image.width, image.height)
-  const context = canvas.getContext("2d")
+  const kept = scene.tile
+  if (kept?.image === image && kept.ramp === ramp && kept.position === first + fraction) return kept.canvas
+  const canvas = kept?.canvas ?? new OffscreenCanvas(1, 1)
+  Object.assign(canvas, { width: image.width, height: image.height })
+  const context = canvas.getContext("2d", { willReadFrequently: true })
   const pixels = context.createImageData(image.width, image.height)
-  const start = index * image.width * image.height
+  const [under, over] = [first * image.width * image.height, second * image.width * image.height]
   for (let row = 0; row < image.height; row++) {
     const target = (image.height - 1 - row) * image.width
     for (let column = 0; column < image.width; column++) {
-      const level = 3 * image.levels[start + row * image.width + column]
+      const cell = row * image.width + column
+      const level = 3 * Math.round(lerp(image.levels[under + cell], image.levels[over + cell], fraction))
       const pixel = 4 * (target + column)
       pixels.data[pixel] = ramp[level]
       pixels.data[pixel + 1] = ramp[level + 1]
@@ -233,133 +273,178 @@ function imageTile(scene, index) {
     }
   }
   context.putImageData(pixels, 0, 0)
-  scene.tiles = [{ index, ramp, image, canvas }, ...scene.tiles].slice(0, 3)
+  scene.tile = { position: first + fraction, ramp, image, canvas }
   return canvas
 }
 
-function drawImage(scene, view, at) {
-  const { context, frames } = scene
-  context.imageSmoothingEnabled = true
-  context.imageSmoothingQuality = "high"
-  const place = (frame, alpha) => {
-    const [left, top] = project(view, frames.edges[0][frame], frames.edges[3][frame])
-    const [right, bottom] = project(view, frames.edges[1][frame], frames.edges[2][frame])
-    context.globalAlpha = alpha
-    context.drawImage(imageTile(scene, frames.image.count === 1 ? 0 : frame), left, top, right - left, bottom - top)
-  }
-  place(at.first, 1)
-  if (at.fraction > 0 && frames.image.count > 1) place(at.second, at.fraction)
-  context.globalAlpha = 1
+function drawImage(scene, view, at, [x0, x1, y0, y1]) {
+  const { context, theme } = scene
+  context.fillStyle = theme.beyond
+  context.fillRect(view.box.left, view.box.top, view.box.width, view.box.height)
+  const [left, top] = project(view, x0, y1)
+  const [right, bottom] = project(view, x1, y0)
+  context.drawImage(imageTile(scene, at), left, top, right - left, bottom - top)
 }
 
-/** A dot with a thin edge of paper, drawn once per colour and stamped for each particle. */
-function dot(scene, colour, radius, ratio) {
-  const name = `${colour} ${radius} ${ratio} ${scene.theme.paper}`
-  const kept = scene.dots.get(name)
-  if (kept) return kept
-  const side = 2 * Math.ceil((radius + 1) * ratio)
-  const canvas = new OffscreenCanvas(side, side)
-  const context = canvas.getContext("2d")
-  const disc = (size, style, alpha) => {
-    context.globalAlpha = alpha
-    context.fillStyle = style
-    context.beginPath()
-    context.arc(side / 2, side / 2, size * ratio, 0, 2 * Math.PI)
-    context.fill()
-  }
-  if (radius >= 2) disc(radius + 0.8, scene.theme.paper, 0.75)
-  disc(radius, colour, 1)
-  scene.dots.set(name, canvas)
-  return canvas
+const PHASES = 4
+
+/** A dot with a thin edge of paper, once for each quarter-pixel position so that motion is smooth. */
+function dotMasks(scene, colour, radius, ratio, width) {
+  const name = `${colour} ${radius} ${ratio} ${width} ${scene.theme.paper}`
+  if (scene.dots.has(name)) return scene.dots.get(name)
+  const edge = radius >= 2 ? 0.8 : 0
+  const side = 2 * Math.ceil((radius + edge) * ratio) + 2
+  const context = new OffscreenCanvas(side, side).getContext("2d", { willReadFrequently: true })
+  const masks = Array.from({ length: PHASES * PHASES }, (_, phase) => {
+    const [x, y] = [phase % PHASES, Math.floor(phase / PHASES)].map((part) => side / 2 + part / PHASES)
+    const disc = (size, style, alpha) => {
+      context.globalAlpha = alpha
+      context.fillStyle = style
+      context.beginPath()
+      context.arc(x, y, size * ratio, 0, 2 * Math.PI)
+      context.fill()
+    }
+    context.clearRect(0, 0, side, side)
+    if (edge > 0) disc(radius + edge, scene.theme.paper, 0.75)
+    disc(radius, colour, 1)
+    return spread(new Uint32Array(context.getImageData(0, 0, side, side).data.buffer), side, width)
+  })
+  if (scene.dots.size > 64) scene.dots.clear()
+  scene.dots.set(name, { side, masks })
+  return scene.dots.get(name)
+}
+
+// Room around the plot for dots that its edge cuts, in device pixels.
+const PAD = 32
+
+/** A canvas of its own over the plot, in device pixels, and its pixels; made anew only when the size changes. */
+function pixelLayer(scene, box, ratio) {
+  const [width, height] = [box.width, box.height].map((length) => Math.round(length * ratio) + 2 * PAD)
+  const kept = scene.pixels
+  if (kept?.width === width && kept.height === height) return kept
+  const canvas = new OffscreenCanvas(width, height)
+  const context = canvas.getContext("2d", { willReadFrequently: true })
+  const image = context.createImageData(width, height)
+  scene.pixels = { width, height, canvas, context, image, words: new Uint32Array(image.data.buffer) }
+  return scene.pixels
+}
+
+/** Put a canvas of device pixels on the picture, its corner at the plot's. */
+function place(context, canvas, box, ratio, pad = 0) {
+  context.save()
+  context.setTransform(1, 0, 0, 1, 0, 0)
+  context.imageSmoothingEnabled = false
+  context.drawImage(canvas, Math.round(box.left * ratio) - pad, Math.round(box.top * ratio) - pad)
+  context.restore()
 }
 
 const colourOf = (scene, index, plain) => (index < 0 ? plain : scene.options.components[index])
 
-/** Coefficients of pixel = a * q + b for the 16-bit coordinates of a layer, in device pixels. */
+/** Coefficients [ax, bx, ay, by] of pixel = a q + b for a layer's 16-bit coordinates, in device pixels from the plot's corner. */
 function pixelScale(view, layer, ratio) {
   const line = (scale, offset, low, step) => [ratio * scale * step, ratio * (offset + scale * (low + QUANTA * step))]
-  return [...line(view.scaleX, view.offsetX, layer.low[0], layer.step[0]), ...line(view.scaleY, view.offsetY, layer.low[1], layer.step[1])]
+  return [
+    ...line(view.scaleX, view.offsetX - view.box.left, layer.low[0], layer.step[0]),
+    ...line(view.scaleY, view.offsetY - view.box.top, layer.low[1], layer.step[1]),
+  ]
 }
 
+/** Dots are written pixel by pixel: thirty times as fast as stamping ten thousand of them with drawImage. */
 function drawParticles(scene, view, at, ratio) {
-  const { context, frames, options } = scene
+  const { frames, options } = scene
   const { x, y, count, runs } = frames.particles
   const [ax, bx, ay, by] = pixelScale(view, frames.particles, ratio)
-  const { left, top, width, height } = view.box
-  const [minX, maxX, minY, maxY] = [left - 5, left + width + 5, top - 5, top + height + 5].map((edge) => edge * ratio)
+  const { width, height, canvas, context, image, words } = pixelLayer(scene, view.box, ratio)
   const radius = dotRadius(count) * scene.thickness
-  context.save()
-  context.setTransform(1, 0, 0, 1, 0, 0)
+  words.fill(0)
   for (const [colour, start, length] of runs) {
-    const stamp = dot(scene, colourOf(scene, colour, options.colour), radius, ratio)
-    const half = stamp.width / 2
+    const { side, masks } = dotMasks(scene, colourOf(scene, colour, options.colour), radius, ratio, width)
+    const shift = PAD - side / 2
     for (let i = at.first * count + start, j = at.second * count + start, end = i + length; i < end; i++, j++) {
       if (x[i] === MISSING || x[j] === MISSING || y[i] === MISSING || y[j] === MISSING) continue
-      const px = ax * (x[i] + (x[j] - x[i]) * at.fraction) + bx
-      const py = ay * (y[i] + (y[j] - y[i]) * at.fraction) + by
-      if (px > minX && px < maxX && py > minY && py < maxY) context.drawImage(stamp, Math.round(px - half), Math.round(py - half))
+      const px = ax * (x[i] + (x[j] - x[i]) * at.fraction) + bx + shift
+      const py = ay * (y[i] + (y[j] - y[i]) * at.fraction) + by + shift
+      if (px < 0 || py < 0 || px >= width - side || py >= height - side) continue
+      const left = Math.floor(px)
+      const top = Math.floor(py)
+      const phase = Math.floor((py - top) * PHASES) * PHASES + Math.floor((px - left) * PHASES)
+      stamp(words, top * width + left, masks[phase])
     }
   }
-  context.restore()
+  context.putImageData(image, 0, 0)
+  place(scene.context, canvas, view.box, ratio, PAD)
 }
 
-/** Segments from frame to frame + 1 of one run of particles, up to `fraction` of the way, in strokes of a few hundred. */
-function strokeStep(context, layer, scale, frame, fraction, [, start, length]) {
+/** Segments from frame to frame + 1 of particles start..end, up to `fraction` of the way, as one stroke. */
+function strokeStep(context, layer, [ax, bx, ay, by], frame, fraction, start, end) {
   const { x, y, count } = layer
-  const [ax, bx, ay, by] = scale
-  const second = (frame + 1) * count + start
-  for (let k = 0; k < length; k += 256) {
-    context.beginPath()
-    for (let m = k; m < Math.min(length, k + 256); m++) {
-      const [i, j] = [frame * count + start + m, second + m]
-      if (x[i] === MISSING || x[j] === MISSING || y[i] === MISSING || y[j] === MISSING) continue
-      context.moveTo(ax * x[i] + bx, ay * y[i] + by)
-      context.lineTo(ax * (x[i] + (x[j] - x[i]) * fraction) + bx, ay * (y[i] + (y[j] - y[i]) * fraction) + by)
-    }
-    context.stroke()
+  context.beginPath()
+  for (let i = frame * count + start; i < frame * count + end; i++) {
+    const j = i + count
+    if (x[i] === MISSING || x[j] === MISSING || y[i] === MISSING || y[j] === MISSING) continue
+    context.moveTo(ax * x[i] + bx, ay * y[i] + by)
+    context.lineTo(ax * (x[i] + (x[j] - x[i]) * fraction) + bx, ay * (y[i] + (y[j] - y[i]) * fraction) + by)
   }
+  context.stroke()
 }
 
-function strokeRuns(scene, context, scale, frame, fraction, alpha) {
+/** One step of every trail, a few particles of each colour in turn so that no colour lies on top of the others. */
+function strokeRuns(scene, context, scale, frame, fraction) {
   const { particles } = scene.frames
+  const most = Math.max(...particles.runs.map(([, , length]) => length))
+  const few = Math.max(16, Math.ceil(most / 16))
   context.lineWidth = 1.2 * scene.thickness
-  context.globalAlpha = alpha
-  for (const run of particles.runs) {
-    context.strokeStyle = colourOf(scene, run[0], scene.options.colour)
-    strokeStep(context, particles, scale, frame, fraction, run)
+  context.lineCap = "round"
+  for (let k = 0; k < most; k += few) {
+    for (const [colour, start, length] of particles.runs) {
+      if (k >= length) continue
+      context.strokeStyle = colourOf(scene, colour, scene.options.colour)
+      strokeStep(context, particles, scale, frame, fraction, start + k, start + Math.min(length, k + few))
+    }
   }
-  context.globalAlpha = 1
 }
 
 /** Trails that fade with age, over the last `trails` frames. */
 function drawFadingTrails(scene, view, at) {
-  const scale = pixelScale(view, scene.frames.particles, 1)
-  const { trails } = scene.options
+  const { context, frames, options } = scene
+  const scale = pixelScale(view, frames.particles, 1)
   const position = at.first + at.fraction
-  for (let frame = Math.max(0, Math.floor(position - trails)); frame <= at.first && frame + 1 < scene.frames.count; frame++) {
-    const age = clamp((position - frame) / (trails + 1), 0, 1)
-    strokeRuns(scene, scene.context, scale, frame, frame === at.first ? at.fraction : 1, 0.5 * (1 - age))
+  context.save()
+  context.translate(view.box.left, view.box.top)
+  for (let frame = Math.max(0, Math.floor(position - options.trails)); frame <= at.first && frame + 1 < frames.count; frame++) {
+    const age = clamp((position - frame) / (options.trails + 1), 0, 1)
+    context.globalAlpha = 0.6 * (1 - age)
+    strokeRuns(scene, context, scale, frame, frame === at.first ? at.fraction : 1)
   }
+  context.restore()
 }
 
-/** Whole paths: finished steps stay on a layer of their own, so that playing on only adds to it. */
+/** The layer that holds the finished steps of whole paths, emptied when the view, the data or the direction changes. */
+function pathLayer(scene, view, at, ratio) {
+  const { frames, theme } = scene
+  const name = JSON.stringify([view.window, view.box, ratio, theme.paper])
+  const kept = scene.paths
+  if (kept?.name === name && kept.frames === frames && kept.until <= at.first) return kept
+  const canvas = kept?.canvas ?? new OffscreenCanvas(1, 1)
+  canvas.width = Math.round(view.box.width * ratio)
+  canvas.height = Math.round(view.box.height * ratio)
+  scene.paths = { name, frames, canvas, until: 0 }
+  return scene.paths
+}
+
+/** Whole paths: playing on only adds the steps that are new. */
 function drawWholePaths(scene, view, at, ratio) {
-  const { frames, canvas } = scene
-  const alpha = clamp(24 / Math.sqrt(frames.particles.count) / 4, 0.12, 0.6)
-  const name = JSON.stringify([view.window, view.box, ratio, canvas.width, canvas.height, scene.theme.paper])
-  let kept = scene.paths
-  if (!kept || kept.name !== name || kept.frames !== frames || kept.until > at.first) {
-    const layer = kept?.layer ?? new OffscreenCanvas(1, 1)
-    layer.width = canvas.width
-    layer.height = canvas.height
-    kept = scene.paths = { name, frames, layer, until: 0 }
-  }
-  const context = kept.layer.getContext("2d")
+  const layer = pathLayer(scene, view, at, ratio)
+  const scale = pixelScale(view, scene.frames.particles, 1)
+  const context = layer.canvas.getContext("2d")
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
-  const scale = pixelScale(view, frames.particles, 1)
-  for (; kept.until < at.first; kept.until++) strokeRuns(scene, context, scale, kept.until, 1, alpha)
-  scene.context.drawImage(kept.layer, 0, 0, canvas.width / ratio, canvas.height / ratio)
-  if (at.fraction > 0) strokeRuns(scene, scene.context, scale, at.first, at.fraction, alpha)
+  for (; layer.until < at.first; layer.until++) strokeRuns(scene, context, scale, layer.until, 1)
+  scene.context.save()
+  scene.context.globalAlpha = 0.45
+  place(scene.context, layer.canvas, view.box, ratio)
+  scene.context.translate(view.box.left, view.box.top)
+  if (at.fraction > 0) strokeRuns(scene, scene.context, scale, at.first, at.fraction)
+  scene.context.restore()
 }
 
 function drawEllipses(scene, view, at) {
@@ -417,8 +502,8 @@ function arrowAt(arrows, frame, view, [x0, x1, y0, y1], at, m) {
 function drawArrows(scene, view, at, window) {
   const { context, frames, options, theme } = scene
   context.lineWidth = 1.6 * scene.thickness
-  context.lineJoin = "round"
-  context.lineCap = "round"
+  context.lineJoin = "bevel"
+  context.lineCap = "butt"
   context.globalAlpha = 0.9
   for (const [colour, start, length] of frames.arrows.runs) {
     const found = []
@@ -481,7 +566,7 @@ function drawAxisNames(context, options, { left, top, width, height }, size) {
   context.font = `${size * 1.08}px ${context.font.replace(/^\S+\s/, "")}`
   context.textAlign = "center"
   context.textBaseline = "bottom"
-  context.fillText(options.xLabel, left + width / 2, top + height + size * 2.85)
+  context.fillText(options.xLabel, left + width / 2, top + height + size * 3.05)
   context.save()
   context.translate(size * 0.15, top + height / 2)
   context.rotate(-Math.PI / 2)
@@ -544,7 +629,7 @@ function drawMarginAxis(scene, panel, most) {
   context.moveTo(panel.left, panel.top)
   context.lineTo(panel.left, bottom)
   context.lineTo(panel.left + panel.width, bottom)
-  const { ticks, step } = niceTicks(0, most, 2)
+  const { ticks, step } = niceTicks(0, most, 3)
   const tick = ticks[ticks.length - 1]
   const x = panel.left + (panel.width * tick) / most
   context.moveTo(x, bottom)
@@ -552,7 +637,7 @@ function drawMarginAxis(scene, panel, most) {
   context.stroke()
   context.fillText(tickText(tick, step), Math.min(x, panel.left + panel.width - size), bottom + 7)
   context.textBaseline = "bottom"
-  context.fillText("density", panel.left + panel.width / 2, bottom + size * 2.85)
+  context.fillText("density", panel.left + panel.width / 2, bottom + size * 3.05)
 }
 
 function drawScene(scene) {
@@ -565,7 +650,7 @@ function drawScene(scene) {
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
   context.clearRect(0, 0, scene.width, scene.height)
   clip(context, box, () => {
-    if (frames.image) drawImage(scene, view, at)
+    if (frames.image) drawImage(scene, view, at, shown)
     if (frames.particles && options.trails >= frames.count) drawWholePaths(scene, view, at, ratio)
     else if (frames.particles && options.trails > 0) drawFadingTrails(scene, view, at)
     if (frames.particles) drawParticles(scene, view, at, ratio)
@@ -620,7 +705,7 @@ class Stage {
     this.loopButton = find(".loop-button")
     this.speed = find("select")
     this.context = this.canvas.getContext("2d")
-    Object.assign(this, { position: 0, playing: false, loop: false, probe: null, request: 0, drawn: 0, tiles: [], dots: new Map(), theme: null })
+    Object.assign(this, { position: 0, playing: false, loop: false, probe: null, request: 0, drawn: 0, dots: new Map(), theme: null })
     this.listen(find(".left-button"), find(".right-button"))
     this.observer = new ResizeObserver(() => this.resize())
     this.observer.observe(this.root)
@@ -665,6 +750,7 @@ class Stage {
       if (!this.playing) this.position = Math.round(this.position)
     }
     if (!this.options.probe) this.probe = null
+    else if (this.options.probeAt) this.probe = this.options.probeAt
     this.canvas.setAttribute("aria-label", this.options.alt)
     this.canvas.classList.toggle("probing", this.options.probe)
     this.transport.hidden = this.frames.count < 2
@@ -689,6 +775,7 @@ class Stage {
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height })
     this.canvas.style.height = `${this.height}px`
     this.theme = this.freshTheme()
+    this.root.style.colorScheme = this.theme.dark ? "dark" : "light"
     this.thickness = this.width >= 900 ? 1.25 : 1
     this.size = clamp(0.85 * this.theme.size * (this.width >= 900 ? 1.15 : 1), 11, 24)
     this.draw()
