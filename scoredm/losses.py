@@ -50,12 +50,13 @@ def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:
         return _at_each_time(t, lambda time: _floor_by_draws(mixture, sde, time))
     nodes, weights = _gauss_hermite(mixture)
     variances, axes = mixture.principal_axes
+    exact = exact_score(mixture, sde)
 
     def floor(time: float) -> float:
         alpha, sigma = float(sde.alpha(time)), float(sde.sigma(time))
         along = (alpha**2 * variances + sigma**2).sqrt()[:, None, :] * nodes
         x = alpha * mixture.means[:, None, :] + torch.einsum("kij,knj->kni", axes, along)
-        score = mixture.diffuse(alpha, sigma).score(x)
+        score = exact.on_grid([time], x)(x.flatten(0, 1), time).reshape(x.shape)
         return mixture.dim - sigma**2 * float(mixture.weights @ (score.square().sum(-1) @ weights))
 
     return _at_each_time(t, floor)
