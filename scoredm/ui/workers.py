@@ -55,6 +55,11 @@ class Run:
         return any(end > now for end in tuple(self._leases.values()))
 
     @property
+    def parked(self) -> bool:
+        """Whether no worker has it or is about to take it up; `snapshot` is then the model after the last step."""
+        return not self._queued
+
+    @property
     def seconds_left(self) -> float | None:
         """Seconds to the end at the present pace, cores shared as they are now; None before the pace is known."""
         pace = tuple(self._pace)
