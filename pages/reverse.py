@@ -1,6 +1,96 @@
-"""reverse."""
+"""Reverse SDE: noise turns back into data along the exact score, and the truth stands beside what comes out."""
 
-from scoredm.ui import shell
+import streamlit as st
+
+from scoredm import charts, figures
+from scoredm.ui import comparison, compute, controls, reversing, shell, show
+from scoredm.ui.stage import stage
+
+PARTICLES = controls.Number("rn", "Particles", 100, 10_000, 100, 2500)
+STEPS = controls.Number("rsteps", "Steps", 5, 400, 5, 200, "From t = 1 down to t_min, all of one length dt.")
+STOP = controls.Number("tmin", "Stop at t_min", 0.001, 0.5, 0.001, 0.001, "p_t is a little wider than the data.", format="%.3f")
+MOMENT = controls.Number("at", "Show the update at t", 0.0, 1.0, 0.01, 0.5)
+PRIORS = {"zero": "N(0, σ₁²I), as the tutorial", "matched": "Gaussian, moments of p₁", "exact": "Exact p₁"}
+EXERCISE = {"target": "tutorial", "rn": 2500, "lam": 10.0, "rsteps": 200, "prior": "zero", "tmin": 0.005, "denoise": False}
 
 experiment = shell.header("reverse")
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    n = controls.number(PARTICLES)
+    steps = controls.number(STEPS)
+    prior = controls.choice("prior", "Start from", PRIORS, "zero", "selectbox", help="The law of x at t = 1.")
+    t_min = controls.number(STOP)
+    tweedie = controls.toggle(
+        "denoise", "Last step: E[x₀ | x]", help="Tweedie: end at the mean of the data a point could come from."
+    )
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    plane = experiment.dim == 2
+    follow = controls.choice("camera", "Camera", {"follow": "Follow", "fixed": "Fixed"}, "follow", disabled=not plane)
+    colour = controls.choice("rcolour", "Colour", {"samples": "Samples", "component": "By mode at the end"}, "samples")
+    arrows = controls.toggle("rarrows", "Score arrows", disabled=not plane)
+    controls.preset("Tutorial exercise", EXERCISE)
+    controls.preset("Tutorial comparison", EXERCISE | {"rn": 1000, "lam": 25.0})
+    controls.preset("See the prior's cost", EXERCISE | {"lam": 5.0, "tmin": 0.001}, type="primary")
+
+settings = compute.Reverse(n, steps, prior, t_min, tweedie, follow == "follow", colour == "component")
+with st.spinner("Sampling", show_time=False):
+    run = compute.reverse(experiment, settings)
+    beside = comparison.compare(experiment, run.end)
+
+
+picture, numbers = st.columns([3, 2])
+with picture:
+    drawn = min(n, compute.DRAWN[experiment.dim])
+    stage(
+        run.frames,
+        key=f"reverse-{experiment.dim}d",
+        alt=f"{drawn} particles run from noise at t = 1 to data, over the exact density p_t.",
+        height=400,
+        start="last",
+        layers_hidden=() if arrows else ("arrows",),
+        **(
+            {"trails": 4}
+            if plane
+            else {"x_label": "time t", "y_label": "x", "equal_aspect": False, "trails": len(run.frames.times)}
+        ),
+    )
+    st.caption(
+        "What to look for: the particles start as noise and gather where the grey density p_t is, mode by mode; they choose late."
+        + (f" {drawn} of {n} are drawn." if drawn < n else "")
+    )
+with numbers:
+    st.markdown(reversing.verdict(experiment, settings, beside))
+    few = [row for row in beside.rows if row.kind != "weight" or len(beside.weights.exact) <= 3]
+    show.exact_and_found([(row.name, row.exact, row.found, row.error) for row in few])
+    low, middle, high = (show.figures(v) for v in beside.usual)
+    st.markdown(
+        f"Sliced Wasserstein distance to an exact sample: **{show.figures(beside.distance)}**. "
+        f"Other exact samples of {n} points: {middle} ({low} to {high}); that is what no distance looks like."
+    )
+    if len(beside.weights.exact) > 3:
+        table = charts.weights_table(beside.weights.exact, beside.weights.found, beside.weights.error)
+        show.chart(charts.weights_spec(show.mode()), table, key="weights", alt="Weight of each component, exact and found")
+
+st.subheader("Before and after", anchor=False)
+start, end = comparison.outline(experiment, 1.0), comparison.outline(experiment, 0.0)
+panels = [
+    figures.Panel("Start, t = 1", run.start, start.box, start.lines),
+    figures.Panel(f"End, t = {run.times[-1]:.3g}", run.end, end.box, end.lines),
+    figures.Panel("Samples of the mixture itself", comparison.reference(experiment, n).numpy(), end.box, end.lines, exact=True),
+]
+reversing.panels(panels)
+st.caption(
+    "What to look for: the last two should look alike. Lines are exact"
+    + (
+        ": they hold 25, 50, 75 and 95 % of p₁ (left, where the dashed frame is the others' window) and of the data."
+        if plane
+        else "."
+    )
+)
+
+st.subheader("The update", anchor=False)
+moment = controls.number(MOMENT)
+step = compute.reverse_step(experiment, run, moment)
+st.latex(reversing.update(step))
+show.download("before-after", lambda: figures.before_after(panels, comparison.SHARES))
 shell.sections("reverse")

@@ -4,6 +4,7 @@ Each chart is a pair: a cached spec without data, and a function from arrays to 
 when a control moves, so the chart changes in place.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -128,16 +129,18 @@ POINTS = 1000  # drawn of a sample at most
 
 
 @cache
-def cloud_spec(mode: str, title: str, exact: bool) -> Spec:
+def cloud_spec(mode: str, exact: bool) -> Spec:
     """Points in the plane over exact contours, equal aspect; exact: the points too are the truth. A dashed frame if given."""
     base = alt.Chart().encode(x=alt.X("x:Q", title="x₁", scale=_window()), y=alt.Y("y:Q", title="x₂", scale=_window()))
     colour = palette.MUTED[mode] if exact else palette.SAMPLES
     points = base.mark_circle(size=11, opacity=0.55, color=colour, clip=True).transform_filter("datum.kind == 'point'")
     line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).encode(detail="line:N", order="order:Q")
     contours = line.transform_filter("datum.kind == 'contour'")
-    frame = line.mark_line(strokeWidth=1.2, strokeDash=[4, 3], color=palette.MUTED[mode]).transform_filter("datum.kind == 'frame'")
+    frame = line.mark_line(strokeWidth=1.2, strokeDash=[4, 3], color=palette.MUTED[mode]).transform_filter(
+        "datum.kind == 'frame'"
+    )
     corners = base.mark_point(opacity=0).transform_filter("datum.kind == 'corner'")
-    return _panel(points + contours + frame + corners, title)
+    return _panel(points + contours + frame + corners)
 
 
 def cloud_table(points: np.ndarray, box: np.ndarray, lines: list[np.ndarray], frame: np.ndarray | None = None) -> pd.DataFrame:
@@ -160,20 +163,21 @@ def _window() -> alt.Scale:
     return alt.Scale(zero=False, nice=False, padding=0)
 
 
-def _panel(chart: Any, title: str) -> Spec:
-    spec = chart.properties(width=PANEL, height=PANEL, title=title).to_dict()
-    return spec | {"autosize": {"type": "pad"}}
+def _panel(chart: Any) -> Spec:
+    return chart.properties(width=PANEL, height=PANEL).to_dict()
 
 
 @cache
-def bars_spec(mode: str, title: str, exact: bool) -> Spec:
+def bars_spec(mode: str, exact: bool) -> Spec:
     """A histogram on the line and the exact density as a curve; exact: the sample too is the truth."""
     x = alt.X("x:Q", title="x", scale=_window())
     base = alt.Chart().encode(x=x, y=alt.Y("y:Q", title="density"))
     colour = palette.MUTED[mode] if exact else palette.SAMPLES
-    bars = base.mark_rect(opacity=0.55, color=colour).encode(x2="right:Q", y2=alt.datum(0)).transform_filter("datum.kind == 'bar'")
+    bars = (
+        base.mark_rect(opacity=0.55, color=colour).encode(x2="right:Q", y2=alt.datum(0)).transform_filter("datum.kind == 'bar'")
+    )
     curve = base.mark_line(strokeWidth=1.6, color=palette.INK[mode]).transform_filter("datum.kind == 'curve'")
-    return _panel(bars + curve, title)
+    return _panel(bars + curve)
 
 
 def bars_table(values: np.ndarray, box: np.ndarray, curve: np.ndarray, bins: int = 48) -> pd.DataFrame:
@@ -206,3 +210,87 @@ def weights_table(exact: np.ndarray, found: np.ndarray, error: np.ndarray) -> pd
         pd.DataFrame({"component": component, "weight": exact, "series": "exact", "low": exact, "high": exact}),
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+# The score in one dimension: charts stacked over one x axis, so their left edges must agree.
+
+EDGE = 48  # pixels kept for the labels of the y axis
+LOG_DEPTH = 12.0  # nats below the highest point at which curves of log densities stop
+
+
+@cache
+def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: int, lowest: bool = False) -> Spec:
+    """Curves over x, the mixture in ink and components in their colours; samples as a histogram, the probe as a rule."""
+    base, colour = _curve_parts(mode, components, lowest)
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False), axis=_edge())
+    bars = base.mark_rect(opacity=0.4, color=palette.SAMPLES).encode(y=y, x2="right:Q", y2=alt.datum(0))
+    thin = base.mark_line(strokeWidth=1.8).encode(y=y, color=colour).transform_filter("isValid(datum.component)")
+    thick = base.mark_line(strokeWidth=2.4, color=palette.INK[mode]).encode(y=y).transform_filter("datum.series == 'mixture'")
+    layers = bars.transform_filter("datum.series == 'samples'") + thick + thin + _probe_rule(mode, base)
+    return finish(layers, height)
+
+
+@cache
+def shares_spec(mode: str, components: tuple[int, ...], height: int) -> Spec:
+    """Responsibilities over x as areas that add up to 1, the rest in grey; the probe as a rule."""
+    base, colour = _curve_parts(mode, components, lowest=True)
+    y = alt.Y("y:Q", title="rₖ", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=_edge())
+    areas = base.mark_area(opacity=0.85).encode(y=y, color=colour).transform_filter("datum.series != 'probe'")
+    return finish(areas + _probe_rule(mode, base), height)
+
+
+def _curve_parts(mode: str, components: tuple[int, ...], lowest: bool) -> tuple[Any, alt.Color]:
+    axis = alt.Axis() if lowest else alt.Axis(labels=False, ticks=False)
+    x = alt.X("x:Q", title="x" if lowest else None, scale=alt.Scale(zero=False, nice=False), axis=axis)
+    names = [*map(_component_name, components), "rest"]
+    shades = [*map(palette.component_colour, components), palette.MUTED[mode]]
+    return alt.Chart().encode(x=x), alt.Color("component:N", scale=alt.Scale(domain=names, range=shades), legend=None)
+
+
+def _edge() -> alt.Axis:
+    return alt.Axis(minExtent=EDGE, maxExtent=EDGE, tickCount=3, format="~g")
+
+
+def _probe_rule(mode: str, base: Any) -> Any:
+    rule = base.mark_rule(strokeDash=[4, 3], strokeWidth=1.5, color=palette.INK[mode])
+    return rule.transform_filter("datum.series == 'probe'")
+
+
+def _component_name(k: int) -> str:
+    return f"component {k + 1}"
+
+
+def curves_table(x: np.ndarray, mixture: np.ndarray, parts: np.ndarray, components: np.ndarray, probe: float) -> pd.DataFrame:
+    """Rows of curves_spec; x, mixture: (G,), parts: (G, M) of the components (M,). What is not finite is left out."""
+    return _curve_rows(x, np.column_stack([mixture, parts]), ["mixture", *map(_component_name, components)], probe)
+
+
+def log_curves_table(
+    x: np.ndarray, log_mixture: np.ndarray, log_parts: np.ndarray, components: np.ndarray, probe: float
+) -> pd.DataFrame:
+    """Rows of curves_spec for log densities, as far as 12 nats below the highest point; shapes as in curves_table."""
+    floor = log_mixture.max() - LOG_DEPTH
+    shown = [np.where(values >= floor, values, np.nan) for values in (log_mixture, log_parts)]
+    return curves_table(x, shown[0], shown[1], components, probe)
+
+
+def shares_table(x: np.ndarray, shares: np.ndarray, rest: np.ndarray, components: np.ndarray, probe: float) -> pd.DataFrame:
+    """Rows of shares_spec; x, rest: (G,), shares: (G, M) of the components (M,)."""
+    return _curve_rows(x, np.column_stack([shares, rest]), [*map(_component_name, components), "rest"], probe)
+
+
+def _curve_rows(x: np.ndarray, values: np.ndarray, names: Sequence[str], probe: float) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame({"x": x, "y": y, "right": np.nan, "series": name, "component": None if name == "mixture" else name})
+        for name, y in zip(names, values.T, strict=True)
+    ]
+    if x[0] <= probe <= x[-1]:
+        parts.append(pd.DataFrame({"x": [probe], "y": [np.nan], "right": [np.nan], "series": "probe", "component": None}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def histogram_table(values: np.ndarray, x: np.ndarray, bins: int = 60) -> pd.DataFrame:
+    """More rows of curves_spec: samples (N,) as a density over the range of x."""
+    edges = np.linspace(x[0], x[-1], bins + 1)
+    height = np.histogram(values, edges)[0] / (len(values) * np.diff(edges))
+    return pd.DataFrame({"x": edges[:-1], "y": height, "right": edges[1:], "series": "samples", "component": None})

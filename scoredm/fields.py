@@ -133,3 +133,13 @@ def bundle_lengths(vectors: np.ndarray, spacing: float) -> np.ndarray:
     """
     longest = np.linalg.norm(vectors, axis=-1).max(axis=1, keepdims=True)
     return vectors * (arrow_lengths(longest[None], np.array([spacing]))[0] / np.maximum(longest, 1e-12))[..., None]
+
+
+def contours(mixture: GaussianMixture, box: Sequence[float], levels: Sequence[float], n: int = 160) -> list[np.ndarray]:
+    """Lines of equal log density of a mixture in the plane, at given levels: polylines (M, 2), within a window."""
+    from contourpy import contour_generator
+
+    x, y = (_centres(box[i], box[i + 1], n) for i in (0, 2))
+    height = mixture.log_prob(grid_points(box, n)).reshape(n, n).numpy()
+    lines = contour_generator(x, y, height).lines
+    return [np.asarray(line) for level in levels for line in lines(float(level))]

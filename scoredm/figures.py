@@ -5,13 +5,18 @@ Figures are made without pyplot, whose list of open figures is shared by all thr
 
 import io
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scoredm import palette
+from scoredm.parts import Parts
 
+KDE_POINTS = 3000  # drawn at most: an estimate costs points times pixels
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 PRINT = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "pdf.fonttype": 42}
 
@@ -50,4 +55,124 @@ def forward_paths(times: np.ndarray, paths: np.ndarray, labels: np.ndarray, exac
             axis.set(ylabel="x" if dim == 1 else f"$x_{d + 1}$", xlim=(0, 1))
         axes[-1].set_xlabel("time t")
         figure.suptitle("Forward paths, coloured by origin; lines: exact mean ± 2 standard deviations", fontsize=9)
+    return figure
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A sample (N, D), D = 1 or 2, over the exact lines (M, 2) of its law in a window (2 D,); exact: the sample is the truth too."""
+
+    title: str
+    points: np.ndarray
+    box: np.ndarray
+    lines: Sequence[np.ndarray]
+    exact: bool = False
+
+
+def before_after(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
+    """Samples with their kernel density estimate (dashed) over exact lines, side by side.
+
+    shares: of the estimated probability inside the contours of the estimate, in the plane.
+    """
+    ink = palette.INK["light"]
+    with mpl.rc_context(PRINT):
+        figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")
+        for axis, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
+            colour = palette.MUTED["light"] if panel.exact else palette.SAMPLES
+            plane = panel.points.shape[1] == 2
+            (_cloud if plane else _bars)(axis, panel.points[:KDE_POINTS], colour, shares)
+            for line in panel.lines:
+                axis.plot(line[:, 0], line[:, 1], color=ink, linewidth=0.9)
+            axis.set(xlim=panel.box[:2], xlabel="$x_1$" if plane else "$x$", ylabel="$x_2$" if plane else "density")
+            axis.set_title(panel.title, fontsize=9)
+            if plane:
+                axis.set(ylim=panel.box[2:], aspect="equal")
+        figure.suptitle("Solid: exact; dashed: kernel density estimate of the sample", fontsize=8, y=-0.03)
+    return figure
+
+
+def _cloud(axis: Axes, points: np.ndarray, colour: str, shares: Sequence[float]) -> None:
+    from seaborn import kdeplot
+
+    axis.scatter(points[:, 0], points[:, 1], s=2, color=colour, alpha=0.3, linewidths=0)
+    levels = sorted(1 - share for share in shares)
+    kdeplot(x=points[:, 0], y=points[:, 1], ax=axis, levels=levels, color=colour, linewidths=1.1, linestyles="--")
+
+
+def _bars(axis: Axes, points: np.ndarray, colour: str, _shares: Sequence[float]) -> None:
+    from seaborn import kdeplot
+
+    axis.hist(points[:, 0], bins=60, density=True, color=colour, alpha=0.3)
+    kdeplot(x=points[:, 0], ax=axis, color=colour, linewidth=1.1, linestyle="--")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A score field in a window (4,): arrows (M, 2) at anchors (M, 2), -1 or the component of each, over a log density.
+
+    density: (n, n), row 0 at the lower edge, 1 at its highest point and 0 at 12 nats below; samples: (N, 2), labels: (N,).
+    """
+
+    title: str
+    window: np.ndarray
+    density: np.ndarray
+    anchors: np.ndarray
+    arrows: np.ndarray
+    owners: np.ndarray
+    samples: np.ndarray
+    labels: np.ndarray
+
+
+def score_fields(panels: Sequence[Field], title: str) -> Figure:
+    """Score fields side by side, three in a row: contours of the log density a nat apart, samples, and arrows."""
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    with mpl.rc_context(PRINT):
+        figure = Figure(figsize=(3.1 * columns, 3.3 * rows), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis, panel in zip(axes, panels, strict=False):
+            _field(axis, panel)
+        for axis in axes[len(panels) :]:
+            axis.remove()
+        figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def _field(axis: Axes, panel: Field) -> None:
+    left, right, low, high = panel.window
+    n = len(panel.density)
+    centres = (np.arange(n) + 0.5) / n
+    x, y = left + (right - left) * centres, low + (high - low) * centres
+    axis.contour(x, y, panel.density, np.arange(1, 12) / 12, colors=palette.MUTED["light"], linewidths=0.5, alpha=0.8)
+    colours = component_colours(panel.labels)
+    axis.scatter(*panel.samples.T, s=2, c=colours, alpha=0.35, linewidths=0, rasterized=len(colours) > 1000)
+    for owner in np.unique(panel.owners):
+        own = panel.owners == owner
+        colour = palette.INK["light"] if owner < 0 else palette.component_colour(int(owner))
+        shape = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004, "headwidth": 4}
+        axis.quiver(*panel.anchors[own].T, *panel.arrows[own].T, color=colour, **shape)
+    axis.set(xlim=(left, right), ylim=(low, high), xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
+    axis.set_title(panel.title, fontsize=9)
+
+
+def score_curves(found: Parts, title: str) -> Figure:
+    """Density, log density, score and responsibilities of a one-dimensional mixture, with what each component adds."""
+    x, log_density = found.x[:, 0], found.log_density[:, None]
+    density, shares = np.exp(log_density), found.responsibilities
+    panels = (("density", density, density * shares), ("score", found.score, found.weighted[..., 0]))
+    with mpl.rc_context(PRINT):
+        figure = Figure(figsize=(6.4, 7.2), layout="constrained")
+        axes = figure.subplots(4, 1, sharex=True)
+        for axis, (name, mixture, parts) in zip(axes[::2], panels, strict=True):
+            for k, part in zip(found.components, parts.T, strict=True):
+                axis.plot(x, part, color=palette.component_colour(int(k)), linewidth=1.1)
+            axis.plot(x, mixture, color=palette.INK["light"], linewidth=1.4, zorder=1.5)
+            axis.set_ylabel(name)
+        axes[1].plot(x, log_density, color=palette.INK["light"], linewidth=1.4)
+        axes[1].set_ylabel("log density")
+        greys = [] if not found.others else [palette.MUTED["light"]]
+        stacked = [*shares.T, *([found.rest_responsibility] if found.others else [])]
+        axes[3].stackplot(x, stacked, colors=[*component_colours(found.components), *greys], alpha=0.85)
+        axes[3].set(ylabel="responsibilities", xlabel="$x$", ylim=(0, 1), xlim=(x[0], x[-1]))
+        figure.suptitle(title, fontsize=9)
     return figure

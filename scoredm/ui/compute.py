@@ -387,3 +387,22 @@ def with_bundles(frames: Frames, points: np.ndarray, vectors: np.ndarray, owners
         arrows = np.concatenate([frames.arrows, arrows], 1)
         labels = np.concatenate([frames.arrow_labels, labels])
     return replace(frames, anchors=anchors, arrows=arrows, arrow_labels=labels)
+
+
+def score_fields(experiment: Experiment, settings: ScoreField) -> "list[figures.Field]":
+    """Panels to print: the mixture's score, its weighted parts, and the scores of up to four components."""
+    from scoredm import fields, figures, parts
+
+    mixture, times = experiment.mixture, [settings.t]
+    x, labels = score_samples(experiment, settings.t)
+    panels = {"score of the mixture": replace(settings, view="mixture"), "weighted component scores": replace(settings, view="weighted")}
+    for k in parts.weightiest(mixture, 4).tolist():
+        panels[f"score of component {k + 1}"] = replace(settings, view="component", component=k)
+    drawn = []
+    for title, chosen in panels.items():
+        shown = parts.component(mixture, chosen.component) if chosen.view == "component" else mixture
+        frames = score_field(experiment, replace(chosen, arrows="grid" if chosen.arrows == "off" else chosen.arrows))
+        density = fields.density_pictures(shown, experiment.sde, times, frames.windows, 160, "log")[0]
+        arrows = [a[0] for a in (frames.anchors, frames.arrows)]
+        drawn.append(figures.Field(title, frames.windows[0], density, *arrows, frames.arrow_labels, x[: settings.samples], labels[: settings.samples]))
+    return drawn

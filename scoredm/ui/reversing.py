@@ -1,0 +1,74 @@
+"""The pieces of the reverse screen: its verdict in words, the update with its numbers, and a sample over exact lines."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from scoredm import charts
+from scoredm.figures import Panel
+from scoredm.ui import compute, show
+from scoredm.ui.comparison import Compared
+from scoredm.ui.experiment import Experiment
+
+
+def verdict(experiment: Experiment, settings: compute.Reverse, beside: Compared) -> str:
+    """What the largest difference is, and what to try against it."""
+    worst, gap = beside.worst, beside.worst.found - beside.worst.exact
+    if worst.surprise <= beside.chance:
+        return (
+            f"**Nothing here tells these samples from exact ones.** The largest of {len(beside.rows)} differences, "
+            f"{worst.name}, is {worst.surprise:.1f} standard errors."
+        )
+    way = "high" if gap > 0 else "low"
+    return f"**{worst.name} is {show.figures(abs(gap), 2)} too {way}, {worst.surprise:.0f} standard errors.** " + _advice(
+        experiment, settings, worst.kind, gap
+    )
+
+
+def _advice(experiment: Experiment, settings: compute.Reverse, kind: str, gap: float) -> str:
+    left = float(experiment.sde.sigma(settings.t_min)) ** 2
+    if kind == "spread" and gap > 0 and not settings.denoise and left > gap / 2:
+        return f"At t_min noise of variance σ² = {show.figures(left)} is still there: stop later, or take the last step."
+    if kind == "spread" and gap < 0 and settings.denoise and left > -gap / 2:
+        return "The last step puts each point at a mean, and means spread less than the data: stop later."
+    if settings.prior == "zero":
+        return "The start ignores the data's mean and spread: compare a start from the exact p₁."
+    return "Compare more steps" + (", or a start from the exact p₁." if settings.prior == "matched" else ".")
+
+
+def update(step: compute.ReverseStep) -> str:
+    """LaTeX of the reverse update, in letters and with the numbers of one step of one particle."""
+    drift, noise = show.figures(step.g**2 * step.dt), show.figures(step.g * step.dt**0.5)
+    return (
+        r"\begin{aligned} x_{t-\Delta t} &= x_t + g(t)^2\,s(x_t, t)\,\Delta t + g(t)\sqrt{\Delta t}\;z \\"
+        rf"{_vector(step.x_next)} &= {_vector(step.x)} + {drift}\,{_vector(step.score)} + {noise}\,{_vector(step.noise)}"
+        r"\end{aligned}"
+    )
+
+
+def _vector(values: np.ndarray) -> str:
+    numbers = [show.figures(float(value)).replace("e-0", r"\cdot 10^{-").replace("e+0", r"\cdot 10^{") for value in values]
+    whole = [number + "}" if "^{" in number else number for number in numbers]
+    return rf"\left({', '.join(whole)}\right)"
+
+
+def panels(found: Sequence[Panel]) -> None:
+    """Draw samples over exact lines, side by side where there is room; the first shows the window of the others as a frame."""
+    mode = show.mode()
+    with st.container(horizontal=True):
+        for i, panel in enumerate(found):
+            if panel.points.shape[1] == 2:
+                frame = found[-1].box if i == 0 else None
+                spec, table = (
+                    charts.cloud_spec(mode, panel.exact),
+                    charts.cloud_table(panel.points, panel.box, panel.lines, frame),
+                )
+            else:
+                spec, table = (
+                    charts.bars_spec(mode, panel.exact),
+                    charts.bars_table(panel.points[:, 0], panel.box, panel.lines[0]),
+                )
+            spec = spec | {"title": panel.title, "config": charts.look(mode) | {"autosize": {"type": "pad"}}}
+            alt = f"{panel.title}: points or bars of the sample over the exact lines"
+            st.vega_lite_chart(table, spec, theme=None, key=f"panel-{i}", alt=alt, width="content")
