@@ -1,6 +1,104 @@
-"""score."""
+"""The score: which way, and how steeply, log p_t rises, and what each component adds to it."""
 
-from scoredm.ui import shell
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from scoredm import charts, figures
+from scoredm.ui import compute, controls, probe, shell, show
+from scoredm.ui.stage import stage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STAGE = "score-stage"
+TIME = controls.Number(
+    "t", "Time t", 0.0, 1.0, 0.01, 0.0, "The score of p_t: of the data at t = 0, of almost pure noise at t = 1."
+)
+SAMPLES = controls.Number("dots", "Samples", 0, 5000, 100, 300, "Drawn from p_t, coloured by the component they come from.")
+VIEWS = {"mixture": "Mixture", "component": "One component", "weighted": "Weighted parts"}
+PICTURES = {"log": "Log density", "root": "Root density"}
+PLACES = {"grid": "On a grid", "samples": "At samples", "off": "None"}
+SADDLE = "Where the pulls of the two nearest components cancel: far from both, and yet the score is zero."
+TUTORIAL = {"target": "tutorial", "t": 0.0, "view": "mixture", "arrows": "samples", "dots": 5000, "picture": "log"}
+LOOK = {
+    "mixture": "the arrows run straight up the slope, across the steps of grey, and are long where the steps are narrow.",
+    "component": "every arrow leads to this component's mean, bent by its shape, and grows with the distance from it.",
+    "weighted": "at each point the coloured arrows, rₖ sₖ, add up to the dark one, the mixture's score.",
+}
 
 experiment = shell.header("score")
+plane = experiment.dim == 2
+picture, side = st.columns([3, 2])
+
+with side:
+    view = controls.choice("view", "Score of", VIEWS, "mixture", label_visibility="collapsed")
+    with st.container(horizontal=True):
+        t = controls.number(TIME)
+        component = probe.choose_component(experiment.mixture.n_components) if view == "component" else 0
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.popover("Layers", icon=":material/layers:"):
+            scale = controls.choice("picture", "Density", PICTURES, "log", disabled=not plane)
+            arrows = controls.choice("arrows", "Arrows", PLACES, "grid", disabled=not plane)
+            samples = controls.number(SAMPLES)
+            follow = controls.camera() == "follow"
+        adding = st.popover("Add", icon=":material/add:", help="Add a component to the mixture, at the probe or elsewhere")
+        controls.preset("Tutorial", TUTORIAL)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        x = probe.choose_point(experiment.dim)
+        st.button("To the saddle", on_click=probe.put_on_saddle, args=(experiment, t, x), help=SADDLE)
+    probe.show_problem()
+    with adding:
+        probe.add_component(experiment, x)
+    found = compute.probe(experiment, t, x)
+    probe.table(found)
+
+settings = compute.ScoreField(t, view, component, scale, arrows, samples, follow)
+
+
+def draw_plane() -> None:
+    frames = compute.score_field(experiment, settings)
+    stage(
+        frames if view == "component" else compute.with_probe(frames, found),
+        key=STAGE,
+        alt=f"The score of p_t at t = {t:g} as arrows over its density, with the probe at ({x[0]:g}, {x[1]:g}).",
+        height=460,
+        probe=True,
+        probe_at=(x[0], x[1]),
+        on_probe=lambda: probe.put_where_clicked(STAGE),
+    )
+    st.caption(
+        f"What to look for: {LOOK[view]} {'Each step of grey is one nat. ' if scale == 'log' else ''}Click to move the probe: "
+        "its arrows, large and to a scale of their own, are the table."
+    )
+
+
+def draw_line() -> None:
+    curves = compute.score_curves(experiment, t, follow, component if view == "component" else None)
+    dots = compute.score_samples(experiment, t)[0][:samples, 0] if samples else None
+    tables = charts.score_tables(curves, x[0], view != "mixture", dots)
+    mode, names = show.mode(), tuple(curves.components.tolist())
+    for name, title, height in (("density", "density", 110), ("log", "log density", 110), ("score", "score", 140)):
+        alt = f"The {title} of p_t over x at t = {t:g}"
+        show.chart(charts.curves_spec(mode, title, names, height), tables[name], key=f"score-{name}", alt=alt)
+    show.chart(charts.shares_spec(mode, names, 100), tables["shares"], key="score-shares", alt="Responsibilities over x")
+    st.caption(
+        "What to look for: the score is the slope of the log density, zero at every peak and in every dip; "
+        "where one component has all the responsibility, it is that component's straight line."
+    )
+
+
+with picture:
+    (draw_plane if plane else draw_line)()
+    sigma = show.figures(experiment.sde.sigma(t))
+    st.markdown(rf"$p_t = \sum_k w_k\, \mathcal N(\mu_k,\ S_k + \sigma_t^2 I), \quad \sigma_t = {sigma}$")
+
+
+def printed() -> "Figure":
+    if plane:
+        return figures.score_fields(compute.score_fields(experiment, settings), f"The score of p_t at t = {t:g}")
+    return figures.score_curves(compute.score_curves(experiment, t, follow, None), f"The score of p_t at t = {t:g}")
+
+
+show.download("score-field", printed)
 shell.sections("score")

@@ -6,13 +6,16 @@ when a control moves, so the chart changes in place.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from scoredm import palette
+
+if TYPE_CHECKING:
+    from scoredm.parts import Parts
 
 Spec = dict[str, Any]
 
@@ -124,7 +127,7 @@ def noise_table(times: np.ndarray, sigma: np.ndarray, diffusion: np.ndarray) -> 
 
 # Reverse SDE: a sample over exact lines, and component weights
 
-PANEL = 236  # pixels a side: a square window on a square, whatever the width of the page
+PANEL = 228  # pixels a side: a square window on a square, whatever the width of the page
 POINTS = 1000  # drawn of a sample at most
 
 
@@ -143,7 +146,9 @@ def cloud_spec(mode: str, exact: bool) -> Spec:
     return _panel(points + contours + frame + corners)
 
 
-def cloud_table(points: np.ndarray, box: np.ndarray, lines: list[np.ndarray], frame: np.ndarray | None = None) -> pd.DataFrame:
+def cloud_table(
+    points: np.ndarray, box: np.ndarray, lines: Sequence[np.ndarray], frame: np.ndarray | None = None
+) -> pd.DataFrame:
     """Rows of cloud_spec, what lies outside the window left out; points: (N, 2), box, frame: (4,), lines: each (M, 2)."""
     few = points[:POINTS]
     inside = (few >= box[[0, 2]]).all(1) & (few <= box[[1, 3]]).all(1)
@@ -164,7 +169,7 @@ def _window() -> alt.Scale:
 
 
 def _panel(chart: Any) -> Spec:
-    return chart.properties(width=PANEL, height=PANEL).to_dict()
+    return chart.properties(width=PANEL, height=PANEL, autosize=alt.AutoSizeParams(type="pad")).to_dict()
 
 
 @cache
@@ -260,26 +265,29 @@ def _component_name(k: int) -> str:
     return f"component {k + 1}"
 
 
-def curves_table(x: np.ndarray, mixture: np.ndarray, parts: np.ndarray, components: np.ndarray, probe: float) -> pd.DataFrame:
-    """Rows of curves_spec; x, mixture: (G,), parts: (G, M) of the components (M,). What is not finite is left out."""
-    return _curve_rows(x, np.column_stack([mixture, parts]), ["mixture", *map(_component_name, components)], probe)
+def score_tables(found: "Parts", probe: float, with_parts: bool, samples: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
+    """Rows of curves_spec, for "density", "log" and "score", and of shares_spec, for "shares".
+
+    with_parts: draw w_k N_k, its logarithm and r_k s_k of each component too; samples: (N,), for the histogram.
+    """
+    x, log_p = found.x[:, 0], found.log_density
+    shown = len(found.components) if with_parts else 0
+    names = [_component_name(int(k)) for k in found.components]
+    r, few = found.responsibilities[:, :shown], ["mixture", *names[:shown]]
+    with np.errstate(divide="ignore"):
+        logs = np.column_stack([log_p, log_p[:, None] + np.log(r)])
+    density = np.exp(logs)
+    logs[logs < log_p.max() - LOG_DEPTH] = np.nan
+    score = np.column_stack([found.score, found.weighted[:, :shown, 0]])
+    shares = np.column_stack([found.responsibilities, found.rest_responsibility])
+    tables = {"density": (density, few), "log": (logs, few), "score": (score, few), "shares": (shares, [*names, "rest"])}
+    drawn = {name: _curve_rows(x, values, series, probe) for name, (values, series) in tables.items()}
+    if samples is not None:
+        drawn["density"] = pd.concat([drawn["density"], _histogram_rows(samples, x)], ignore_index=True)
+    return drawn
 
 
-def log_curves_table(
-    x: np.ndarray, log_mixture: np.ndarray, log_parts: np.ndarray, components: np.ndarray, probe: float
-) -> pd.DataFrame:
-    """Rows of curves_spec for log densities, as far as 12 nats below the highest point; shapes as in curves_table."""
-    floor = log_mixture.max() - LOG_DEPTH
-    shown = [np.where(values >= floor, values, np.nan) for values in (log_mixture, log_parts)]
-    return curves_table(x, shown[0], shown[1], components, probe)
-
-
-def shares_table(x: np.ndarray, shares: np.ndarray, rest: np.ndarray, components: np.ndarray, probe: float) -> pd.DataFrame:
-    """Rows of shares_spec; x, rest: (G,), shares: (G, M) of the components (M,)."""
-    return _curve_rows(x, np.column_stack([shares, rest]), [*map(_component_name, components), "rest"], probe)
-
-
-def _curve_rows(x: np.ndarray, values: np.ndarray, names: Sequence[str], probe: float) -> pd.DataFrame:
+def _curve_rows(x: np.ndarray, values: np.ndarray, names: list[str], probe: float) -> pd.DataFrame:
     parts = [
         pd.DataFrame({"x": x, "y": y, "right": np.nan, "series": name, "component": None if name == "mixture" else name})
         for name, y in zip(names, values.T, strict=True)
@@ -289,8 +297,7 @@ def _curve_rows(x: np.ndarray, values: np.ndarray, names: Sequence[str], probe: 
     return pd.concat(parts, ignore_index=True)
 
 
-def histogram_table(values: np.ndarray, x: np.ndarray, bins: int = 60) -> pd.DataFrame:
-    """More rows of curves_spec: samples (N,) as a density over the range of x."""
+def _histogram_rows(values: np.ndarray, x: np.ndarray, bins: int = 60) -> pd.DataFrame:
     edges = np.linspace(x[0], x[-1], bins + 1)
     height = np.histogram(values, edges)[0] / (len(values) * np.diff(edges))
     return pd.DataFrame({"x": edges[:-1], "y": height, "right": edges[1:], "series": "samples", "component": None})

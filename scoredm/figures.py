@@ -60,7 +60,7 @@ def forward_paths(times: np.ndarray, paths: np.ndarray, labels: np.ndarray, exac
 
 @dataclass(frozen=True)
 class Panel:
-    """A sample (N, D), D = 1 or 2, over the exact lines (M, 2) of its law in a window (2 D,); exact: the sample is the truth too."""
+    """A sample (N, D), D = 1 or 2, over exact lines (M, 2) in a window (2 D,); exact: the sample is the truth too."""
 
     title: str
     points: np.ndarray

@@ -1,6 +1,6 @@
 """A mixture's score taken apart into what each component contributes, and the points where the contributions cancel.
 
-    s(x) = sum_k r_k(x) s_k(x),   s_k(x) = S_k^{-1} (mu_k - x)
+s(x) = sum_k r_k(x) s_k(x),   s_k(x) = S_k^{-1} (mu_k - x)
 """
 
 import math

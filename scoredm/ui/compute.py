@@ -17,6 +17,7 @@ from scoredm.ui.stage import Frames
 if TYPE_CHECKING:
     import torch
 
+    from scoredm.figures import Field
     from scoredm.mixture import GaussianMixture
     from scoredm.parts import Parts
     from scoredm.sde import SDE
@@ -132,7 +133,7 @@ def _frames_1d(
 
 # Reverse SDE
 
-DRAWN = {1: 1000, 2: 4000}  # particles sent to the stage at most, by dimension
+DRAWN = {1: 1000, 2: 1500}  # particles on the stage at most, by dimension: more would hide the density
 ARROWS = 13  # score arrows a side
 
 
@@ -337,7 +338,7 @@ def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
 
     mixture, sde, times = experiment.mixture, experiment.sde, [settings.t]
     shown = parts.component(mixture, settings.component) if settings.view == "component" else mixture
-    window = fields.windows(mixture, sde, times if settings.follow else [0.0, 1.0], settings.follow)[:1]
+    window = _score_window(experiment, settings)
     picture = fields.density_pictures(shown, sde, times, window, 256, settings.picture)
     frames = Frames(np.array(times), window, image=fields.bands(picture, 12 if settings.picture == "log" else 10))
     if settings.view == "weighted" and mixture.n_components <= CURVE_PARTS:
@@ -345,18 +346,26 @@ def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
     if settings.samples:
         x, labels = score_samples(experiment, settings.t)
         frames = replace(frames, particles=x[None, : settings.samples], labels=labels[: settings.samples])
-    return frames if settings.arrows == "off" else _with_field(frames, experiment, settings)
+    return frames if settings.arrows == "off" else _with_arrows(frames, *_score_bundles(experiment, settings))
 
 
-def _with_field(frames: Frames, experiment: Experiment, settings: ScoreField) -> Frames:
-    """Arrows on a grid, or at the first samples; few where each is a bundle of contributions."""
+def _score_window(experiment: Experiment, settings: ScoreField) -> np.ndarray:
+    from scoredm import fields
+
+    times = [settings.t] if settings.follow else [0.0, 1.0]
+    return fields.windows(experiment.mixture, experiment.sde, times, settings.follow)[:1]
+
+
+def _score_bundles(experiment: Experiment, settings: ScoreField) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Anchors (M, 2), arrows (M, 2) and owners (M,) on a grid, or at the first samples; few where each is a bundle."""
     import torch
 
     from scoredm import fields, parts
 
-    p_t, few = score_mixture(experiment, settings.t), settings.view == "weighted"
+    p_t, window = score_mixture(experiment, settings.t), _score_window(experiment, settings)[0]
+    few = settings.view == "weighted"
     across = 10 if few else 16
-    points = fields.grid_points(frames.windows[0], across)
+    points = fields.grid_points(window, across)
     if settings.arrows == "samples":
         points = torch.tensor(score_samples(experiment, settings.t)[0][: ARROW_SAMPLES // (3 if few else 1)])
     if settings.view == "component":
@@ -364,8 +373,8 @@ def _with_field(frames: Frames, experiment: Experiment, settings: ScoreField) ->
         owners = np.full((len(points), 1), settings.component)
     else:
         vectors, owners = parts.contributions(p_t, points, ARROW_PARTS if few else 0)
-    spacing = float(frames.windows[0, 1] - frames.windows[0, 0]) / across
-    return with_bundles(frames, points.numpy(), fields.bundle_lengths(vectors, spacing), owners)
+    vectors = fields.bundle_lengths(vectors, float(window[1] - window[0]) / across)
+    return np.repeat(points.numpy(), owners.shape[1], axis=0), vectors.reshape(-1, 2), owners.ravel()
 
 
 def with_probe(frames: Frames, found: "Parts") -> Frames:
@@ -375,34 +384,38 @@ def with_probe(frames: Frames, found: "Parts") -> Frames:
         return frames
     vectors, owners = np.concatenate([found.weighted[0], found.score]), np.append(found.components, -1)
     longest = max(float(np.linalg.norm(vectors, axis=1).max()), 1e-12)
-    return with_bundles(frames, found.x, vectors[None] * (window[1] - window[0]) / 5 / longest, owners[None])
+    return _with_arrows(frames, np.tile(x, (len(owners), 1)), vectors * (window[1] - window[0]) / 5 / longest, owners)
 
 
-def with_bundles(frames: Frames, points: np.ndarray, vectors: np.ndarray, owners: np.ndarray) -> Frames:
-    """The frame with more arrows; points: (N, 2), vectors: (N, M, 2) from them, owners: (N, M), -1 for ink."""
-    anchors, arrows = np.repeat(points, vectors.shape[1], axis=0)[None], vectors.reshape(1, -1, 2)
-    labels = owners.ravel()
+def _with_arrows(frames: Frames, anchors: np.ndarray, arrows: np.ndarray, owners: np.ndarray) -> Frames:
+    """The frame with more arrows; anchors, arrows: (M, 2), owners: (M,), -1 for ink."""
     if frames.anchors is not None and frames.arrows is not None and frames.arrow_labels is not None:
-        anchors = np.concatenate([frames.anchors, anchors], 1)
-        arrows = np.concatenate([frames.arrows, arrows], 1)
-        labels = np.concatenate([frames.arrow_labels, labels])
-    return replace(frames, anchors=anchors, arrows=arrows, arrow_labels=labels)
+        anchors = np.concatenate([frames.anchors[0], anchors])
+        arrows = np.concatenate([frames.arrows[0], arrows])
+        owners = np.concatenate([frames.arrow_labels, owners])
+    return replace(frames, anchors=anchors[None], arrows=arrows[None], arrow_labels=owners)
 
 
-def score_fields(experiment: Experiment, settings: ScoreField) -> "list[figures.Field]":
+def score_fields(experiment: Experiment, settings: ScoreField) -> "list[Field]":
     """Panels to print: the mixture's score, its weighted parts, and the scores of up to four components."""
+    from scoredm import parts
+
+    few = parts.weightiest(experiment.mixture, 4).tolist()
+    alone = {f"score of component {k + 1}": replace(settings, view="component", component=k) for k in few}
+    panels = {
+        "score of the mixture": replace(settings, view="mixture"),
+        "weighted component scores": replace(settings, view="weighted"),
+    }
+    return [_printed_field(experiment, chosen, title) for title, chosen in (panels | alone).items()]
+
+
+def _printed_field(experiment: Experiment, settings: ScoreField, title: str) -> "Field":
     from scoredm import fields, figures, parts
 
-    mixture, times = experiment.mixture, [settings.t]
+    mixture = experiment.mixture
+    shown = parts.component(mixture, settings.component) if settings.view == "component" else mixture
+    window = _score_window(experiment, settings)
+    density = fields.density_pictures(shown, experiment.sde, [settings.t], window, 160, "log")[0]
     x, labels = score_samples(experiment, settings.t)
-    panels = {"score of the mixture": replace(settings, view="mixture"), "weighted component scores": replace(settings, view="weighted")}
-    for k in parts.weightiest(mixture, 4).tolist():
-        panels[f"score of component {k + 1}"] = replace(settings, view="component", component=k)
-    drawn = []
-    for title, chosen in panels.items():
-        shown = parts.component(mixture, chosen.component) if chosen.view == "component" else mixture
-        frames = score_field(experiment, replace(chosen, arrows="grid" if chosen.arrows == "off" else chosen.arrows))
-        density = fields.density_pictures(shown, experiment.sde, times, frames.windows, 160, "log")[0]
-        arrows = [a[0] for a in (frames.anchors, frames.arrows)]
-        drawn.append(figures.Field(title, frames.windows[0], density, *arrows, frames.arrow_labels, x[: settings.samples], labels[: settings.samples]))
-    return drawn
+    arrows = _score_bundles(experiment, settings)
+    return figures.Field(title, window[0], density, *arrows, x[: settings.samples], labels[: settings.samples])
