@@ -10,7 +10,8 @@ PARTICLES = controls.Number("rn", "Particles", 100, 10_000, 100, 2500)
 STEPS = controls.Number("rsteps", "Steps", 5, 400, 5, 200, "From t = 1 down to t_min, all of one length dt.")
 STOP = controls.Number("tmin", "Stop at t_min", 0.001, 0.5, 0.001, 0.001, "p_t is a little wider than the data.", format="%.3f")
 MOMENT = controls.Number("at", "Show the update at t", 0.0, 1.0, 0.01, 0.5)
-PRIORS = {"zero": "N(0, σ₁²I), as the tutorial", "matched": "Gaussian, moments of p₁", "exact": "Exact p₁"}
+PRIORS = {"zero": "N(0, σ₁²I)", "matched": "Matched Gaussian", "exact": "Exact p₁"}
+PRIOR_HELP = "The law of x at t = 1: the tutorial's N(0, σ₁²I), the Gaussian with mean and covariance of p₁, or p₁ itself."
 EXERCISE = {"target": "tutorial", "rn": 2500, "lam": 10.0, "rsteps": 200, "prior": "zero", "tmin": 0.005, "denoise": False}
 
 experiment = shell.header("reverse")
@@ -18,19 +19,19 @@ experiment = shell.header("reverse")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     n = controls.number(PARTICLES)
     steps = controls.number(STEPS)
-    prior = controls.choice("prior", "Start from", PRIORS, "zero", "selectbox", help="The law of x at t = 1.")
+    prior = controls.choice("prior", "Start from", PRIORS, "zero", "selectbox", help=PRIOR_HELP)
     t_min = controls.number(STOP)
-    tweedie = controls.toggle(
-        "denoise", "Last step: E[x₀ | x]", help="Tweedie: end at the mean of the data a point could come from."
-    )
+    tweedie = controls.toggle("denoise", "End at E[x₀ | x]", help="Tweedie: end at the mean of the data a point could come from.")
 with st.container(horizontal=True, vertical_alignment="bottom"):
     plane = experiment.dim == 2
     follow = controls.choice("camera", "Camera", {"follow": "Follow", "fixed": "Fixed"}, "follow", disabled=not plane)
-    colour = controls.choice("rcolour", "Colour", {"samples": "Samples", "component": "By mode at the end"}, "samples")
+    colour = controls.choice("rcolour", "Colour", {"samples": "Samples", "component": "Final mode"}, "samples")
     arrows = controls.toggle("rarrows", "Score arrows", disabled=not plane)
-    controls.preset("Tutorial exercise", EXERCISE)
-    controls.preset("Tutorial comparison", EXERCISE | {"rn": 1000, "lam": 25.0})
-    controls.preset("See the prior's cost", EXERCISE | {"lam": 5.0, "tmin": 0.001}, type="primary")
+    controls.preset("Exercise 1.3", EXERCISE, help="The tutorial: 2500 particles, λ = 10, 200 steps")
+    controls.preset("Comparison", EXERCISE | {"rn": 1000, "lam": 25.0}, help="The tutorial: 1000 particles, λ = 25, 200 steps")
+    controls.preset(
+        "Prior's cost", EXERCISE | {"lam": 5.0, "tmin": 0.001}, help="λ = 5: too little noise to forget where the data are"
+    )
 
 settings = compute.Reverse(n, steps, prior, t_min, tweedie, follow == "follow", colour == "component")
 with st.spinner("Sampling", show_time=False):
@@ -45,7 +46,7 @@ with picture:
         run.frames,
         key=f"reverse-{experiment.dim}d",
         alt=f"{drawn} particles run from noise at t = 1 to data, over the exact density p_t.",
-        height=400,
+        height=380,
         start="last",
         layers_hidden=() if arrows else ("arrows",),
         **(
@@ -89,8 +90,13 @@ st.caption(
 )
 
 st.subheader("The update", anchor=False)
-moment = controls.number(MOMENT)
-step = compute.reverse_step(experiment, run, moment)
-st.latex(reversing.update(step))
+control, equation = st.columns([1, 3], vertical_alignment="center")
+with control:
+    step = compute.reverse_step(experiment, run, controls.number(MOMENT))
+    st.caption(
+        f"t = {step.t:.3f}, Δt = {show.figures(step.dt)}, g(t) = {show.figures(step.g)}. The numbers are the first particle's."
+    )
+equation.latex(reversing.update(step))
+
 show.download("before-after", lambda: figures.before_after(panels, comparison.SHARES))
 shell.sections("reverse")

@@ -69,6 +69,6 @@ def panels(found: Sequence[Panel]) -> None:
                     charts.bars_spec(mode, panel.exact),
                     charts.bars_table(panel.points[:, 0], panel.box, panel.lines[0]),
                 )
-            spec = spec | {"title": panel.title, "config": charts.look(mode) | {"autosize": {"type": "pad"}}}
+            spec = spec | {"title": panel.title, "config": charts.look(mode)}
             alt = f"{panel.title}: points or bars of the sample over the exact lines"
             st.vega_lite_chart(table, spec, theme=None, key=f"panel-{i}", alt=alt, width="content")
