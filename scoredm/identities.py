@@ -24,8 +24,8 @@ EDM_MEAN, EDM_STD, EDM_DATA_STD = -1.2, 1.2, 0.5  # Karras et al. 2022, table 1:
 def reverse_step(eta: float) -> Step:
     """A step of the reverse process with its noise turned up or down by eta >= 0: the law of x_t is the same for every eta.
 
-    x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z, so 1 is the reverse SDE (Anderson 1982) and 0 the probability-flow ODE
-    (Song et al. 2020, arXiv 2011.13456). Raises ValueError for a negative eta. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
+    x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z: 1 is the reverse SDE, 0 the probability-flow ODE.
+    Raises ValueError for a negative eta. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
     """
     if not eta >= 0:
         raise ValueError(f"eta is {eta}; it must be 0 or more")
@@ -151,7 +151,7 @@ def weightings(sde: SDE, times: np.ndarray, data_std: float) -> dict[str, np.nda
     Of the loss w || z_hat - z ||^2, with times (T,) rising and above 0: "tutorial", w = 1 in t; "likelihood", g^2 / sigma^2 in t,
     which is flat here (Song et al. 2021, arXiv 2101.09258); "truncation", the same with the lower end of the integral
     drawn with a density like 1 / t (Kim et al. 2021, arXiv 2106.05527, k = 1); "edm", a normal law of ln sigma times
-    1 + sigma^2 / data_std^2 (Karras et al. 2022, arXiv 2206.00364, table 1, with lengths in units of data_std). Each integrates to 1.
+    1 + sigma^2 / data_std^2 (Karras et al. 2022, arXiv 2206.00364, table 1, lengths in units of data_std). Each integrates to 1.
     """
     alpha, sigma, g = (np.array([float(f(t)) for t in times.tolist()]) for f in (sde.alpha, sde.sigma, sde.diffusion))
     level = np.log(sigma / alpha)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoredm import GaussianMixture, VESDE, dsm_floor, dsm_loss, euler_maruyama, exact_score, sample, targets
+from scoredm import VESDE, GaussianMixture, dsm_floor, dsm_loss, euler_maruyama, exact_score, sample, targets
 from scoredm.identities import (
     WRONG,
     dress,
@@ -116,7 +116,9 @@ def _log_density(p_t: GaussianMixture, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("kind", WRONG)
 @pytest.mark.parametrize("sde", SDES)
 def test_denoising_loss_is_explicit_loss_plus_floor(sde, kind: str) -> None:
-    sides = two_sides(TUTORIAL, sde, wrong_score(kind, TUTORIAL, sde), 0.3, [-0.5, 0.0, 0.5, 1.0], n=40_000, generator=generator())
+    sides = two_sides(
+        TUTORIAL, sde, wrong_score(kind, TUTORIAL, sde), 0.3, [-0.5, 0.0, 0.5, 1.0], n=40_000, generator=generator()
+    )
     right = sides.esm + sides.floor
     assert np.all(np.abs(sides.dsm - right) < 4 * sides.dsm_error + 0.01 * sides.esm)
     assert sides.esm[1] > 0.02

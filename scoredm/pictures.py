@@ -1,0 +1,253 @@
+"""Arrays to small pictures (SVG text), where a page shows several at a glance and a chart would be too much.
+
+A window is (x_min, x_max, y_min, y_max) in data units, drawn onto a box of pixels (left, top, width, height).
+"""
+
+import base64
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scoredm import palette
+
+if TYPE_CHECKING:
+    from scoredm.story import Portrait, Story
+
+Box = tuple[float, float, float, float]
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """An (H, W, 4) uint8 picture as a PNG file."""
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+
+
+@dataclass
+class Picture:
+    """An SVG picture under construction, in the colours of one theme ("light" or "dark")."""
+
+    width: int
+    height: int
+    mode: str
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def ink(self) -> str:
+        """The colour of exact answers."""
+        return palette.INK[self.mode]
+
+    @property
+    def muted(self) -> str:
+        """The colour of densities and of what stands back."""
+        return palette.MUTED[self.mode]
+
+    @property
+    def svg(self) -> str:
+        """The whole picture."""
+        size = f'width="{self.width}" height="{self.height}" viewBox="0 0 {self.width} {self.height}"'
+        style = f'font-family="sans-serif" font-size="13" fill="{self.ink}"'
+        return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{"".join(self.parts)}</svg>'
+
+    def panel(self, window: Sequence[float] | np.ndarray, box: Box) -> "Panel":
+        """A framed part of the picture that shows a window of data."""
+        left, top, width, height = box
+        name = f"c{len(self.parts)}"
+        self.parts.append(
+            f'<clipPath id="{name}"><rect x="{left}" y="{top}" width="{width}" height="{height}" rx="3"/></clipPath>'
+            f'<rect x="{left}" y="{top}" width="{width}" height="{height}" rx="3" fill="none" stroke="{self.muted}" '
+            'stroke-opacity=".35"/>'
+        )
+        return Panel(self, np.asarray(window, dtype=float), box, name)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A window of data on its box of the picture; what reaches over the edge is cut off."""
+
+    picture: Picture
+    window: np.ndarray
+    box: Box
+    clip: str
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """Data (..., 2) to pixels (..., 2)."""
+        x_min, x_max, y_min, y_max = self.window
+        left, top, width, height = self.box
+        x = left + (points[..., 0] - x_min) / (x_max - x_min) * width
+        y = top + (y_max - points[..., 1]) / (y_max - y_min) * height
+        return np.stack([x, y], -1)
+
+    def _add(self, body: str) -> None:
+        self.picture.parts.append(f'<g clip-path="url(#{self.clip})">{body}</g>')
+
+    def density(self, values: np.ndarray) -> None:
+        """Shade the panel; values: (H, W) in [0, 1], row 0 at y_min."""
+        red, green, blue = (int(self.picture.muted[i : i + 2], 16) for i in (1, 3, 5))
+        pixels = np.empty((*values.shape, 4), dtype=np.uint8)
+        pixels[..., :3] = red, green, blue
+        pixels[..., 3] = np.clip(200 * values[::-1], 0, 200)
+        left, top, width, height = self.box
+        source = base64.b64encode(_png(pixels)).decode()
+        self._add(
+            f'<image x="{left}" y="{top}" width="{width}" height="{height}" preserveAspectRatio="none" '
+            f'href="data:image/png;base64,{source}"/>'
+        )
+
+    def dots(self, points: np.ndarray, colours: Sequence[str], radius: float = 2.2, hollow: bool = False) -> None:
+        """Draw points (N, 2), one colour each."""
+        shape = [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" '
+            + (f'fill="none" stroke="{colour}" stroke-width="1.2"/>' if hollow else f'fill="{colour}"/>')
+            for (x, y), colour in zip(self.place(points), colours, strict=True)
+        ]
+        self._add("".join(shape))
+
+    def lines(self, paths: Iterable[np.ndarray], colours: Iterable[str], width: float = 1.0, opacity: float = 1.0) -> None:
+        """Draw polylines, each (T, 2)."""
+        shape = []
+        for path, colour in zip(paths, colours, strict=True):
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in self.place(path))
+            shape.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
+        self._add(f'<g stroke-width="{width}" stroke-opacity="{opacity}" stroke-linejoin="round">{"".join(shape)}</g>')
+
+    def arrows(self, starts: np.ndarray, vectors: np.ndarray, colour: str, width: float = 1.3, head: float = 3.5) -> None:
+        """Draw arrows from starts (N, 2) by vectors (N, 2), in data units."""
+        shape = []
+        for tail, tip in zip(self.place(starts), self.place(starts + vectors), strict=True):
+            length = float(np.hypot(*(tip - tail)))
+            if length < 1:
+                continue
+            along = (tip - tail) / length * min(head, length)
+            across = 0.5 * np.array([-along[1], along[0]])
+            (ax, ay), (bx, by) = tip - along + across, tip - along - across
+            shape.append(
+                f'<path d="M{tail[0]:.1f} {tail[1]:.1f}L{tip[0]:.1f} {tip[1]:.1f}'
+                f'M{ax:.1f} {ay:.1f}L{tip[0]:.1f} {tip[1]:.1f}L{bx:.1f} {by:.1f}"/>'
+            )
+        self._add(f'<g fill="none" stroke="{colour}" stroke-width="{width}" stroke-linecap="round">{"".join(shape)}</g>')
+
+    def area(self, x: np.ndarray, y: np.ndarray) -> None:
+        """Fill from y = 0 up to a curve; x, y: (T,)."""
+        corners = np.array([[x[-1], 0.0], [x[0], 0.0]])
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in self.place(np.concatenate([np.stack([x, y], -1), corners])))
+        self._add(f'<polygon points="{points}" fill="{self.picture.muted}" fill-opacity=".45"/>')
+
+    def ellipses(self, shapes: np.ndarray, colours: Sequence[str], width: float = 1.6) -> None:
+        """Draw ellipses (K, 5): centre x, y, half axes a and b in data units, angle of a in radians."""
+        angle = np.linspace(0, 2 * np.pi, 49)
+        circle = np.stack([np.cos(angle), np.sin(angle)], -1)
+        paths = []
+        for x, y, a, b, turn in shapes:
+            rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+            paths.append([x, y] + circle * [a, b] @ rotation)
+        self.lines(paths, colours, width)
+
+    def note(self, text: str, corner: str = "top") -> None:
+        """Write a few words in the panel's top or bottom left corner."""
+        left, top, _, height = self.box
+        y = top + 15 if corner == "top" else top + height - 6
+        back = palette.PAPER[self.picture.mode]
+        self.picture.parts.append(
+            f'<text x="{left + 5}" y="{y}" stroke="{back}" stroke-width="3" paint-order="stroke">{text}</text>'
+        )
+
+
+# The four pictures of the home page, and the target's own.
+
+SIDE, GAP, MARGIN = 230, 6, 2
+
+
+def _tiles(picture: Picture, windows: np.ndarray, densities: np.ndarray, order: Sequence[int]) -> dict[int, Panel]:
+    """Square panels row by row, tile order[0] first, each shaded with its density."""
+    across = 2 if len(windows) > 1 else 1
+    side = (SIDE - 2 * MARGIN - (across - 1) * GAP) / across
+    panels = {}
+    for place, tile in enumerate(order):
+        row, column = divmod(place, across)
+        left, top = (MARGIN + n * (side + GAP) for n in (column, row))
+        panels[tile] = picture.panel(windows[tile], (left, top, side, side))
+        panels[tile].density(densities[tile])
+    return panels
+
+
+def _journey(story: "Story", paths: np.ndarray, colours: Sequence[str], mode: str, back: bool) -> str:
+    """Points over p_t at a few times (plane), or paths over p_t (line)."""
+    picture = Picture(SIDE, SIDE, mode)
+    count = len(story.windows)
+    panels = _tiles(picture, story.windows, story.densities, range(count)[:: -1 if back else 1])
+    if story.dim == 2:
+        for tile, panel in panels.items():
+            panel.dots(paths[tile], colours, 1.7)
+            panel.note(f"t = {story.times[tile]:.2g}")
+        return picture.svg
+    along = np.broadcast_to(story.times[:, None], paths[..., 0].shape)
+    panels[0].lines(np.stack([along, paths[..., 0]], -1).swapaxes(0, 1), colours, 0.9, 0.8)
+    panels[0].note("← from noise to data" if back else "from data to noise →")
+    return picture.svg
+
+
+def forward_step(story: "Story", mode: str) -> str:
+    """Data dissolving into noise, coloured by origin."""
+    return _journey(story, story.forward, [palette.component_colour(int(k)) for k in story.labels], mode, back=False)
+
+
+def reverse_step(story: "Story", mode: str) -> str:
+    """Noise gathering into data."""
+    return _journey(story, story.reverse, [palette.SAMPLES] * story.reverse.shape[1], mode, back=True)
+
+
+def score_step(story: "Story", mode: str) -> str:
+    """The density and the arrows that point uphill."""
+    picture = Picture(SIDE, SIDE, mode)
+    side = SIDE - 2 * MARGIN
+    panel = picture.panel(story.score_window, (MARGIN, MARGIN, side, side))
+    if story.dim == 2:
+        panel.density(story.score_density)
+    else:
+        panel.area(*story.score_density.T)
+    panel.arrows(story.score_starts, story.score_vectors, picture.ink)
+    return picture.svg
+
+
+def learn_step(story: "Story", mode: str) -> str:
+    """Noisy points, where they came from, and the best guess of it."""
+    picture, noisy = Picture(SIDE, SIDE, mode), story.noisy
+    side = SIDE - 2 * MARGIN
+    panel = picture.panel(noisy.window, (MARGIN, MARGIN, side, side))
+    panel.density(noisy.density)
+    colours = [palette.component_colour(int(k)) for k in noisy.labels]
+    if story.dim == 1:
+        panel.dots(np.concatenate([noisy.noisy, noisy.clean], 1), colours)
+        panel.lines([noisy.curve], [picture.ink], 2)
+        panel.note("clean x₀ ↑   noisy xₜ →")
+        return picture.svg
+    panel.lines(np.stack([noisy.noisy, noisy.clean], 1), colours, 1.2, 0.9)
+    panel.dots(noisy.noisy, colours, 3.2, hollow=True)
+    panel.dots(noisy.clean, colours, 3.2)
+    panel.arrows(noisy.noisy, noisy.guess - noisy.noisy, picture.ink, 1.5, 5)
+    return picture.svg
+
+
+def portrait(shown: "Portrait", mode: str) -> str:
+    """A target's density with its components outlined in their colours."""
+    picture = Picture(SIDE, SIDE, mode)
+    side = SIDE - 2 * MARGIN
+    panel = picture.panel(shown.window, (MARGIN, MARGIN, side, side))
+    if len(shown.outlines):
+        panel.density(shown.density)
+        panel.ellipses(shown.outlines, [palette.component_colour(k) for k in range(len(shown.outlines))])
+        return picture.svg
+    panel.area(*shown.density.T)
+    curves = [np.stack([shown.density[:, 0], part], -1) for part in shown.parts]
+    panel.lines(curves, [palette.component_colour(k) for k in range(len(curves))], 1.8)
+    return picture.svg

@@ -1,0 +1,59 @@
+"""The learner's own feedback: kept in the session, handed over as a file, sent nowhere."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+KEPT = "_feedback"  # session state: page name -> what the reader said about it
+MAX_CHARS = 2000
+STARS = 5
+
+
+def feedback(name: str) -> None:
+    """Ask how clear a page was and what to change; name: a page's name, as in its file."""
+    kept: dict[str, dict[str, Any]] = st.session_state.setdefault(KEPT, {})
+    said = kept.get(name, {})
+    with st.expander("Your feedback", icon=":material/rate_review:"):
+        st.caption(
+            "Nothing you write here is sent or stored: it is held for this visit and gone when you close the tab. "
+            "Download the file and hand it to your lecturer."
+        )
+        with st.form(f"feedback-{name}", border=False, enter_to_submit=False):
+            st.markdown("How clear was this page?")
+            stars = st.feedback("stars", default=said.get("stars", 0) - 1 if said.get("stars") else None, key=f"stars-{name}")
+            words = st.text_area(
+                "What helped, what got in the way?", said.get("words", ""), max_chars=MAX_CHARS, height=100, key=f"words-{name}"
+            )
+            if st.form_submit_button("Keep", icon=":material/bookmark:"):
+                _keep(kept, name, stars, words)
+        if kept:
+            st.download_button(
+                f"Download my feedback ({len(kept)} page{'s' if len(kept) > 1 else ''})",
+                as_file(kept),
+                file_name="scoredm-feedback.json",
+                mime="application/json",
+                key=f"feedback-file-{name}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+
+
+def _keep(kept: dict[str, dict[str, Any]], name: str, stars: int | None, words: str | None) -> None:
+    """Remember an answer together with the link's settings it was given at; forget it where it was emptied."""
+    if stars is None and not (words or "").strip():
+        kept.pop(name, None)
+        return
+    kept[name] = {
+        "stars": None if stars is None else stars + 1,
+        "words": (words or "").strip(),
+        "settings": st.query_params.to_dict(),
+        "time": datetime.now(UTC).isoformat(timespec="minutes"),
+    }
+
+
+def as_file(kept: Mapping[str, Mapping[str, Any]]) -> str:
+    """The kept answers as a JSON text, one entry a page."""
+    return json.dumps({"feedback on": "scoredm", "stars out of": STARS, "pages": kept}, ensure_ascii=False, indent=2)

@@ -1,0 +1,93 @@
+"""The home page's cached computations: the story's four pictures, and the experiment at a glance."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from scoredm import targets
+from scoredm.ui.compute import generator
+from scoredm.ui.experiment import Experiment
+from scoredm.ui.show import figures
+
+if TYPE_CHECKING:
+    from scoredm.story import Portrait, Story
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What there is to know about an experiment before anything is run."""
+
+    title: str
+    components: int
+    mean: np.ndarray  # (D,)
+    covariance: np.ndarray  # (D, D)
+    sigma: float  # sigma_1
+    merging: float | None  # see merge_time
+    portrait: "Portrait"
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def story(experiment: Experiment) -> "Story":
+    """The arrays of the four pictures."""
+    from scoredm.story import tell
+
+    return tell(experiment.mixture, experiment.sde, generator(experiment, "data"), generator(experiment, "reverse"))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def glance(experiment: Experiment) -> Glance:
+    """The experiment's figures and its target's portrait."""
+    from scoredm.identities import merge_time
+    from scoredm.story import portray
+
+    mixture, sde, name = experiment.mixture, experiment.sde, experiment.target
+    return Glance(
+        title=targets.get(name).title if name in targets.names() else "Your own mixture",
+        components=mixture.n_components,
+        mean=mixture.mean.numpy(),
+        covariance=mixture.covariance.numpy(),
+        sigma=float(sde.sigma(1.0)),
+        merging=merge_time(mixture, sde),
+        portrait=portray(mixture),
+    )
+
+
+def facts(seen: Glance) -> str:
+    """A glance as a table in Markdown."""
+    spread = math.sqrt(float(seen.covariance.diagonal().mean()))
+    many = "s" if seen.components > 1 else ""
+    rows = [
+        ("Mean", _vector(seen.mean)),
+        ("Covariance" if len(seen.mean) > 1 else "Variance", _matrix(seen.covariance)),
+        ("Noise at t = 1", f"σ₁ = {figures(seen.sigma)}, {figures(seen.sigma / spread)} × the data's spread"),
+    ]
+    if seen.merging is not None:
+        rows.append(("The two modes", _merging(seen.merging)))
+    head = f"| Target | {seen.title}: {seen.components} component{many} in {len(seen.mean)}-D |"
+    return "\n".join([head, "|:--|:--|", *(f"| {name} | {text} |" for name, text in rows)])
+
+
+def _merging(t: float) -> str:
+    if t == 0:
+        return "overlap so much that they are one from the start"
+    return "are still two at t = 1" if math.isinf(t) else f"become one at t = {figures(t)}"
+
+
+def _number(value: float) -> str:
+    """Three figures, and a rounding error is 0."""
+    return "0" if abs(value) < 1e-9 else f"{value:.3g}".replace("-", "−")
+
+
+def _vector(values: np.ndarray) -> str:
+    shown = ", ".join(_number(v) for v in values)
+    return shown if len(values) == 1 else f"({shown})"
+
+
+def _matrix(values: np.ndarray) -> str:
+    if len(values) == 1:
+        return _number(values[0, 0])
+    rows = r" \\ ".join(" & ".join(_number(v) for v in row) for row in values)
+    return rf"$\begin{{pmatrix}} {rows} \end{{pmatrix}}$"
