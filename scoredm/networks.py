@@ -11,16 +11,18 @@ from torch import Tensor, nn
 
 from scoredm.sde import SDE, Time, over_leading_axes
 
+HE_GAIN = math.sqrt(6)  # He et al. 2015, arXiv 1502.01852: signals keep their size from layer to layer
+
 
 def _blank_linear(inputs: int, outputs: int) -> nn.Linear:
     """A linear layer with no weights drawn: torch's own start would draw from the global generator."""
     return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with torch's usual start, weights and biases uniform within 1 / sqrt(inputs)."""
+def _linear(inputs: int, outputs: int, generator: torch.Generator, gain: float = 1.0) -> nn.Linear:
+    """A linear layer with weights and biases uniform within gain / sqrt(inputs); torch's own start has gain 1."""
     layer = _blank_linear(inputs, outputs)
-    bound = 1 / math.sqrt(inputs)
+    bound = gain / math.sqrt(inputs)
     for parameter in (layer.weight, layer.bias):
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
     return layer
@@ -36,16 +38,18 @@ def _per_point(value: Time, x: Tensor) -> Tensor:
 class ScoreNet(nn.Module):
     """A score network with scaled input and output: it starts at the score of a Gaussian and learns the rest.
 
-    With v_t = alpha_t^2 s^2 + sigma_t^2 for data of mean m and standard deviation s, a network F whose input and target are
-    both of order 1 at every t gives
+    In the principal axes of the data, of mean m and standard deviation s along an axis, with v_t = alpha_t^2 s^2 + sigma_t^2,
 
-        s(x, t) = -(x - alpha_t m) / v_t + (alpha_t s / (sigma_t sqrt v_t)) F((x - alpha_t m) / sqrt v_t, t).
+        s(x, t) = -(x - alpha_t m) / v_t + (alpha_t s / (sigma_t sqrt v_t)) F((x - alpha_t m) / sqrt v_t, t),
 
+    so that the network F takes and learns numbers of order 1 at every t.
     x: (B, ..., D), t: a number, () or (B,), above 0 -> (B, ..., D).
-    Source: Karras et al. 2022, arXiv 2206.00364, table 1 (their c_skip, c_out and c_in, here for any alpha_t).
+    Source: Karras et al. 2022, arXiv 2206.00364, table 1 (their c_skip, c_out and c_in, here per axis and for any alpha_t).
     """
 
-    data_mean: Tensor
+    mean: Tensor
+    std: Tensor
+    axes: Tensor
 
     def __init__(
         self,
@@ -53,29 +57,29 @@ class ScoreNet(nn.Module):
         dim: int = 2,
         *,
         width: int = 64,
-        depth: int = 2,
-        data_mean: Tensor | None = None,
-        data_scale: float = 1.0,
+        depth: int = 3,
+        mean: Tensor | None = None,
+        covariance: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         """Draw the weights from the generator (default: one with seed 0).
 
-        width, depth: size and number of the hidden layers; data_mean: (D,), default 0; data_scale: s.
-        Raises ValueError unless dim, width and depth are 1 or more and data_scale is above 0.
+        width, depth: size and number of the hidden layers; mean: (D,) and covariance: (D, D) of the data (default: 0 and I).
+        Raises ValueError unless dim, width and depth are 1 or more.
         """
         super().__init__()
-        if min(dim, width, depth) < 1 or not 0 < data_scale < math.inf:
-            raise ValueError(
-                f"dim {dim}, width {width} and depth {depth} must be 1 or more, and data_scale {data_scale:g} above 0"
-            )
+        if min(dim, width, depth) < 1:
+            raise ValueError(f"dim is {dim}, width {width} and depth {depth}; each must be 1 or more")
         generator = generator or torch.Generator().manual_seed(0)
         self.sde = sde
         self.dim = dim
-        self.data_scale = float(data_scale)
-        self.register_buffer("data_mean", torch.zeros(dim) if data_mean is None else data_mean.to(torch.float32).clone())
+        variances, axes = torch.linalg.eigh(torch.eye(dim) if covariance is None else covariance)
+        self.register_buffer("mean", torch.zeros(dim) if mean is None else mean.clone())
+        self.register_buffer("std", variances.clamp(min=1e-12).sqrt())
+        self.register_buffer("axes", axes)
         layers: list[nn.Module] = []
-        for inputs in [dim + 4] + [width] * (depth - 1):
-            layers += [_linear(inputs, width, generator), nn.SiLU()]
+        for inputs in [6 * dim] + [width] * (depth - 1):
+            layers += [_linear(inputs, width, generator, HE_GAIN), nn.SiLU()]
         self.body = nn.Sequential(*layers)
         self.head = _blank_linear(width, dim)
         nn.init.zeros_(self.head.weight)
@@ -83,18 +87,16 @@ class ScoreNet(nn.Module):
 
     def forward(self, x: Tensor, t: Time) -> Tensor:
         """s(x, t), of x's shape and precision."""
-        points = x.to(self.head.weight.dtype)
+        points = x.to(self.mean.dtype)
         alpha, sigma = (_per_point(v, points) for v in (self.sde.alpha(t), self.sde.sigma(t)))
-        signal = alpha * self.data_scale
+        signal = alpha * self.std
         scale = torch.rsqrt(signal**2 + sigma**2)
-        y = (points - alpha * self.data_mean) * scale
-        time = torch.cat(self._embed(signal * scale, sigma * scale), -1).expand(*x.shape[:-1], -1)
-        correction = self.head(self.body(torch.cat([y, time], -1)))
-        return (scale * (signal / sigma * correction - y)).to(x.dtype)
-
-    def _embed(self, cos: Tensor, sin: Tensor) -> tuple[Tensor, ...]:
-        """Four features of the angle of signal and noise: its cosine and sine, those of its double, and the log ratio."""
-        return cos, sin, 2 * sin * cos, torch.log(sin / cos) / 4
+        y = (points - alpha * self.mean) @ self.axes * scale
+        ratio = signal / sigma
+        time = torch.cat([signal * scale, sigma * scale, ratio.log() / 4], -1).expand(*x.shape[:-1], -1)
+        # The waves let a small network draw fine detail early.
+        correction = self.head(self.body(torch.cat([y, (2 * y).sin(), (2 * y).cos(), time], -1)))
+        return ((scale * (ratio * correction - y)) @ self.axes.mT).to(x.dtype)
 
 
 @final

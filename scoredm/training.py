@@ -3,6 +3,7 @@
 A run is a function of mixture, SDE, recipe and device alone: every draw comes from generators of its own.
 """
 
+import copy
 import math
 import time
 from collections.abc import Iterator
@@ -34,9 +35,10 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "width": (2, 128),
 }
 
-EVALUATION_POINTS = 2048
+EVALUATION_POINTS = 1024
 FLOOR_TIMES = 24  # Gauss-Legendre nodes in t for the mean floor
-WARM_UP = 0.2  # share of a one-cycle run in which the rate rises
+AVERAGE_OVER = 8.0  # the averaged weights follow the present ones at the rate 8 / step
+WARM_UP = 0.05  # share of a one-cycle run in which the rate rises
 
 
 @final
@@ -47,14 +49,15 @@ class TrainConfig:
     network: "scorenet" or "notebook"; data_size: training points; batch: points a step, 0 for all; steps: optimiser steps
     (Adam); learning_rate: the rate, or its peak; schedule: "one-cycle" (rise, then fall to 0) or "constant"; eps: times are
     uniform on [eps, 1]; seed: of data, weights and noise; eval_every: steps between two evaluations of the score error;
-    width: units in a hidden layer. BOUNDS holds the ranges.
+    width: units in a hidden layer; paired: take each noise with both signs, and times spread evenly, which leaves the mean of
+    the loss as it is and its noise smaller; averaged: the score is that of a running mean of the weights. BOUNDS has the ranges.
 
     Raises ValueError, naming the value and the allowed range.
     """
 
     network: str = "scorenet"
     data_size: int = 10_000
-    batch: int = 256
+    batch: int = 512
     steps: int = 1_000
     learning_rate: float = 0.01
     schedule: str = "one-cycle"
@@ -62,12 +65,17 @@ class TrainConfig:
     seed: int = 2021
     eval_every: int = 20
     width: int = 64
+    paired: bool = True
+    averaged: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a recipe that cannot be followed."""
         for name, choices in (("network", NETWORKS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
+        for name in ("paired", "averaged"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be True or False")
         for field in fields(self):
             if field.name in BOUNDS:
                 _check_number(field.name, getattr(self, field.name), whole=field.type is int)
@@ -135,11 +143,12 @@ class Trainer:
         self.history: list[TrainMetrics] = []
         seeds = torch.Generator().manual_seed(config.seed)
         data = mixture.sample(config.data_size, seeds)
-        self.score_fn = _network(sde, data, config, seeds).to(self.device)
+        self._network = _network(sde, data, config, seeds).to(self.device)
+        self.score_fn = copy.deepcopy(self._network).requires_grad_(False) if config.averaged else self._network
         self._evaluation = _Evaluation(mixture, sde, data, config.eps, seeds, self.device)
         self._data = data.to(self.device)
         self._draws = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
-        self._optimiser = torch.optim.Adam(self.score_fn.parameters(), lr=config.learning_rate, fused=True)
+        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=config.learning_rate, fused=True)
         self.floor = mean_floor(mixture, sde, config.eps)
 
     @property
@@ -178,23 +187,36 @@ class Trainer:
         """One optimiser step; the loss before it."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
-        x0 = self._batch()
-        t = uniform_times(len(x0), self.config.eps, self._draws)
-        noise = torch.randn(x0.shape, generator=self._draws, device=self.device)
-        loss = dsm_loss(self.score_fn, self.sde, x0, t, noise)
+        loss = dsm_loss(self._network, self.sde, *self._batch())
         value = loss.item()
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss became {value} at step {self.step + 1}; a lower learning rate may help")
         self._optimiser.zero_grad()
         loss.backward()
         self._optimiser.step()
+        if self.config.averaged:
+            self._average()
         return value
 
-    def _batch(self) -> Tensor:
-        size = self.config.batch
-        if size == 0 or size >= len(self._data):
-            return self._data
-        return self._data[torch.randint(len(self._data), (size,), generator=self._draws, device=self.device)]
+    def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Data, times and noise of one step."""
+        size, paired = self.config.batch, self.config.paired
+        x0 = self._data
+        if 0 < size < len(x0):
+            rows = torch.randint(len(x0), ((size + 1) // 2 if paired else size,), generator=self._draws, device=self.device)
+            x0 = x0[rows]
+        t = uniform_times(len(x0), self.config.eps, self._draws, even=paired)
+        noise = torch.randn(x0.shape, generator=self._draws, device=self.device)
+        if not paired:
+            return x0, t, noise
+        return torch.cat([x0, x0]), torch.cat([t, t]), torch.cat([noise, -noise])
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the averaged weights towards the present ones: a mean over about the last eighth of the run so far."""
+        share = min(1.0, AVERAGE_OVER / (self.step + 1))
+        for average, weight in zip(self.score_fn.parameters(), self._network.parameters(), strict=True):
+            average.lerp_(weight, share)
 
 
 class _Evaluation:
@@ -206,7 +228,7 @@ class _Evaluation:
         train = data[:EVALUATION_POINTS]
         fresh = mixture.sample(EVALUATION_POINTS, generator)
         self._sizes = [len(train), len(fresh), len(train)]
-        times = [uniform_times(n, eps, generator) for n in self._sizes]
+        times = [uniform_times(n, eps, generator, even=True) for n in self._sizes]
         diffused = [
             sde.perturb(x, t, torch.randn(x.shape, generator=generator)) for x, t in zip((train, fresh), times, strict=False)
         ]
@@ -227,14 +249,16 @@ def _network(sde: SDE, data: Tensor, config: TrainConfig, generator: torch.Gener
     dim = data.shape[1]
     if config.network == "notebook":
         return NotebookNet(sde, dim, width=config.width, generator=generator)
-    mean, scale = data.mean(0), float(data.var(0).mean().sqrt())
-    return ScoreNet(sde, dim, width=config.width, data_mean=mean, data_scale=max(scale, 1e-6), generator=generator)
+    covariance = torch.cov(data.T).reshape(dim, dim)
+    return ScoreNet(sde, dim, width=config.width, mean=data.mean(0), covariance=covariance, generator=generator)
 
 
-def uniform_times(n: int, eps: float, generator: torch.Generator) -> Tensor:
-    """n times, each uniform on [eps, 1], one in every n-th part of it and so spread evenly, (n,), on the generator's device."""
+def uniform_times(n: int, eps: float, generator: torch.Generator, *, even: bool) -> Tensor:
+    """n times uniform on [eps, 1], (n,), on the generator's device: independent, or evenly, one in every n-th part of it."""
     u = torch.rand(n, generator=generator, device=generator.device)
-    return eps + (1 - eps) / n * (torch.arange(n, device=generator.device) + u)
+    if even:
+        u = (torch.arange(n, device=generator.device) + u) / n
+    return eps + (1 - eps) * u
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
