@@ -15,6 +15,9 @@ import pandas as pd
 from scoredm import palette
 
 if TYPE_CHECKING:
+    from scoredm.learning import Curves
+
+if TYPE_CHECKING:
     from scoredm.parts import Parts
 
 Spec = dict[str, Any]
@@ -301,3 +304,106 @@ def _histogram_rows(values: np.ndarray, x: np.ndarray, bins: int = 60) -> pd.Dat
     edges = np.linspace(x[0], x[-1], bins + 1)
     height = np.histogram(values, edges)[0] / (len(values) * np.diff(edges))
     return pd.DataFrame({"x": edges[:-1], "y": height, "right": edges[1:], "series": "samples", "component": None})
+
+
+# Training
+
+# Series of the live chart: colour and dash. What is learned keeps its colour, solid on training points, dashed on fresh ones.
+LOSS, FLOOR, TRAIN, FRESH = "DSM loss", "its floor", "score error, training points", "score error, fresh points"
+NOTEBOOK, PERFECT = "the tutorial’s metric", "a perfect model on it"
+SOLID, DASHED = [1, 0], [6, 4]
+
+
+@cache
+def training_spec(mode: str, log: bool, notebook: bool) -> Spec:
+    """Loss, floor and errors over steps; notebook: the tutorial's metric too."""
+    looks = {
+        LOSS: (palette.SAMPLES, SOLID),
+        FLOOR: (palette.INK[mode], DASHED),
+        TRAIN: (palette.LEARNED, SOLID),
+        FRESH: (palette.LEARNED, DASHED),
+    }
+    if notebook:
+        looks |= {NOTEBOOK: (palette.MUTED[mode], SOLID), PERFECT: (palette.MUTED[mode], DASHED)}
+    legend = alt.Legend(orient="top", columns=2, labelLimit=200, symbolSize=300)
+    ranges = zip(*looks.values(), strict=True)
+    shades, dashes = (alt.Scale(domain=list(looks), range=list(values)) for values in ranges)
+    line = (
+        alt.Chart()
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X("step:Q", title="step", scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=5)),
+            y=log_axis("value:Q", "loss or error") if log else alt.Y("value:Q", title="loss or error"),
+            color=alt.Color("series:N", scale=shades, title=None, legend=legend),
+            strokeDash=alt.StrokeDash("series:N", scale=dashes, title=None, legend=legend),
+        )
+    )
+    return finish(line, 350)
+
+
+def training_table(curves: "Curves | None", steps: int, floor: float, perfect: float | None = None) -> pd.DataFrame:
+    """Rows of training_spec; steps: of the whole run, perfect: what a perfect model scores on the tutorial's metric, if shown."""
+    parts = [(FLOOR, [0, steps], [floor, floor])]
+    if perfect is not None:
+        parts.append((PERFECT, [0, steps], [perfect, perfect]))
+    if curves is not None:
+        parts += [
+            (LOSS, curves.steps, curves.dsm),
+            (TRAIN, curves.evaluated, curves.train_error),
+            (FRESH, curves.evaluated, curves.test_error),
+        ]
+        if perfect is not None:
+            parts.append((NOTEBOOK, curves.evaluated, curves.notebook_error))
+    return pd.concat([pd.DataFrame({"series": name, "step": x, "value": y}) for name, x, y in parts], ignore_index=True)
+
+
+@cache
+def error_spec(mode: str) -> Spec:
+    """Score error and DSM floor at each time."""
+    line = (
+        alt.Chart()
+        .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=14))
+        .encode(
+            x=TIME,
+            y=log_axis("value:Q", "loss or error at t"),
+            color=colours({"floor of the loss": palette.INK[mode], "score error": palette.LEARNED}),
+        )
+    )
+    return finish(line, 240)
+
+
+def error_table(times: np.ndarray, floor: np.ndarray, error: np.ndarray) -> pd.DataFrame:
+    """Rows of error_spec; arrays (T,)."""
+    parts = (("floor of the loss", floor), ("score error", error))
+    return pd.concat([pd.DataFrame({"series": name, "t": times, "value": y}) for name, y in parts], ignore_index=True)
+
+
+@cache
+def learned_curves_spec(mode: str) -> Spec:
+    """Learned and exact score on the line, over the density, which has a scale of its own."""
+    base = alt.Chart().encode(x=alt.X("x:Q", title="x", scale=alt.Scale(zero=False, nice=False)))
+    hidden = alt.Y("value:Q", axis=None, scale=alt.Scale(domain=[0, 2.5]))
+    area = base.mark_area(opacity=0.25, color=palette.MUTED[mode]).encode(y=hidden).transform_filter("datum.series == 'density'")
+    shades = colours({"exact": palette.INK[mode], "learned": palette.LEARNED})
+    lines = base.mark_line(strokeWidth=2).encode(y=alt.Y("value:Q", title="σₜ × score"), color=shades)
+    return finish((area + lines.transform_filter("datum.series != 'density'")).resolve_scale(y="independent"), 300)
+
+
+def learned_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray, density: np.ndarray) -> pd.DataFrame:
+    """Rows of learned_curves_spec; arrays (N,), the density relative to its highest point."""
+    parts = (("density", density / density.max()), ("exact", exact), ("learned", learned))
+    return pd.concat([pd.DataFrame({"series": name, "x": x, "value": y}) for name, y in parts], ignore_index=True)
+
+
+@cache
+def sample_spec(mode: str, dim: int, colour: str) -> Spec:
+    """cloud_spec in the plane or bars_spec on the line, with the sample in a colour."""
+    return _recoloured((cloud_spec if dim == 2 else bars_spec)(mode, False), colour)
+
+
+def _recoloured(spec: Any, colour: str) -> Any:
+    if isinstance(spec, dict):
+        return {name: _recoloured(value, colour) for name, value in spec.items()}
+    if isinstance(spec, list):
+        return [_recoloured(value, colour) for value in spec]
+    return colour if spec == palette.SAMPLES else spec

@@ -7,6 +7,7 @@ import io
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +16,9 @@ from matplotlib.figure import Figure
 
 from scoredm import palette
 from scoredm.parts import Parts
+
+if TYPE_CHECKING:
+    from scoredm.learning import Curves
 
 KDE_POINTS = 3000  # drawn at most: an estimate costs points times pixels
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
@@ -175,4 +179,42 @@ def score_curves(found: Parts, title: str) -> Figure:
         axes[3].stackplot(x, stacked, colors=[*component_colours(found.components), *greys], alpha=0.85)
         axes[3].set(ylabel="responsibilities", xlabel="$x$", ylim=(0, 1), xlim=(x[0], x[-1]))
         figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def loss_curves(curves: "Curves", floor: float, title: str) -> Figure:
+    """Loss, its floor and the score errors over steps, on a log axis."""
+    with mpl.rc_context(PRINT):
+        figure = Figure(figsize=(5.6, 3.4), layout="constrained")
+        axis = figure.subplots()
+        axis.plot(curves.steps, curves.dsm, color=palette.SAMPLES, linewidth=1.0, label="DSM loss")
+        axis.axhline(floor, color=palette.INK["light"], linewidth=1.0, linestyle="--", label=f"its floor, {floor:.3g}")
+        for name, values, style in (("training", curves.train_error, "-"), ("fresh", curves.test_error, "--")):
+            look = {"color": palette.LEARNED, "linewidth": 1.3, "linestyle": style}
+            axis.plot(curves.evaluated, values, label=f"score error, {name} points", **look)
+        axis.set(xlabel="step", ylabel="loss or error", yscale="log")
+        axis.legend(frameon=False, fontsize=8)
+        axis.set_title(title, fontsize=9)
+    return figure
+
+
+def learned_comparison(panels: Sequence[tuple[Panel, str]], shares: Sequence[float]) -> Figure:
+    """Samples by the learned score, by the exact score and from the mixture: kernel density estimates over exact lines.
+
+    panels: each with the colour of its sample; shares: of the estimated probability inside the contours of the estimate, in the plane.
+    """
+    with mpl.rc_context(PRINT):
+        figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")
+        axes = figure.subplots(1, len(panels), sharey=True)
+        for axis, (panel, colour) in zip(axes, panels, strict=True):
+            plane = panel.points.shape[1] == 2
+            (_cloud if plane else _bars)(axis, panel.points[:KDE_POINTS], colour, shares)
+            for line in panel.lines:
+                axis.plot(line[:, 0], line[:, 1], color=palette.INK["light"], linewidth=0.9)
+            axis.set(xlim=panel.box[:2], xlabel="$x_1$" if plane else "$x$")
+            axis.set_title(panel.title, fontsize=9)
+            if plane:
+                axis.set(ylim=panel.box[2:], aspect="equal")
+        axes[0].set_ylabel("$x_2$" if panels[0][0].points.shape[1] == 2 else "density")
+        figure.suptitle("Solid: exact; dashed: kernel density estimate of the sample", fontsize=8, y=-0.03)
     return figure
