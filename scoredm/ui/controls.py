@@ -8,7 +8,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import streamlit as st
 
@@ -16,6 +16,14 @@ NOTICES = "_notices"  # session state: key -> (message, the value put in its pla
 SHOWN = 40  # characters of a refused value that are repeated
 
 _page = threading.local()  # where this run's page shows its notices; every script run has a thread of its own
+
+
+class Reading(NamedTuple):
+    """What a control makes of a text in the URL."""
+
+    value: Any
+    written: str  # the same value as Streamlit itself would write it, or the text where that is good as it is
+    complaint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -31,31 +39,23 @@ class Number:
     help: str | None = None
     format: str | None = None
 
-    @property
-    def kind(self) -> type:
-        """int where everything about it is whole, else float."""
-        return int if all(isinstance(v, int) for v in (self.low, self.high, self.step, self.default)) else float
-
-    def nearest(self, text: str) -> tuple[float, str | None]:
-        """The allowed value nearest to what a text asks for, and what was wrong with the text, if anything."""
+    def read(self, text: str) -> "Reading":
+        """The allowed value nearest to what a text asks for."""
         try:
             asked = float(text)
         except ValueError:
             asked = math.nan
         if math.isnan(asked):
-            return self.default, f"“{text[:SHOWN]}” is not a number"
-        value = self.kind(min(max(asked, self.low), self.high))
+            return Reading(self.default, str(self.default), f"“{text[:SHOWN]}” is not a number")
+        value = min(max(asked, self.low), self.high)
         if value != asked:
-            return (
-                value,
-                f"{text[:SHOWN]} is outside {self.low:g} to {self.high:g}" if not self.low <= asked <= self.high else None,
-            )
-        return value, None
+            return Reading(value, str(value), f"{text[:SHOWN]} is outside {self.low:g} to {self.high:g}")
+        return Reading(value, text)
 
 
 def number(control: Number, widget: Literal["slider", "input"] = "slider", **options: Any) -> Any:
     """A slider or number field for a Number, bound to the URL; returns an int or a float within its range."""
-    _reconcile(control.key, control.label, control.nearest)
+    _reconcile(control.key, control.label, control.read)
     make = st.slider if widget == "slider" else st.number_input
     return make(
         control.label,
@@ -81,14 +81,14 @@ def choice(
 ) -> str:
     """One of several named options, {name: title}, bound to the URL, where either the name or the title is understood."""
 
-    def nearest(text: str) -> tuple[str, str | None]:
-        by_title = {title.lower(): name for name, title in options.items()}
-        name = text if text in options else by_title.get(text.lower())
-        if name is None:
-            return default, f"“{text[:SHOWN]}” is not one of {', '.join(options)}"
-        return name, None
+    def read(text: str) -> Reading:
+        if text in options.values():
+            return Reading(text, text)
+        if text in options:
+            return Reading(text, options[text])
+        return Reading(default, options[default], f"“{text[:SHOWN]}” is not one of {', '.join(options)}")
 
-    _reconcile(key, label, nearest)
+    _reconcile(key, label, read)
     names = list(options)
     common: dict[str, Any] = {"format_func": options.__getitem__, "key": key, "bind": "query-params", **extra}
     if widget == "segmented":
@@ -100,25 +100,24 @@ def choice(
 def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
     """A switch, bound to the URL."""
 
-    def nearest(text: str) -> tuple[bool, str | None]:
-        known = {"true": True, "1": True, "false": False, "0": False}
-        if text.lower() not in known:
-            return default, f"“{text[:SHOWN]}” is not true or false"
-        return known[text.lower()], None
+    def read(text: str) -> Reading:
+        if text.lower() in ("true", "false"):
+            return Reading(text.lower() == "true", text)
+        return Reading(default, str(default).lower(), f"“{text[:SHOWN]}” is not true or false")
 
-    _reconcile(key, label, nearest)
+    _reconcile(key, label, read)
     return st.toggle(label, default, key=key, bind="query-params", **extra)
 
 
 def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> str:
     """A line of text, bound to the URL."""
 
-    def nearest(raw: str) -> tuple[str, str | None]:
+    def read(raw: str) -> Reading:
         if len(raw) > max_chars:
-            return default, f"the text has {len(raw)} characters; at most {max_chars} are read"
-        return raw, None
+            return Reading(default, default, f"the text has {len(raw)} characters; at most {max_chars} are read")
+        return Reading(raw, raw)
 
-    _reconcile(key, label, nearest)
+    _reconcile(key, label, read)
     return st.text_input(label, default, max_chars, key=key, bind="query-params", **extra)
 
 
@@ -137,11 +136,6 @@ def reserve_notices() -> None:
     _page.notices = st.container()
 
 
-def _notify(key: str, message: str) -> None:
-    """Say something about a control for as long as it keeps the value it has now."""
-    st.session_state.setdefault(NOTICES, {})[key] = (message, st.session_state.get(key))
-
-
 def _show_notice(key: str) -> None:
     """Show what was refused of a control, for as long as its replacement stands."""
     notices = st.session_state.get(NOTICES, {})
@@ -154,11 +148,18 @@ def _show_notice(key: str) -> None:
         del notices[key]
 
 
-def _reconcile(key: str, label: str, nearest: Callable[[str], tuple[Any, str | None]]) -> None:
-    """Before a widget is first made, put what the URL asks for within bounds, and say so if that changed it."""
+def _reconcile(key: str, label: str, read: Callable[[str], Reading]) -> None:
+    """Before a widget is first made, put what the URL asks for within bounds, and say so if that changed it.
+
+    A URL that is corrected is read again from the top, so that Streamlit seeds the widget from good values only.
+    """
     if key not in st.session_state and key in st.query_params:
-        value, complaint = nearest(st.query_params[key])
-        st.session_state[key] = value
+        asked = st.query_params[key]
+        value, written, complaint = read(asked)
         if complaint:
-            _notify(key, f"{label}: {complaint}. Using {format(value, 'g') if isinstance(value, float) else value} instead.")
+            shown = f"{value:g}" if isinstance(value, float) else value
+            st.session_state.setdefault(NOTICES, {})[key] = (f"{label}: {complaint}. Using {shown} instead.", value)
+        if written != asked:
+            st.query_params[key] = written
+            st.rerun()
     _show_notice(key)

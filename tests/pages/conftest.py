@@ -1,9 +1,13 @@
 """Pages without a browser: what they say and compute."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+
+APP = Path(__file__).parents[2] / "app.py"
 
 
 @pytest.fixture
@@ -11,10 +15,11 @@ def open_page() -> Callable[..., AppTest]:
     """Open pages/<name>.py as a link with these query parameters would."""
 
     def opened(name: str, **parameters: object) -> AppTest:
-        at = AppTest.from_file("app.py", default_timeout=60)
+        at = AppTest.from_file(APP, default_timeout=60)
         for key, value in parameters.items():
             at.query_params[key] = str(value)
-        at.run()
-        return at if name == "home" else at.switch_page(f"pages/{name}.py").run()
+        if name != "home":
+            at.switch_page(f"pages/{name}.py")
+        return at.run()
 
     return opened

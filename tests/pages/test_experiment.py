@@ -1,0 +1,83 @@
+"""The shared experiment and the address bar: what is absurd there becomes the nearest sensible page, and says so."""
+
+import pytest
+
+from scoredm.ui.experiment import Experiment, mixture_of
+
+
+def warnings(at) -> str:
+    return " ".join(w.value for w in at.warning)
+
+
+@pytest.mark.parametrize(
+    ("asked", "used", "words"),
+    [
+        ("0", 0.5, "0 is outside 0.5 to 50"),
+        ("-3", 0.5, "-3 is outside 0.5 to 50"),
+        ("1e308", 50.0, "1e308 is outside 0.5 to 50"),
+        ("nan", 25.0, "“nan” is not a number"),
+        ("twelve", 25.0, "“twelve” is not a number"),
+        ("", 25.0, "is not a number"),
+    ],
+)
+def test_a_lambda_out_of_bounds_is_mended_and_named(open_page, asked, used, words):
+    at = open_page("forward", lam=asked)
+    assert not at.exception
+    assert at.slider(key="lam").value == used
+    assert words in warnings(at)
+
+
+def test_the_notice_goes_when_the_control_moves(open_page):
+    at = open_page("forward", lam=0)
+    at.slider(key="n").set_value(400).run()
+    assert "0 is outside" in warnings(at)
+    at.slider(key="lam").set_value(10.0).run()
+    assert not at.warning
+
+
+def test_good_values_come_from_the_address_without_a_notice(open_page):
+    at = open_page("forward", target="ring", lam=10, seed=7, n=1000, camera="fixed")
+    assert (at.selectbox(key="target").value, at.slider(key="lam").value, at.number_input(key="seed").value) == ("ring", 10.0, 7)
+    assert at.slider(key="n").value == 1000
+    assert not at.warning
+
+
+def test_absurd_counts_and_unknown_names(open_page):
+    at = open_page("forward", n="1e308", steps="-5", target="nonsense", camera="upside", seed="1e99")
+    assert not at.exception
+    assert at.slider(key="n").value == 5000
+    assert at.slider(key="steps").value == 5
+    assert at.selectbox(key="target").value == "tutorial"
+    for words in ("1e308", "-5", "nonsense", "upside", "1e99"):
+        assert words in warnings(at)
+
+
+def test_an_own_mixture_is_used(open_page):
+    at = open_page("forward", target="own", mixture="m-2,0 s0.5; m2,1 c1,0.6,1")
+    assert not at.exception and not at.error
+    expected = float(Experiment("m-2,0 s0.5; m2,1 c1,0.6,1").mixture.covariance[0, 0])
+    assert any(f"| {expected:.2f} |" in m.value for m in at.markdown)
+
+
+def test_a_text_that_cannot_be_read_keeps_the_last_good_one(open_page):
+    at = open_page("forward", target="own", mixture="m0 s1").run()
+    before = [m.value for m in at.markdown if "| exact |" in m.value]
+    at.text_input(key="mixture").set_value("m0 s1; m1 s-1").run()
+    assert not at.exception
+    assert "component 2" in at.error[0].value
+    assert at.text_input(key="mixture").value == "m0 s1; m1 s-1"
+    assert [m.value for m in at.markdown if "| exact |" in m.value] == before
+
+
+@pytest.mark.parametrize("text", ["m" * 100_000, "m0,0,0 s1", "x", "m1e300 s1", "m0 s0"])
+def test_absurd_mixture_texts_are_refused_in_words(open_page, text):
+    at = open_page("forward", target="own", mixture=text)
+    assert not at.exception
+    assert at.error or at.warning
+
+
+def test_an_experiment_is_a_key():
+    assert Experiment("ring", 5.0, 1) == Experiment("ring", 5.0, 1)
+    assert hash(Experiment("ring", 5.0, 1)) != hash(Experiment("ring", 5.0, 2))
+    with pytest.raises(ValueError, match="component"):
+        mixture_of("m0 s-1")

@@ -1,0 +1,85 @@
+"""The forward page: its numbers against the library, its controls, both dimensions."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scoredm import VESDE, targets
+from scoredm.ui import compute
+from scoredm.ui.experiment import Experiment
+
+
+def chart_rows(at, index: int):
+    proto = at.get("vega_lite_chart")[index].proto
+    return pa.ipc.open_stream(io.BytesIO(proto.data.data or proto.datasets[0].data.data)).read_pandas()
+
+
+def the_table(at) -> str:
+    return next(m.value for m in at.markdown if "| exact |" in m.value)
+
+
+def test_exact_variances_are_those_of_the_diffused_mixture(open_page):
+    at = open_page("forward")
+    assert not at.exception
+    rows = chart_rows(at, 0)
+    mixture, sde = targets.mixture("tutorial"), VESDE(25.0)
+    last = rows[(rows["series"] == "exact") & (rows["t"] == 1.0)].set_index("coordinate")["variance"]
+    expected = mixture.covariance.diagonal() + sde.sigma(1.0) ** 2
+    assert last["x₁"] == pytest.approx(float(expected[0]), rel=1e-9)
+    assert last["x₂"] == pytest.approx(float(expected[1]), rel=1e-9)
+    assert "Var x₁ at t = 1 | 99.4 |" in the_table(at)
+
+
+def test_particles_have_the_exact_variance_within_their_error():
+    run = compute.forward(Experiment("tight", 26.0), compute.Forward(5000, 50, False))
+    z = (run.found - run.variance) / run.error
+    assert np.abs(z).max() < 4.5
+    assert np.abs(z[[0, 25, 50]]).mean() > 0.05  # an error bar that is far too wide is wrong too
+    assert run.error[-1] == pytest.approx(run.variance[-1] * np.sqrt(2 / 5000), rel=0.2)
+
+
+def test_the_first_frame_is_the_data_and_the_seed_decides():
+    settings = compute.Forward(200, 50, True)
+    one, other = (compute.forward(Experiment("tight", 26.0, seed), settings) for seed in (1, 2))
+    assert np.abs(np.abs(one.paths[0]) - 2).max() < 1.0  # std 0.2 around (±2, ±2)
+    assert (one.paths[0] != other.paths[0]).all()
+    compute.forward.clear()
+    again = compute.forward(Experiment("tight", 26.0, 1), settings)
+    np.testing.assert_array_equal(again.paths, one.paths)
+
+
+def test_fewer_steps_keep_the_data_and_the_law():
+    few, many = (compute.forward(Experiment("tight", 26.0), compute.Forward(200, steps, True)) for steps in (5, 100))
+    np.testing.assert_array_equal(few.paths[0], many.paths[0])
+    np.testing.assert_allclose(few.variance[-1], many.variance[-1])
+
+
+def test_controls_change_the_picture(open_page):
+    at = open_page("forward")
+    at.slider(key="steps").set_value(10).run()
+    assert len(np.unique(chart_rows(at, 1)["t"])) == 10  # sigma is 0 at t = 0, which a log axis leaves out
+    at.slider(key="lam").set_value(5.0).run()
+    assert f"| {VESDE(5.0).sigma(1.0) ** 2 + 2.5:.2f} |" in the_table(at)
+    at.slider(key="n").set_value(2000).run()
+    assert not at.exception
+
+
+def test_one_dimension_by_the_demo_button(open_page):
+    at = open_page("forward")
+    next(b for b in at.button if b.label == "1-D demo").click().run()
+    assert not at.exception
+    assert at.selectbox(key="target").value == "two-modes"
+    assert at.slider(key="steps").value == 100
+    assert "Var x at t = 0 | 26.0 |" in the_table(at)
+
+
+def test_the_margin_is_a_density_and_the_heat_map_its_history():
+    run = compute.forward(Experiment("two-modes"), compute.Forward(200, 100, True))
+    frames = run.frames
+    assert frames.margin is not None and frames.image is not None
+    low, high = frames.windows[0, 2:]
+    np.testing.assert_allclose(frames.margin.sum(axis=1) * (high - low) / frames.margin.shape[1], 1.0, atol=5e-3)
+    assert frames.image.shape == (1, 128, 200)
+    np.testing.assert_allclose(frames.image.max(axis=1), 1.0)
