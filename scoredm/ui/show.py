@@ -50,11 +50,11 @@ def exact_and_found(rows: Sequence[tuple[str, float, float, float]]) -> None:
     st.markdown("\n".join(lines))
 
 
-def download(name: str, draw: Callable[[], "Figure"]) -> None:
+def download(name: str, draw: Callable[[], "Figure"], label: str = "Download figure") -> None:
     """Offer a figure as PNG, SVG and PDF; it is drawn only when it is asked for."""
     from scoredm.figures import FORMATS
 
-    with st.popover("Download figure", icon=":material/download:"):
+    with st.popover(label, icon=":material/download:"):
         for file_format, mime in FORMATS.items():
             st.download_button(
                 file_format.upper(),
