@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoredm.losses import dsm_floor, score_error
+from scoredm.losses import dsm_floor
 from scoredm.mixture import GaussianMixture
 from scoredm.samplers import Step
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE
 
-# Wrong scores to put into the two losses.
-WRONG = {"zero": "s = 0", "gaussian": "one Gaussian", "frozen": "score of the data"}
+WRONG = ("zero", "gaussian", "frozen")  # scores to put into the two losses
 
 BISECTIONS = 60
 EDM_MEAN, EDM_STD, EDM_DATA_STD = -1.2, 1.2, 0.5  # Karras et al. 2022, table 1: law of ln sigma, for data of that std
@@ -98,13 +97,14 @@ def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
 class TwoSides:
     """The sigma_t^2-weighted losses of blends (1 - c) wrong + c exact, at one t.
 
-    dsm = esm + floor; dsm and esm come from separate draws, the floor from `dsm_floor`.
+    dsm = esm + floor; dsm and esm come from separate draws, each with its standard error, the floor from `dsm_floor`.
     """
 
     shares: np.ndarray  # (C,), the c of each blend
     dsm: np.ndarray  # (C,)
-    dsm_error: np.ndarray  # (C,), standard error
+    dsm_error: np.ndarray  # (C,)
     esm: np.ndarray  # (C,)
+    esm_error: np.ndarray  # (C,)
     floor: float
 
 
@@ -118,18 +118,21 @@ def two_sides(
     generator: torch.Generator | None = None,
 ) -> TwoSides:
     """Both sides of J_DSM = J_ESM + constant at one t for blends of a wrong and the exact score; n draws a side."""
-    sigma = float(sde.sigma(t))
+    sigma, exact = float(sde.sigma(t)), exact_score(mixture, sde)
     x0 = mixture.sample(n, generator)
     noise = torch.randn(x0.shape, generator=generator)
     x = sde.perturb(x0, t, noise)
-    wrong_part, exact_part = (sigma * score(x, t) for score in (wrong, exact_score(mixture, sde)))
+    wrong_part, exact_part = sigma * wrong(x, t), sigma * exact(x, t)
     residuals = torch.stack([((1 - c) * wrong_part + c * exact_part + noise).square().sum(-1) for c in shares]).double()
-    esm = score_error(wrong, mixture, sde, t, n=n, generator=generator)
+    y = mixture.diffuse(float(sde.alpha(t)), sigma).sample(n, generator)
+    gap = (sigma * (wrong(y, t) - exact(y, t))).square().sum(-1).double()
+    left = (1 - np.array(shares, dtype=float)) ** 2  # a blend is so much nearer, squared, to the exact score
     return TwoSides(
         shares=np.array(shares, dtype=float),
         dsm=residuals.mean(1).numpy(),
         dsm_error=residuals.std(1).numpy() / math.sqrt(n),
-        esm=(1 - np.array(shares, dtype=float)) ** 2 * esm,
+        esm=left * float(gap.mean()),
+        esm_error=left * float(gap.std()) / math.sqrt(n),
         floor=dsm_floor(mixture, sde, t),
     )
 

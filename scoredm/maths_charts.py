@@ -1,0 +1,110 @@
+"""The charts of the maths page: specs built once, and the tables they draw."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from scoredm import palette
+from scoredm.charts import TIME, Spec, colours, finish
+
+if TYPE_CHECKING:
+    from scoredm.identities import TwoSides
+
+NOISY, FLOW = "with noise", "without: probability flow"
+DSM, ESM, RIGHT = "DSM, simulated", "ESM", "ESM + constant"
+FLOOR, SPREAD = "D − σ² E‖∇log p‖²", "spread of x₀, simulated"
+WEIGHTINGS = {"tutorial": "tutorial, σ²", "likelihood": "likelihood, g²", "truncation": "soft truncation", "edm": "Karras et al."}
+DASHES = {"tutorial": [1, 0], "likelihood": [8, 4], "truncation": [2, 2], "edm": [12, 3, 2, 3]}
+
+
+@cache
+def roads_spec(mode: str) -> Spec:
+    """The first coordinate over time, on the way with noise and on the way without."""
+    line = (
+        alt.Chart()
+        .mark_line(strokeWidth=1.4, opacity=0.9)
+        .encode(
+            x=TIME,
+            y=alt.Y("x:Q", title="first coordinate of x"),
+            detail="path:N",
+            color=colours({NOISY: palette.SAMPLES, FLOW: palette.INK[mode]}),
+        )
+    )
+    return finish(line, 300)
+
+
+def roads_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.DataFrame:
+    """Rows of roads_spec; times: (T,), noisy and flow: (T, N)."""
+    parts = [
+        pd.DataFrame({"t": times, "x": paths[:, i], "path": f"{series} {i}", "series": series})
+        for series, paths in ((NOISY, noisy), (FLOW, flow))
+        for i in range(paths.shape[1])
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+@cache
+def sides_spec(mode: str) -> Spec:
+    """Both losses against the share of the exact score: two parabolas, one a constant above the other."""
+    series = colours({DSM: palette.SAMPLES, RIGHT: palette.INK[mode], ESM: palette.MUTED[mode]})
+    base = alt.Chart().encode(
+        x=alt.X("share:Q", title="share c of the exact score", scale=alt.Scale(nice=False)),
+        y=alt.Y("loss:Q", title="σ²-weighted loss"),
+        color=series,
+    )
+    lines = base.mark_line(strokeWidth=2).transform_filter(alt.datum.series != DSM)
+    dots = base.mark_point(filled=True, size=55, opacity=1).transform_filter(alt.datum.series == DSM)
+    return finish(lines + dots, 270)
+
+
+def sides_table(sides: "TwoSides") -> pd.DataFrame:
+    """Rows of sides_spec."""
+    columns = {RIGHT: sides.esm + sides.floor, ESM: sides.esm, DSM: sides.dsm}
+    return pd.concat(
+        [pd.DataFrame({"share": sides.shares, "loss": loss, "series": name}) for name, loss in columns.items()],
+        ignore_index=True,
+    )
+
+
+@cache
+def floor_spec(mode: str) -> Spec:
+    """The floor over time, by quadrature as a line, by draws as points with bars of two standard errors."""
+    base = alt.Chart().encode(x=TIME, color=colours({FLOOR: palette.INK[mode], SPREAD: palette.SAMPLES}))
+    y = alt.Y("floor:Q", title="least possible loss")
+    line = base.mark_line(strokeWidth=2).encode(y=y).transform_filter(alt.datum.series == FLOOR)
+    drawn = base.transform_filter(alt.datum.series == SPREAD)
+    bars = drawn.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title="least possible loss"), y2="high:Q")
+    return finish(line + bars + drawn.mark_point(filled=True, size=40, opacity=1).encode(y=y), 300)
+
+
+def floor_table(times: np.ndarray, floor: np.ndarray, at: np.ndarray, spread: np.ndarray, error: np.ndarray) -> pd.DataFrame:
+    """Rows of floor_spec; times, floor: (T,); at, spread, error: (M,)."""
+    drawn = {"t": at, "floor": spread, "low": spread - 2 * error, "high": spread + 2 * error, "series": SPREAD}
+    return pd.concat([pd.DataFrame({"t": times, "floor": floor, "series": FLOOR}), pd.DataFrame(drawn)], ignore_index=True)
+
+
+@cache
+def weightings_spec(mode: str) -> Spec:
+    """Where on the way from little to much noise the loss of a perfect score comes from, under each weighting."""
+    names = list(WEIGHTINGS.values())
+    dash = alt.Scale(domain=names, range=[DASHES[name] for name in WEIGHTINGS])
+    legend = alt.Legend(orient="top", columns=2, labelLimit=260, symbolSize=300)
+    line = (
+        alt.Chart()
+        .mark_line(strokeWidth=2, color=palette.INK[mode])
+        .encode(
+            x=alt.X("level:Q", title="noise σ, in units of the data's spread", scale=alt.Scale(type="log", nice=False)),
+            y=alt.Y("share:Q", title="share of the loss, per ln σ"),
+            strokeDash=alt.StrokeDash("series:N", title=None, scale=dash, legend=legend),
+        )
+    )
+    return finish(line, 300)
+
+
+def weightings_table(level: np.ndarray, shares: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Rows of weightings_spec; level: (T,), each share (T,)."""
+    parts = [pd.DataFrame({"level": level, "share": share, "series": WEIGHTINGS[name]}) for name, share in shares.items()]
+    return pd.concat(parts, ignore_index=True)
