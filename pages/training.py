@@ -1,6 +1,39 @@
-"""training."""
+"""Training: a network learns the score by denoising, beside the exact score and the loss that no network can beat."""
 
-from scoredm.ui import shell
+import streamlit as st
+
+from scoredm.ui import controls, learned, progress, recipe, runs, shell, show
+
+MOMENT = controls.Number(
+    "look", "Compare scores at t", 0.01, 1.0, 0.01, 0.25, "The two scores are set side by side at this time."
+)
+SMOOTHING = {"1": "Off", "10": "10 steps", "50": "50 steps"}
+POLL_SECONDS = 0.5
 
 experiment = shell.header("training")
+row = st.container(horizontal=True, vertical_alignment="bottom")
+chosen = recipe.choose(experiment, row)
+run = runs.current(chosen)
+with row:
+    progress.buttons(chosen, run)
+picture = st.container()
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    t = controls.number(MOMENT, width=260)
+    smoothing = controls.choice("smooth", "Smooth the loss", SMOOTHING, "10")
+    log = controls.toggle("log", "Log axis", True)
+    notebook = controls.toggle("metric", "The tutorial’s metric", help="The error the tutorial itself plots.")
+view = progress.View(t, int(smoothing), log, notebook)
+
+live = run is not None and not run.parked
+with picture:
+    st.fragment(progress.watch, run_every=POLL_SECONDS if live else None)(chosen, view, live)
+if notebook:
+    perfect = show.figures(learned.perfect_notebook_error(experiment, chosen.config.eps))
+    st.caption(
+        f"What is wrong with the tutorial’s metric: it judges the score at every t by the data and the scores of t = 0, so a "
+        f"perfect model scores {perfect} here and not 0 (0.364 on the tutorial’s mixture at λ = 25)."
+    )
+
+if run is not None and not live and run.trainer.step:
+    progress.inside(chosen, run)
 shell.sections("training")

@@ -1,0 +1,142 @@
+"""What a training run has to say: its curves, its pace, and the learned score beside the exact one."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from scoredm.losses import notebook_score_error
+from scoredm.mixture import GaussianMixture
+from scoredm.samplers import exact_prior, sample
+from scoredm.score import ScoreFn, exact_score
+from scoredm.sde import SDE, VESDE
+from scoredm.training import TrainConfig, Trainer, TrainMetrics
+
+LAST_STEPS = 50  # the loss of one batch is noisy: it is averaged over so many
+PACE_STEPS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """A history as arrays: the loss at `steps` (T,), and the errors at the steps where they were `evaluated` (E,)."""
+
+    steps: np.ndarray
+    dsm: np.ndarray
+    evaluated: np.ndarray
+    train_error: np.ndarray
+    test_error: np.ndarray
+    notebook_error: np.ndarray
+
+
+def curves(history: Sequence[TrainMetrics], smoothing: int = 1, most: int = 400) -> Curves:
+    """A history as at most about 2 x `most` points to draw.
+
+    smoothing: the loss becomes its mean over so many steps up to each (over fewer at the start).
+    """
+    rows = history[: len(history)]  # it may grow meanwhile
+    at = _spread(len(rows), most)
+    evaluated = [row for row in rows if row.evaluated]
+    evaluated = [evaluated[i] for i in _spread(len(evaluated), most)]
+    return Curves(
+        steps=at + 1,
+        dsm=_trailing_mean(np.array([row.dsm for row in rows]), smoothing)[at],
+        evaluated=np.array([row.step for row in evaluated], dtype=int),
+        train_error=np.array([row.train_error for row in evaluated]),
+        test_error=np.array([row.test_error for row in evaluated]),
+        notebook_error=np.array([row.notebook_error for row in evaluated]),
+    )
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
+def _trailing_mean(values: np.ndarray, over: int) -> np.ndarray:
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    end = np.arange(1, len(values) + 1)
+    start = np.maximum(end - over, 0)
+    return (total[end] - total[start]) / (end - start)
+
+
+def recent_loss(history: Sequence[TrainMetrics]) -> tuple[float, float]:
+    """The mean loss of the last 50 steps, or as many as there are, and its standard error (NaN for a single step)."""
+    losses = np.array([row.dsm for row in history[-LAST_STEPS:]])
+    error = losses.std(ddof=1) / len(losses) ** 0.5 if len(losses) > 1 else float("nan")
+    return float(losses.mean()), float(error)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds that one optimiser step and one evaluation of the errors take."""
+
+    step: float
+    evaluation: float
+
+    def seconds(self, config: TrainConfig) -> float:
+        """What a whole run takes."""
+        return config.steps * self.step + (1 + config.steps / config.eval_every) * self.evaluation
+
+
+def pace(config: TrainConfig, dim: int) -> Pace:
+    """The pace of a recipe on this machine, as busy as it is now: timed over a few steps on one Gaussian."""
+    gaussian = GaussianMixture(np.zeros((1, dim)), np.eye(dim)[None], [1.0])
+    trial = replace(config, steps=PACE_STEPS, eval_every=PACE_STEPS)
+    seconds = [row.seconds for row in Trainer(gaussian, VESDE(), trial)]
+    steps = [after - before for before, after in pairwise(seconds)]
+    step = statistics.median(steps[:-1])
+    return Pace(step, max(steps[-1] - step, 0.0))
+
+
+def perfect_notebook_error(mixture: GaussianMixture, sde: SDE, eps: float, generator: torch.Generator) -> float:
+    """What the exact score scores on the tutorial's metric, averaged over t uniform on [eps, 1]; 0 would be no error."""
+    nodes, weights = np.polynomial.legendre.leggauss(24)
+    times = eps + (1 - eps) * (nodes + 1) / 2
+    return float(notebook_score_error(exact_score(mixture, sde), mixture, times, n=2000, generator=generator) @ weights / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """Learned and exact score at points of one time t, times sigma_t: in units of the noise that the loss predicts.
+
+    points, learned, exact: (N, D).
+    """
+
+    points: np.ndarray
+    learned: np.ndarray
+    exact: np.ndarray
+
+
+@torch.no_grad()
+def gap(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, t: float, points: torch.Tensor) -> Gap:
+    """sigma_t s_learned and sigma_t s_exact at points (N, D); t above 0."""
+    sigma = float(sde.sigma(t))
+    fine = points.double()
+    exact = exact_score(mixture, sde).on_grid([t], fine)(fine, t)
+    return Gap(points.numpy(), sigma * score_fn(points, t).numpy(), sigma * exact.numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """Samples (N, D) by the learned and by the exact score, from the same starts along the same noise."""
+
+    learned: np.ndarray
+    exact: np.ndarray
+
+    @property
+    def apart(self) -> float:
+        """The median distance between the two ends of a particle."""
+        return float(np.median(np.linalg.norm(self.learned - self.exact, axis=1)))
+
+
+def ends(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, eps: float, n: int, steps: int, seed: int) -> Ends:
+    """Run the reverse SDE twice on the same random numbers, from the exact p_1 to t = eps and a last denoising step."""
+
+    def run(score: ScoreFn) -> np.ndarray:
+        generator = torch.Generator().manual_seed(seed)
+        prior = exact_prior(sde, mixture)
+        return sample(sde, score, n, steps=steps, prior=prior, t_min=eps, denoise=True, generator=generator).numpy()
+
+    return Ends(run(score_fn), run(exact_score(mixture, sde)))

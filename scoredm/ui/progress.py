@@ -1,0 +1,232 @@
+"""What the training page shows: buttons, the live view of a run, and a look inside its model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from scoredm import charts, figures, palette
+from scoredm.figures import Panel
+from scoredm.ui import comparison, learned, recipe, runs, show
+from scoredm.ui.experiment import Experiment
+from scoredm.ui.runs import Recipe
+from scoredm.ui.stage import stage
+
+if TYPE_CHECKING:
+    from scoredm.learning import Ends
+    from scoredm.ui.workers import Run
+
+
+@dataclass(frozen=True)
+class View:
+    """How the live view is drawn: the time at which scores are compared, steps of smoothing, log axis, the tutorial's metric."""
+
+    t: float
+    smoothing: int
+    log: bool
+    notebook: bool
+
+
+def buttons(chosen: Recipe, run: "Run | None") -> None:
+    """Train, Pause or Continue, and Reset."""
+    ended = run is not None and (run.trainer.done or run.error is not None)
+    if runs.wanted(chosen) and not ended:
+        st.button("Pause", icon=":material/pause:", on_click=runs.pause, args=(chosen,), key="pause", width=130)
+    else:
+        label = "Continue" if run is not None and run.trainer.step and not ended else "Train"
+        st.button(
+            label,
+            icon=":material/play_arrow:",
+            type="primary",
+            disabled=ended,
+            on_click=runs.train,
+            args=(chosen,),
+            key="train",
+            width=130,
+        )
+    st.button("Reset", icon=":material/restart_alt:", disabled=run is None, on_click=runs.reset, args=(chosen,), key="reset")
+
+
+def watch(chosen: Recipe, view: View, live: bool) -> None:
+    """Draw the run as it is now, and ask for it to go on if the reader does; live: this is drawn again and again."""
+    run = runs.current(chosen)
+    if live and (run is None or run.parked):
+        st.rerun()
+    _status(chosen, run)
+    chart, beside, numbers = st.columns([7, 5, 5])
+    with chart:
+        _curves(chosen, view, run)
+    with beside:
+        _gap(chosen, view, run)
+    with numbers:
+        _numbers(chosen, view, run)
+
+
+def _status(chosen: Recipe, run: "Run | None") -> None:
+    """One line: what to do, or how far it is."""
+    config = chosen.config
+    if run is None:
+        about = _duration(learned.training_seconds(config, chosen.experiment.dim))
+        st.progress(0.0, f"**Press Train: about {about} on this machine.** {recipe.words(config)}")
+        return
+    if run.error is not None:
+        st.error(f"Training stopped: {run.error}. Reset, change the recipe, and train again.")
+        return
+    step = run.trainer.step
+    where = f"step {step} of {config.steps}"
+    if run.trainer.done:
+        text = f"**Done**, {where}, {_duration(run.trainer.history[-1].seconds)} of computing"
+    elif run.parked:
+        text = f"**Paused** at {where}"
+    else:
+        left = run.seconds_left
+        text = f"**Training**, {where}" + (f", about {_duration(left)} left" if left is not None else "")
+        if not runs.wanted(chosen):
+            text += "; somebody else is training this same model, so it goes on"
+    st.progress(step / config.steps, f"{text}.")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1.5:
+        return "1 second"
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+
+
+def _curves(chosen: Recipe, view: View, run: "Run | None") -> None:
+    from scoredm.learning import curves
+
+    eps = chosen.config.eps
+    floor = learned.training_floor(chosen.experiment, eps)
+    perfect = learned.perfect_notebook_error(chosen.experiment, eps) if view.notebook else None
+    found = curves(run.trainer.history, view.smoothing) if run is not None and run.trainer.step else None
+    table = charts.training_table(found, chosen.config.steps, floor, perfect)
+    spec = charts.training_spec(show.mode(), view.log, view.notebook)
+    show.chart(spec, table, key="training", alt="Loss, its floor, and the score error on training and fresh points, over steps")
+    st.caption("What to look for: the loss comes to rest on its floor, above 0, while the score error still falls.")
+
+
+def _gap(chosen: Recipe, view: View, run: "Run | None") -> None:
+    """Learned beside exact score at one time."""
+    if run is None or not run.trainer.step:
+        st.caption("Here the learned score will stand beside the exact one.")
+        return
+    found = learned.score_gap(chosen.experiment, run.snapshot(), view.t)
+    if found.frames is not None:
+        stage(
+            found.frames,
+            key="gap",
+            alt=f"Size and direction of learned minus exact score at t = {view.t:g}, with the components of p_t.",
+            height=330,
+            autoplay=False,
+        )
+        st.caption(f"Learned minus exact score at t = {view.t:g}, in units of the noise: full colour from 1. Rings: p_t.")
+    elif found.density is not None:
+        gap = found.gap
+        table = charts.learned_curves_table(gap.points[:, 0], gap.exact[:, 0], gap.learned[:, 0], found.density)
+        alt = f"Learned and exact score at t = {view.t:g}, over the density p_t."
+        show.chart(charts.learned_curves_spec(show.mode()), table, key="gap-curves", alt=alt)
+        st.caption(f"Learned and exact score at t = {view.t:g}, over p_t in grey.")
+
+
+def _numbers(chosen: Recipe, view: View, run: "Run | None") -> None:
+    """The last values, and the loss above its floor beside the score error that it should be."""
+    from scoredm.learning import recent_loss
+
+    floor = learned.training_floor(chosen.experiment, chosen.config.eps)
+    rows = {"Its floor": show.figures(floor)}
+    if run is not None and run.trainer.step:
+        history = run.trainer.history
+        loss, error = recent_loss(history)
+        rows = {
+            "Loss, last 50 steps": f"{show.figures(loss)} ± {show.figures(error, 2)}",
+            **rows,
+            "Loss − floor": f"{show.figures(loss - floor)} ± {show.figures(error, 2)}",
+            "Error, training points": show.figures(history[-1].train_error),
+            "Error, fresh points": show.figures(history[-1].test_error),
+        }
+        if view.notebook:
+            rows["The tutorial’s metric"] = show.figures(history[-1].notebook_error)
+    _table("", rows)
+    st.caption(
+        f"A model that says 0 everywhere has loss {chosen.experiment.dim}. Loss − floor and the score error are one number."
+    )
+
+
+def _table(title: str, rows: Mapping[str, str]) -> None:
+    st.markdown("\n".join([f"| {title} | |", "|:--|--:|", *(f"| {name} | {value} |" for name, value in rows.items())]))
+
+
+def inside(chosen: Recipe, run: "Run") -> None:
+    """Error at each time, and samples by the learned score beside samples by the exact one and of the mixture."""
+    experiment, eps, model = chosen.experiment, chosen.config.eps, run.snapshot()
+    with st.spinner("Sampling with the learned score", show_time=False):
+        times, floor = learned.floor_over_time(experiment, eps)
+        error = learned.error_over_time(experiment, model, eps)
+        ends = learned.learned_ends(experiment, model, eps)
+        panels = _panels(experiment, ends)
+        beside = [comparison.compare(experiment, points) for points in (ends.learned, ends.exact)]
+    st.subheader(f"Samples after {run.trainer.step} steps of training", anchor=False)
+    _draw(panels)
+    st.caption(
+        f"What to look for: all three should fill the exact {'contours' if experiment.dim == 2 else 'density'} alike. The first two "
+        f"start from the same points of p₁ and take the same noise: {learned.COMPARED_STEPS} steps of the reverse SDE down to "
+        f"t = {eps:g}, and a last denoising step."
+    )
+    left, right = st.columns(2)
+    with left:
+        low, middle, high = (show.figures(value) for value in beside[0].usual)
+        rows = {
+            "By the learned score": show.figures(beside[0].distance),
+            "By the exact score": show.figures(beside[1].distance),
+            "Fresh exact samples": f"{middle} ({low} to {high})",
+        }
+        _table(f"Sliced Wasserstein, {learned.COMPARED} points", rows)
+        st.caption(
+            "The last row is what no error looks like. On the same noise half of the particles end within "
+            f"{show.figures(ends.apart)} of each other, learned and exact."
+        )
+        with st.container(horizontal=True):
+            shares = comparison.SHARES
+            show.download("learned-samples", lambda: figures.learned_comparison(panels, shares), "Download samples")
+            _download_curves(chosen, run)
+    with right:
+        table = charts.error_table(times, floor, error)
+        alt = "Score error and floor of the loss at each time"
+        show.chart(charts.error_spec(show.mode()), table, key="error", alt=alt)
+        st.caption("What to look for: near t = 0 the loss is nearly all floor, whatever the network does.")
+
+
+def _download_curves(chosen: Recipe, run: "Run") -> None:
+    from scoredm.learning import curves
+
+    title = f"{chosen.experiment.target}, λ = {chosen.experiment.lam:g}, seed {chosen.config.seed}"
+    floor = run.trainer.floor
+    show.download("loss-curves", lambda: figures.loss_curves(curves(run.trainer.history, 10), floor, title), "Download curves")
+
+
+def _panels(experiment: Experiment, ends: "Ends") -> list[tuple[Panel, str]]:
+    """The three samples over the exact lines, each with its colour."""
+    outline = comparison.outline(experiment, 0.0)
+    samples = {
+        "By the learned score": (ends.learned, palette.LEARNED),
+        "By the exact score": (ends.exact, palette.SAMPLES),
+        "Of the mixture": (comparison.reference(experiment, learned.COMPARED).numpy(), palette.MUTED["light"]),
+    }
+    return [(Panel(title, points, outline.box, outline.lines), colour) for title, (points, colour) in samples.items()]
+
+
+def _draw(panels: Sequence[tuple[Panel, str]]) -> None:
+    """Samples side by side where there is room."""
+    mode = show.mode()
+    with st.container(horizontal=True):
+        for i, (panel, colour) in enumerate(panels):
+            dim = panel.points.shape[1]
+            if dim == 2:
+                table = charts.cloud_table(panel.points, panel.box, list(panel.lines))
+            else:
+                table = charts.bars_table(panel.points[:, 0], panel.box, panel.lines[0])
+            look = charts.look(mode) | {"autosize": {"type": "pad"}}
+            spec = charts.sample_spec(mode, dim, colour) | {"title": panel.title, "config": look}
+            alt = f"{panel.title}: points or bars of the sample over the exact lines"
+            st.vega_lite_chart(table, spec, theme=None, key=f"samples-{i}", alt=alt, width="content")
