@@ -49,11 +49,10 @@ with picture:
         height=380,
         start="last",
         layers_hidden=() if arrows else ("arrows",),
-        **(
-            {"trails": 4}
-            if plane
-            else {"x_label": "time t", "y_label": "x", "equal_aspect": False, "trails": len(run.frames.times)}
-        ),
+        x_label="x₁" if plane else "time t",
+        y_label="x₂" if plane else "x",
+        equal_aspect=plane,
+        trails=len(run.times) if not plane else 4 if drawn <= 500 else 0,
     )
     st.caption(
         "What to look for: the particles start as noise and gather where the grey density p_t is, mode by mode; they choose late."

@@ -139,7 +139,7 @@ def cloud_spec(mode: str, exact: bool) -> Spec:
     """Points in the plane over exact contours, equal aspect; exact: the points too are the truth. A dashed frame if given."""
     base = alt.Chart().encode(x=alt.X("x:Q", title="x₁", scale=_window()), y=alt.Y("y:Q", title="x₂", scale=_window()))
     colour = palette.MUTED[mode] if exact else palette.SAMPLES
-    points = base.mark_circle(size=11, opacity=0.55, color=colour, clip=True).transform_filter("datum.kind == 'point'")
+    points = base.mark_circle(size=12, opacity=0.7, color=colour, clip=True).transform_filter("datum.kind == 'point'")
     line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).encode(detail="line:N", order="order:Q")
     contours = line.transform_filter("datum.kind == 'contour'")
     frame = line.mark_line(strokeWidth=1.2, strokeDash=[4, 3], color=palette.MUTED[mode]).transform_filter(
@@ -231,9 +231,13 @@ def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: in
     """Curves over x, the mixture in ink and components in their colours; samples as a histogram, the probe as a rule."""
     base, colour = _curve_parts(mode, components, lowest)
     y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False), axis=_edge())
-    bars = base.mark_rect(opacity=0.4, color=palette.SAMPLES).encode(y=y, x2="right:Q", y2=alt.datum(0))
-    thin = base.mark_line(strokeWidth=1.8).encode(y=y, color=colour).transform_filter("isValid(datum.component)")
-    thick = base.mark_line(strokeWidth=2.4, color=palette.INK[mode]).encode(y=y).transform_filter("datum.series == 'mixture'")
+    bars = base.mark_rect(opacity=0.4, clip=True, color=palette.SAMPLES).encode(y=y, x2="right:Q", y2=alt.datum(0))
+    thin = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, color=colour).transform_filter("isValid(datum.component)")
+    thick = (
+        base.mark_line(strokeWidth=2.4, clip=True, color=palette.INK[mode])
+        .encode(y=y)
+        .transform_filter("datum.series == 'mixture'")
+    )
     layers = bars.transform_filter("datum.series == 'samples'") + thick + thin + _probe_rule(mode, base)
     return finish(layers, height)
 
@@ -256,7 +260,7 @@ def _curve_parts(mode: str, components: tuple[int, ...], lowest: bool) -> tuple[
 
 
 def _edge() -> alt.Axis:
-    return alt.Axis(minExtent=EDGE, maxExtent=EDGE, tickCount=3, format="~g")
+    return alt.Axis(minExtent=EDGE, maxExtent=EDGE, tickCount=3, format=".4~r")
 
 
 def _probe_rule(mode: str, base: Any) -> Any:
@@ -309,7 +313,7 @@ def _histogram_rows(values: np.ndarray, x: np.ndarray, bins: int = 60) -> pd.Dat
 # Training
 
 # Series of the live chart: colour and dash. What is learned keeps its colour, solid on training points, dashed on fresh ones.
-LOSS, FLOOR, TRAIN, FRESH = "DSM loss", "its floor", "score error, training points", "score error, fresh points"
+LOSS, FLOOR, TRAIN, FRESH = "loss (DSM)", "its floor", "error, training points", "error, fresh points"
 NOTEBOOK, PERFECT = "the tutorial’s metric", "a perfect model on it"
 SOLID, DASHED = [1, 0], [6, 4]
 

@@ -3,6 +3,7 @@
 A window is (x_min, x_max, y_min, y_max) in data units; a picture has its row 0 at y_min and holds values at cell centres.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -135,11 +136,31 @@ def bundle_lengths(vectors: np.ndarray, spacing: float) -> np.ndarray:
     return vectors * (arrow_lengths(longest[None], np.array([spacing]))[0] / np.maximum(longest, 1e-12))[..., None]
 
 
-def contours(mixture: GaussianMixture, box: Sequence[float], levels: Sequence[float], n: int = 160) -> list[np.ndarray]:
-    """Lines of equal log density of a mixture in the plane, at given levels: polylines (M, 2), within a window."""
+def contours(
+    mixture: GaussianMixture, sde: SDE, t: float, box: Sequence[float], shares: Sequence[float], n: int = 160
+) -> list[np.ndarray]:
+    """Lines of equal p_t in the plane that hold given shares of its probability: polylines (M, 2), within a window.
+
+    A line at level c holds the probability where p_t > c, summed over the n x n cells of the window. Of a single Gaussian,
+    which may be narrower than a cell, they are the ellipses of squared Mahalanobis radius -2 ln(1 - share).
+    """
     from contourpy import contour_generator
 
+    if mixture.n_components == 1:
+        shape = ellipses(mixture, sde, [t])[0, 0]
+        return [_ellipse(shape, math.sqrt(-2 * math.log1p(-share))) for share in shares]
+    log_p = exact_score(mixture, sde).on_grid([t], torch.empty(0)).log_prob(grid_points(box, n), t).double().numpy()
+    falling = np.sort(np.exp(log_p - log_p.max()))[::-1]
+    levels = np.log(falling[np.searchsorted(falling.cumsum() / falling.sum(), shares)]) + log_p.max()
     x, y = (_centres(box[i], box[i + 1], n) for i in (0, 2))
-    height = mixture.log_prob(grid_points(box, n)).reshape(n, n).numpy()
-    lines = contour_generator(x, y, height).lines
+    lines = contour_generator(x, y, log_p.reshape(n, n)).lines
     return [np.asarray(line) for level in levels for line in lines(float(level))]
+
+
+def _ellipse(shape: np.ndarray, radius: float) -> np.ndarray:
+    """The outline (181, 2) at so many standard deviations of a shape (5,) as `ellipses` gives it."""
+    x, y, a, b, angle = shape
+    turn = np.linspace(0, 2 * np.pi, 181)
+    along, across = radius * a * np.cos(turn), radius * b * np.sin(turn)
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.stack([x + cos * along - sin * across, y + sin * along + cos * across], 1)

@@ -201,7 +201,7 @@ def loss_curves(curves: "Curves", floor: float, title: str) -> Figure:
 def learned_comparison(panels: Sequence[tuple[Panel, str]], shares: Sequence[float]) -> Figure:
     """Samples by the learned score, by the exact score and from the mixture: kernel density estimates over exact lines.
 
-    panels: each with the colour of its sample; shares: of the estimated probability inside the contours of the estimate, in the plane.
+    panels: each with its sample's colour; shares: of the estimated probability inside its contours, in the plane.
     """
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import torch
 
     from scoredm.metrics import Comparison, Estimate
-    from scoredm.mixture import GaussianMixture
 
 FRESH = 20  # fresh exact samples that say what "no distance" looks like
 PROJECTIONS = 32
@@ -124,13 +123,7 @@ def outline(experiment: Experiment, t: float) -> Outline:
         x = np.linspace(*ends, 401)
         return Outline(np.array(ends), [np.stack([x, fields.density_curves(experiment.mixture, sde, [t], x)[0]], 1)])
     box = fields.windows(experiment.mixture, sde, [t], True)[0]
-    return Outline(box, fields.contours(p_t, box.tolist(), _levels(experiment, p_t)))
-
-
-def _levels(experiment: Experiment, law: "GaussianMixture") -> list[float]:
-    """Log densities whose contours hold SHARES of the probability."""
-    heights = law.log_prob(law.sample(20_000, generator(experiment, "field"))).numpy()
-    return np.quantile(heights, [1 - share for share in SHARES]).tolist()
+    return Outline(box, fields.contours(experiment.mixture, sde, t, box.tolist(), SHARES))
 
 
 def rows(found: "Comparison") -> list[Row]:
