@@ -217,14 +217,14 @@ def test_sample_refuses_what_is_not_a_count(n):
 
 
 def test_a_mixture_cannot_be_changed():
-    means, covariances, weights = np.zeros((2, 2)), np.stack([np.eye(2)] * 2), np.ones(2)
+    means, covariances, weights = np.ones((2, 2)), np.stack([np.eye(2)] * 2), np.ones(2)
     mixture = GaussianMixture(means, covariances, weights)
     means += 7
     covariances *= 3
     weights[0] = 0
     for parameter in (mixture.means, mixture.covariances, mixture.weights, *mixture.principal_axes, *mixture.parameters):
         parameter.zero_()
-    torch.testing.assert_close(mixture.means, torch.zeros(2, 2, dtype=torch.float64))
+    torch.testing.assert_close(mixture.means, torch.ones(2, 2, dtype=torch.float64))
     torch.testing.assert_close(mixture.covariances, torch.eye(2, dtype=torch.float64).expand(2, 2, 2))
     torch.testing.assert_close(mixture.weights, torch.full((2,), 0.5, dtype=torch.float64))
     torch.testing.assert_close(mixture.principal_axes[0], torch.ones(2, 2, dtype=torch.float64))

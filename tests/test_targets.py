@@ -210,3 +210,10 @@ def test_refusals_say_what_and_where(text):
 
 def test_two_hundred_components_are_still_read():
     assert parse_mixture("m0_0c1_0.5_1" * 200).n_components == 200
+
+
+def test_a_mixture_outside_the_bounds_is_written_without_escapes_and_refused_when_read():
+    text = format_mixture(GaussianMixture([[1e20]], [[[1.0]]], [1.0]))
+    assert text == quote_plus(text) == "m1e20s1"
+    with pytest.raises(MixtureTextError, match="component 1: m has the number 1e"):
+        parse_mixture(text)
