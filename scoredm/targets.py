@@ -360,8 +360,8 @@ def _covariance_of(component: _Component, dim: int, place: str) -> np.ndarray:
         raise MixtureTextError(f"{place}: the covariance {_shown(triangle)} is not positive definite")
     if smallest < MIN_STD**2 or largest > MAX_STD**2:
         raise MixtureTextError(
-            f"{place}: the covariance {_shown(triangle)} has standard deviations from {math.sqrt(smallest):.3g} to "
-            f"{math.sqrt(largest):.3g}; they must lie between {MIN_STD:g} and {MAX_STD:g}"
+            f"{place}: the covariance {_shown(triangle)} has standard deviations from {math.sqrt(smallest):.4g} to "
+            f"{math.sqrt(largest):.4g}; they must lie between {MIN_STD:g} and {MAX_STD:g}"
         )
     return covariance
 

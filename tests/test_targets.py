@@ -97,7 +97,7 @@ def mixtures(draw: st.DrawFn) -> GaussianMixture:
     means, covariances = [], []
     for _ in range(count):
         means.append([draw(numbers(1e6)) for _ in range(dim)])
-        stds = np.array([draw(st.floats(0.01, 900)) for _ in range(dim)])
+        stds = np.array([draw(st.floats(0.01, 600)) for _ in range(dim)])
         shape = draw(st.sampled_from(["one std", "stds", "full"]))
         covariance = np.diag(np.broadcast_to(stds[0], (dim,)) ** 2 if shape == "one std" else stds**2)
         if shape == "full" and dim > 1:
@@ -189,7 +189,7 @@ REFUSED = {
     "m0 s1001": "component 1: s is 1001",
     "m0,1 s1; m0,1 c 1 3 1": "component 2: the covariance 1 3 1 is not positive definite",
     "m0,1 c 1 1 1": "component 1: the covariance 1 1 1 (is not|has standard deviations)",
-    "m0,0 c 1e6,0,1e-7": "component 1: .*standard deviations from 0.000316 to 1e[+]03; .*between 0.001 and 1000",
+    "m0,0 c 1e6,0,1e-7": "component 1: .*standard deviations from 0.0003162 to 1000; .*between 0.001 and 1000",
     "m2e6 s1": r"component 1: m has the number 2e\+06; numbers must lie within \+-1e\+06",
     "m1e999 s1": "component 1: m has the number inf",
     "w1e7 m0 s1": "component 1: w has the number 1e",
