@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scoredm.mixture import GaussianMixture
     from scoredm.parts import Parts
     from scoredm.sde import SDE
+    from scoredm.story import Portrait
 
 FRAMES = 61  # frames sent to the stage at most: it fills in between them
 
@@ -133,7 +134,7 @@ def _frames_1d(
 
 # Reverse SDE
 
-DRAWN = {1: 1000, 2: 1500}  # particles on the stage at most, by dimension: more would hide the density
+DRAWN = {1: 400, 2: 1500}  # particles on the stage at most, by dimension: more would hide the density
 ARROWS = 13  # score arrows a side
 
 
@@ -253,19 +254,11 @@ def _with_score_arrows(experiment: Experiment, frames: Frames) -> Frames:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def thumbnail(target: str) -> np.ndarray:
-    """A small grey picture of a target's density, (64, 64) uint8 with 0 for none: for the sidebar and the home page."""
-    from scoredm import fields
-    from scoredm.sde import VESDE
+def portrait(target: str) -> "Portrait":
+    """The target itself, small: for the sidebar and the home page."""
+    from scoredm.story import portray
 
-    experiment = Experiment(target)
-    if experiment.dim == 2:
-        box = fields.windows(experiment.mixture, VESDE(), [0.0], True)
-        return (255 * fields.density_pictures(experiment.mixture, VESDE(), [0.0], box)[0][::-1]).astype(np.uint8)
-    box = fields.windows_1d(experiment.mixture)
-    curve = fields.density_curves(experiment.mixture, VESDE(), [0.0], np.linspace(*box, 64))[0]
-    rows = np.arange(64)[::-1, None] / 60
-    return np.where(rows < curve / curve.max(), 200, 0).astype(np.uint8)
+    return portray(Experiment(target).mixture)
 
 
 def figure_bytes(draw: Any, file_format: str) -> bytes:
@@ -341,12 +334,24 @@ def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
     window = _score_window(experiment, settings)
     picture = fields.density_pictures(shown, sde, times, window, 256, settings.picture)
     frames = Frames(np.array(times), window, image=fields.bands(picture, 12 if settings.picture == "log" else 10))
-    if settings.view == "weighted" and mixture.n_components <= CURVE_PARTS:
-        frames = replace(frames, ellipses=fields.ellipses(mixture, sde, times))
+    if settings.view == "component" or (settings.view == "weighted" and mixture.n_components <= CURVE_PARTS):
+        frames = replace(frames, ellipses=_score_outlines(experiment, settings))
     if settings.samples:
         x, labels = score_samples(experiment, settings.t)
         frames = replace(frames, particles=x[None, : settings.samples], labels=labels[: settings.samples])
     return frames if settings.arrows == "off" else _with_arrows(frames, *_score_bundles(experiment, settings))
+
+
+def _score_outlines(experiment: Experiment, settings: ScoreField) -> np.ndarray:
+    """The components' ellipses, (1, K, 5); where one is chosen, the others are out of sight and without size."""
+    from scoredm import fields
+
+    shapes = fields.ellipses(experiment.mixture, experiment.sde, [settings.t])
+    if settings.view == "component":
+        others = np.arange(shapes.shape[1]) != settings.component
+        left, right = _score_window(experiment, settings)[0, :2]
+        shapes[:, others] = [left - 10 * (right - left), 0.0, 0.0, 0.0, 0.0]
+    return shapes
 
 
 def _score_window(experiment: Experiment, settings: ScoreField) -> np.ndarray:
@@ -370,7 +375,7 @@ def _score_bundles(experiment: Experiment, settings: ScoreField) -> tuple[np.nda
         points = torch.tensor(score_samples(experiment, settings.t)[0][: ARROW_SAMPLES // (3 if few else 1)])
     if settings.view == "component":
         vectors = p_t.component_scores(points)[:, [settings.component]].numpy()
-        owners = np.full((len(points), 1), settings.component)
+        owners = np.full((len(points), 1), -1)
     else:
         vectors, owners = parts.contributions(p_t, points, ARROW_PARTS if few else 0)
     vectors = fields.bundle_lengths(vectors, float(window[1] - window[0]) / across)

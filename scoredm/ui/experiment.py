@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -71,10 +70,7 @@ def choose_experiment() -> Experiment:
         target = _choose_target()
         lam = controls.number(LAM)
         seed = controls.number(SEED, "input")
-        experiment = Experiment(target, lam, seed)
-        _show_device()
-        _show_link()
-    return experiment
+    return Experiment(target, lam, seed)
 
 
 def _choose_target() -> str:
@@ -105,17 +101,3 @@ def _own_target() -> str:
         return st.session_state.get("_own_last", OWN_DEFAULT)
     st.session_state["_own_last"] = text
     return text
-
-
-def _show_device() -> None:
-    from scoredm.training import default_device
-
-    device = default_device()
-    st.caption(f"Device: **{device.type.upper()}**")
-
-
-def _show_link() -> None:
-    """The address of this screen, to copy: every control that differs from its default is in it."""
-    query = urlencode(st.query_params.to_dict())
-    with st.popover("Link to this screen", icon=":material/link:", width="stretch"):
-        st.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)

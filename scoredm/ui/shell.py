@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from scoredm.ui import controls
+from scoredm.ui import compute, controls, show
 from scoredm.ui.experiment import Experiment, choose_experiment
+from scoredm.ui.feedback import feedback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,14 +78,36 @@ def header(name: str) -> Experiment:
     st.header(PAGES[name][0], anchor=False)
     st.markdown(prose(name).lead)
     controls.reserve_notices()
-    return choose_experiment()
+    experiment = choose_experiment()
+    with st.sidebar:
+        _show_target(experiment)
+        _show_link()
+    return experiment
 
 
 def sections(name: str) -> None:
-    """Draw the page's sections, each folded under its heading."""
+    """Draw the page's sections, each folded under its heading, and a place for feedback."""
     for heading, text in prose(name).sections.items():
         with st.expander(heading):
             st.markdown(text)
+    feedback(name)
+
+
+def _show_target(experiment: Experiment) -> None:
+    """A small portrait of the target, and the device that computes."""
+    from scoredm.pictures import portrait
+    from scoredm.training import default_device
+
+    thumbnail, device = st.columns([2, 3], vertical_alignment="center")
+    thumbnail.image(portrait(compute.portrait(experiment.target), show.mode()), width="stretch", alt="The target's density")
+    device.caption(f"Computed on: **{default_device().type.upper()}**")
+
+
+def _show_link() -> None:
+    """The address of this screen, to copy: every control that differs from its default is in it."""
+    query = urlencode(st.query_params.to_dict())
+    with st.popover("Link to this screen", icon=":material/link:", width="stretch"):
+        st.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
 
 
 @cache
