@@ -23,8 +23,8 @@ SADDLE = "Where the pulls of the two nearest components cancel: far from both, a
 TUTORIAL = {"target": "tutorial", "t": 0.0, "view": "mixture", "arrows": "samples", "dots": 5000, "picture": "log"}
 LOOK = {
     "mixture": "the arrows run straight up the slope, across the steps of grey, and are long where the steps are narrow.",
-    "component": "every arrow leads to this component's mean, bent by its shape, and grows with the distance from it.",
-    "weighted": "at each point the coloured arrows, rₖ sₖ, add up to the dark one, the mixture's score.",
+    "component": "every arrow leads towards this component's mean, bent by its shape, and grows with the distance from it.",
+    "weighted": "the coloured arrows rₖ sₖ (the three longest) add up to the dark one; where one covers it, it is alone.",
 }
 
 experiment = shell.header("score")
@@ -67,21 +67,20 @@ def draw_plane() -> None:
         probe_at=(x[0], x[1]),
         on_probe=lambda: probe.put_where_clicked(STAGE),
     )
-    st.caption(
-        f"What to look for: {LOOK[view]} {'Each step of grey is one nat. ' if scale == 'log' else ''}Click to move the probe: "
-        "its arrows, large and to a scale of their own, are the table."
-    )
+    nat = "Each step of grey is one nat." if scale == "log" else ""
+    large = "" if view == "component" else "Its arrows, drawn large, are those of the table."
+    st.caption(f"What to look for: {LOOK[view]} {nat} Click to move the probe. {large}")
 
 
 def draw_line() -> None:
     curves = compute.score_curves(experiment, t, follow, component if view == "component" else None)
     dots = compute.score_samples(experiment, t)[0][:samples, 0] if samples else None
-    tables = charts.score_tables(curves, x[0], view != "mixture", dots)
+    tables = charts.score_tables(curves, x[0], view, dots)
     mode, names = show.mode(), tuple(curves.components.tolist())
-    for name, title, height in (("density", "density", 110), ("log", "log density", 110), ("score", "score", 140)):
+    for name, title, height in (("density", "density", 105), ("log", "log density", 105), ("score", "score", 135)):
         alt = f"The {title} of p_t over x at t = {t:g}"
         show.chart(charts.curves_spec(mode, title, names, height), tables[name], key=f"score-{name}", alt=alt)
-    show.chart(charts.shares_spec(mode, names, 100), tables["shares"], key="score-shares", alt="Responsibilities over x")
+    show.chart(charts.shares_spec(mode, names, 95), tables["shares"], key="score-shares", alt="Responsibilities over x")
     st.caption(
         "What to look for: the score is the slope of the log density, zero at every peak and in every dip; "
         "where one component has all the responsibility, it is that component's straight line."

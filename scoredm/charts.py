@@ -201,7 +201,9 @@ def bars_table(values: np.ndarray, box: np.ndarray, curve: np.ndarray, bins: int
 def weights_spec(mode: str) -> Spec:
     """Component weights: found as bars with two standard errors, exact as ticks."""
     series = colours({"exact": palette.INK[mode], "found": palette.SAMPLES})
-    base = alt.Chart().encode(x=alt.X("component:O", title="component", axis=alt.Axis(labelAngle=0, labelOverlap="greedy")))
+    base = alt.Chart().encode(
+        x=alt.X("component:O", title="component", axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6))
+    )
     weight = alt.Y("weight:Q", title="weight")
     found = base.mark_bar(opacity=0.6).encode(y=weight, color=series).transform_filter("datum.series == 'found'")
     exact = base.mark_tick(thickness=2).encode(y=weight, color=series).transform_filter("datum.series == 'exact'")
@@ -227,11 +229,11 @@ LOG_DEPTH = 12.0  # nats below the highest point at which curves of log densitie
 
 
 @cache
-def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: int, lowest: bool = False) -> Spec:
+def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: int) -> Spec:
     """Curves over x, the mixture in ink and components in their colours; samples as a histogram, the probe as a rule."""
-    base, colour = _curve_parts(mode, components, lowest)
+    base, colour = _curve_parts(mode, components, lowest=False)
     y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False), axis=_edge())
-    bars = base.mark_rect(opacity=0.4, clip=True, color=palette.SAMPLES).encode(y=y, x2="right:Q", y2=alt.datum(0))
+    bars = base.mark_rect(opacity=0.5, clip=True, color=palette.SAMPLES).encode(y=y, x2="right:Q", y2=alt.datum(0))
     thin = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, color=colour).transform_filter("isValid(datum.component)")
     thick = (
         base.mark_line(strokeWidth=2.4, clip=True, color=palette.INK[mode])
@@ -239,7 +241,7 @@ def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: in
         .transform_filter("datum.series == 'mixture'")
     )
     layers = bars.transform_filter("datum.series == 'samples'") + thick + thin + _probe_rule(mode, base)
-    return finish(layers, height)
+    return _stacked(layers, height)
 
 
 @cache
@@ -248,7 +250,12 @@ def shares_spec(mode: str, components: tuple[int, ...], height: int) -> Spec:
     base, colour = _curve_parts(mode, components, lowest=True)
     y = alt.Y("y:Q", title="rₖ", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=_edge())
     areas = base.mark_area(opacity=0.85).encode(y=y, color=colour).transform_filter("datum.series != 'probe'")
-    return finish(areas + _probe_rule(mode, base), height)
+    return _stacked(areas + _probe_rule(mode, base), height)
+
+
+def _stacked(chart: Any, height: int) -> Spec:
+    """Without the room that Streamlit keeps below a chart whose spec does not say."""
+    return finish(chart, height) | {"padding": {"left": 2, "right": 8, "top": 4, "bottom": 2}}
 
 
 def _curve_parts(mode: str, components: tuple[int, ...], lowest: bool) -> tuple[Any, alt.Color]:
@@ -272,20 +279,23 @@ def _component_name(k: int) -> str:
     return f"component {k + 1}"
 
 
-def score_tables(found: "Parts", probe: float, with_parts: bool, samples: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
+def score_tables(found: "Parts", probe: float, view: str, samples: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
     """Rows of curves_spec, for "density", "log" and "score", and of shares_spec, for "shares".
 
-    with_parts: draw w_k N_k, its logarithm and r_k s_k of each component too; samples: (N,), for the histogram.
+    view: "mixture" alone, or with each component's w_k N_k, its logarithm, and its score s_k ("component") or r_k s_k
+    ("weighted"), as far as the range of the mixture's score; samples: (N,), for the histogram.
     """
     x, log_p = found.x[:, 0], found.log_density
-    shown = len(found.components) if with_parts else 0
+    shown = 0 if view == "mixture" else len(found.components)
     names = [_component_name(int(k)) for k in found.components]
     r, few = found.responsibilities[:, :shown], ["mixture", *names[:shown]]
+    pulls = (found.weighted if view == "weighted" else found.component_scores)[:, :shown, 0]
+    edge = 1.2 * np.abs(found.score).max()
     with np.errstate(divide="ignore"):
         logs = np.column_stack([log_p, log_p[:, None] + np.log(r)])
     density = np.exp(logs)
     logs[logs < log_p.max() - LOG_DEPTH] = np.nan
-    score = np.column_stack([found.score, found.weighted[:, :shown, 0]])
+    score = np.column_stack([found.score, np.where(np.abs(pulls) <= edge, pulls, np.nan)])
     shares = np.column_stack([found.responsibilities, found.rest_responsibility])
     tables = {"density": (density, few), "log": (logs, few), "score": (score, few), "shares": (shares, [*names, "rest"])}
     drawn = {name: _curve_rows(x, values, series, probe) for name, (values, series) in tables.items()}

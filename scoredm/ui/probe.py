@@ -25,7 +25,7 @@ PROBLEM = "_score_problem"  # session state: why the last press of a button here
 
 def choose_point(dim: int) -> tuple[float, ...]:
     """Where the probe stands: one number field for each coordinate."""
-    return tuple(controls.number(probe, "input", width=118) for probe in (PROBES if dim == 2 else [PROBE_1D]))
+    return tuple(controls.number(probe, "input", width=102) for probe in (PROBES if dim == 2 else [PROBE_1D]))
 
 
 def choose_component(count: int) -> int:
@@ -101,7 +101,7 @@ def table(found: "Parts") -> None:
     weighted = [*found.weighted[0], found.rest[0], found.total[0], found.score[0]]
     labels = [f"{_dot(k)} {k + 1}" for k in found.components] + [f"other {found.others}", "**sum**", "**score s**"]
     shown = [i for i, label in enumerate(labels) if found.others or not label.startswith("other")]
-    shares, pulls, parts = _numbers(r), _vectors(own), _vectors(weighted)
+    shares, pulls, parts = _numbers(r), [_alone(v) for v in own], _vectors(weighted)
     rows = [f"| {labels[i]} | {[*shares, ''][i]} | {pulls[i]} | {parts[i]} |" for i in shown]
     head = "| component k | $r_k$ | $s_k$ | $r_k s_k$ |\n|:--|--:|--:|--:|\n"
     st.markdown(f"{_summary(found)}\n\n{head}" + "\n".join(rows), unsafe_allow_html=True)
@@ -143,11 +143,15 @@ def _numbers(values: Sequence[float] | np.ndarray) -> list[str]:
     return [_minus(f"{value + 0.0:.{decimals}f}") for value in np.round(values, decimals)]
 
 
-def _vectors(vectors: Sequence[np.ndarray | None]) -> list[str]:
-    """Vectors of one column, as the numbers of its coordinates; nothing where there is none."""
-    given = np.array([v for v in vectors if v is not None])
-    columns = iter(zip(*(_numbers(coordinate) for coordinate in given.T), strict=True))
-    return ["" if v is None else _bracketed(next(columns)) for v in vectors]
+def _vectors(vectors: Sequence[np.ndarray]) -> list[str]:
+    """Vectors of one column, all with the same decimals."""
+    numbers = iter(_numbers(np.array(vectors).ravel()))
+    return [_bracketed([next(numbers) for _ in v]) for v in vectors]
+
+
+def _alone(vector: np.ndarray | None) -> str:
+    """A vector with the decimals that suit it; nothing where there is none."""
+    return "" if vector is None else _bracketed(_numbers(vector))
 
 
 def _bracketed(coordinates: Sequence[str]) -> str:
