@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import streamlit as st
+from streamlit.components.v2 import component
 
 from scoredm import palette
 from scoredm.ui.stage.encoding import Frames, Layer, cell_centres
@@ -13,7 +13,7 @@ from scoredm.ui.stage.encoding import Frames, Layer, cell_centres
 __all__ = ["Frames", "Layer", "cell_centres", "probed", "stage"]
 
 _HERE = Path(__file__).parent
-_component = st.components.v2.component(
+_component = component(
     "scoredm_stage",
     css=(_HERE / "stage.css").read_text(encoding="utf-8"),
     js=(_HERE / "stage.js").read_text(encoding="utf-8"),

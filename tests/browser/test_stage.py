@@ -1,0 +1,305 @@
+"""The stage in Chromium: what it draws, how it plays, and what it says to Python."""
+
+import base64
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+SCRIPT = """
+import numpy as np
+import streamlit as st
+from scoredm.ui.stage import Frames, stage
+
+st.set_page_config(layout="wide")
+
+@st.cache_resource
+def moving(count, seed, falling):
+    x = np.random.default_rng(seed).normal(size=(1, 300, 2)) * (1 + np.linspace(0, 3, count)[:, None, None])
+    times = np.linspace(0, 1, count)
+    windows = np.tile([-8.0, 8.0, -6.0, 6.0], (count, 1))
+    image = np.random.default_rng(seed).random((count, 16, 16))
+    way = -1 if falling else 1
+    return Frames(times[::way], windows, particles=x[::way], labels=np.arange(300) % 3, image=image)
+
+@st.cache_resource
+def picture():
+    image = np.zeros((1, 8, 8))
+    image[0, 0, 0] = 1
+    particles = np.array([[[3.0, -2.0], [-2.0, 1.0], [np.nan, 0.0]]])
+    return Frames(np.zeros(1), np.array([[-4.0, 4.0, -3.0, 3.0]]), particles=particles,
+                  labels=np.array([0, 2, 1]), image=image)
+
+@st.cache_resource
+def paths():
+    times = np.linspace(0, 1, 40)
+    x = np.cumsum(np.random.default_rng(0).normal(size=(40, 60)), axis=0)
+    particles = np.stack([np.broadcast_to(times[:, None], x.shape), x], axis=-1)
+    anchors = np.zeros((40, 4, 2))
+    return Frames(times, np.tile([0.0, 1.0, -20.0, 20.0], (40, 1)), particles=particles, margin=np.ones((40, 50)) / 40,
+                  anchors=anchors, arrows=anchors + 0.2, ellipses=np.tile([0.5, 0.0, 0.1, 3.0, 0.3], (40, 2, 1)))
+
+query = st.query_params
+seed = st.session_state.setdefault("seed", 0)
+count = st.session_state.setdefault("count", int(query.get("count", 41)))
+if st.button("New numbers"):
+    st.session_state.seed += 1
+    st.rerun()
+if st.button("Twice the frames"):
+    st.session_state.count = 2 * count - 1
+    st.rerun()
+if query.get("show") == "picture":
+    point = stage(picture(), key="stage", alt="two dots", probe=True)
+    st.write("probed", "nothing" if point is None else f"{point[0]:.4f} {point[1]:.4f}")
+elif query.get("show") == "paths":
+    stage(paths(), key="stage", alt="paths", trails=40, x_label="t", y_label="x", equal_aspect=False)
+else:
+    falling = query.get("way") == "reverse"
+    point = stage(moving(count, seed, falling), key="stage", alt="a cloud that spreads", start=query.get("start", "first"),
+                  autoplay="still" not in query, trails=int(query.get("trails", 0)))
+    st.write("seed", seed, "count", count)
+"""
+
+
+@pytest.fixture(scope="module")
+def url(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    script = tmp_path_factory.mktemp("script") / "stage_script.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    return serve(Path(script))
+
+
+def opened(page: Page, address: str) -> Locator:
+    page.goto(address)
+    canvas = page.locator("canvas[data-drawn]")
+    expect(canvas).to_be_visible(timeout=60_000)
+    return canvas
+
+
+def at_frame(canvas: Locator, frame: int) -> None:
+    expect(canvas).to_have_attribute("data-frame", str(frame))
+
+
+def is_playing(canvas: Locator, playing: bool) -> None:
+    expect(canvas).to_have_attribute("data-playing", "true" if playing else "false", timeout=15_000)
+
+
+def pixels(canvas: Locator) -> np.ndarray:
+    """(H, W, 4) bytes of what the canvas shows."""
+    encoded = canvas.evaluate("canvas => canvas.toDataURL('image/png')").partition(",")[2]
+    return np.asarray(Image.open(BytesIO(base64.b64decode(encoded))).convert("RGBA"))
+
+
+def centre_of(picture: np.ndarray, colour: str) -> tuple[float, float]:
+    """The middle (x, y), in pixels, of all pixels of exactly this colour."""
+    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    rows, columns = np.nonzero((picture[..., :3] == wanted).all(axis=-1))
+    assert rows.size > 0, f"nothing is drawn in {colour}"
+    return float(columns.mean() + 0.5), float(rows.mean() + 0.5)
+
+
+def sent_by(page: Page) -> list[object]:
+    """Every websocket message that this page sends from now on."""
+    sent: list[object] = []
+
+    def note(message: object) -> None:
+        sent.append(message)
+
+    page.on("websocket", lambda socket: socket.on("framesent", note))
+    return sent
+
+
+def test_it_plays_scrubs_and_steps_without_a_word_to_the_server(page: Page, url: str, console_errors: list[str]) -> None:
+    sent = sent_by(page)
+    canvas = opened(page, url)
+    page.get_by_label("Playing speed").select_option("4")
+    page.wait_for_load_state("networkidle")
+    settled = len(sent)
+    assert settled > 0
+    is_playing(canvas, False)
+    at_frame(canvas, 40)
+    bar = page.get_by_role("slider", name="Time, from data to noise")
+    bar.fill("17")
+    at_frame(canvas, 17)
+    page.get_by_role("button", name="One frame towards the noise").click()
+    at_frame(canvas, 18)
+    page.get_by_role("button", name="One frame towards the data").click()
+    page.get_by_role("button", name="One frame towards the data").click()
+    at_frame(canvas, 16)
+    expect(page.get_by_text("t = 0.40 · frame 17/41").first).to_be_visible()
+    page.get_by_role("button", name="Play", exact=True).click()
+    is_playing(canvas, False)
+    at_frame(canvas, 40)
+    page.wait_for_timeout(500)
+    assert len(sent) == settled
+    assert console_errors == []
+
+
+def test_playing_draws_between_the_frames_too(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?count=5&still=1")
+    page.get_by_label("Playing speed").select_option("2")
+    before = int(canvas.get_attribute("data-drawn") or 0)
+    page.get_by_role("button", name="Play", exact=True).click()
+    is_playing(canvas, False)
+    assert int(canvas.get_attribute("data-drawn") or 0) - before > 4 * 5
+
+
+def test_the_keyboard_plays_steps_and_jumps(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?still=1")
+    canvas.focus()
+    for key, frame in [("End", 40), ("ArrowLeft", 39), ("Home", 0), ("ArrowRight", 1), ("ArrowRight", 2)]:
+        page.keyboard.press(key)
+        at_frame(canvas, frame)
+    page.keyboard.press(" ")
+    is_playing(canvas, True)
+    page.keyboard.press(" ")
+    is_playing(canvas, False)
+
+
+def test_repeat_goes_on_past_the_end(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?still=1")
+    page.get_by_role("button", name="Repeat").click()
+    page.get_by_label("Playing speed").select_option("4")
+    page.get_by_role("slider", name="Time, from data to noise").fill("38")
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function(
+        "canvas => canvas.dataset.playing === 'true' && Number(canvas.dataset.frame) < 20", arg=canvas.element_handle()
+    )
+
+
+def test_reverse_keeps_data_on_the_left_and_plays_towards_it(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?way=reverse&still=1")
+    bar = page.get_by_role("slider", name="Time, from data to noise")
+    at_frame(canvas, 0)
+    expect(bar).to_have_value("40")
+    expect(page.get_by_text("t = 1.00 · frame 1/41").first).to_be_visible()
+    canvas.focus()
+    page.keyboard.press("ArrowLeft")
+    at_frame(canvas, 1)
+    expect(bar).to_have_value("39")
+    page.keyboard.press("Home")
+    expect(page.get_by_text("t = 0.00 · frame 41/41").first).to_be_visible()
+
+
+def test_readers_who_prefer_stillness_get_the_start_frame_at_rest(new_page: Callable[..., Page], url: str) -> None:
+    still = opened(new_page(reduced_motion="reduce"), f"{url}/?start=last")
+    at_frame(still, 40)
+    is_playing(still, False)
+    moving = opened(new_page(), f"{url}/?start=last")
+    is_playing(moving, True)
+
+
+def test_new_data_keeps_the_frame_and_the_rest(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?still=1")
+    page.get_by_role("slider", name="Time, from data to noise").fill("10")
+    at_frame(canvas, 10)
+    before, drawn = pixels(canvas), canvas.get_attribute("data-drawn")
+    page.get_by_role("button", name="New numbers").click()
+    expect(page.get_by_text("seed 1 count 41")).to_be_visible()
+    expect(canvas).not_to_have_attribute("data-drawn", drawn or "")
+    at_frame(canvas, 10)
+    is_playing(canvas, False)
+    assert (pixels(canvas) != before).any()
+    page.get_by_role("button", name="Twice the frames").click()
+    expect(page.get_by_text("frame 21/81").first).to_be_visible()
+
+
+def test_new_data_keeps_playing(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?still=1")
+    page.get_by_label("Playing speed").select_option("0.25")
+    page.get_by_role("slider", name="Time, from data to noise").fill("20")
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.get_by_role("button", name="New numbers").click()
+    expect(page.get_by_text("seed 1 count 41")).to_be_visible()
+    is_playing(canvas, True)
+    assert 20 <= int(canvas.get_attribute("data-frame") or 0) <= 35
+
+
+def test_dots_and_image_are_where_the_axes_say(page: Page, url: str) -> None:
+    """The window is 8 x 6 and widened in x; pixels per unit agree, y goes up, row 0 of the image is at the bottom."""
+    canvas = opened(page, f"{url}/?show=picture")
+    picture = pixels(canvas)
+    first, third = centre_of(picture, "#E69F00"), centre_of(picture, "#009E73")
+    unit = (first[1] - third[1]) / 3
+    assert unit > 20
+    assert (first[0] - third[0]) / 5 == pytest.approx(unit, rel=0.02)
+    assert not (picture[..., :3] == [0x56, 0xB4, 0xE9]).all(axis=-1).any(), "a particle that is not a number is drawn"
+    middle = (third[0] + 2 * unit, third[1] + unit)
+    corner = picture[round(middle[1] + 2.6 * unit), round(middle[0] - 3.5 * unit), :3]
+    opposite = picture[round(middle[1] - 2.6 * unit), round(middle[0] + 3.5 * unit), :3]
+    assert opposite.tolist() == [255, 255, 255]
+    assert corner.max() < 200
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_a_click_reaches_python_in_data_units(new_page: Callable[..., Page], url: str, ratio: int) -> None:
+    page = new_page(device_scale_factor=ratio)
+    canvas = opened(page, f"{url}/?show=picture")
+    expect(page.get_by_text("probed nothing")).to_be_visible()
+    x, y = (value / ratio for value in centre_of(pixels(canvas), "#E69F00"))
+    canvas.click(position={"x": x, "y": y})
+    answer = page.get_by_text("probed 2.9").or_(page.get_by_text("probed 3.0"))
+    expect(answer).to_be_visible()
+    found = [float(word) for word in answer.inner_text().split()[1:]]
+    assert found == pytest.approx([3, -2], abs=0.03)
+    expect(page.get_by_role("group", name="Playback")).to_be_hidden()
+
+
+def test_a_click_outside_the_plane_says_nothing(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?show=picture")
+    canvas.click(position={"x": 3, "y": 3})
+    page.wait_for_timeout(500)
+    expect(page.get_by_text("probed nothing")).to_be_visible()
+
+
+@pytest.mark.parametrize("query", ["", "?show=paths", "?show=picture", "?trails=5"])
+def test_it_fits_a_phone(new_page: Callable[..., Page], url: str, query: str, console_errors: list[str]) -> None:
+    page = new_page(viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True)
+    canvas = opened(page, f"{url}/{query}")
+    box = canvas.bounding_box()
+    assert box is not None and box["width"] >= 300 and box["x"] >= 0 and box["x"] + box["width"] <= 360
+    assert canvas.evaluate("canvas => canvas.width / canvas.clientWidth") == pytest.approx(2, rel=0.01)
+    overflow = "() => Math.max(...[document, ...document.querySelectorAll('*')].map(e => e.scrollWidth ?? 0))"
+    assert page.evaluate(overflow) <= 360
+    right = canvas.evaluate(
+        "canvas => Math.max(...[...canvas.parentElement.querySelectorAll('.transport *')]"
+        ".map(e => e.getBoundingClientRect().right))"
+    )
+    assert right <= 360
+    assert console_errors == []
+
+
+def test_paths_arrows_ellipses_and_margin_play_to_the_end(page: Page, url: str, console_errors: list[str]) -> None:
+    canvas = opened(page, f"{url}/?show=paths")
+    page.get_by_label("Playing speed").select_option("4")
+    is_playing(canvas, False)
+    at_frame(canvas, 39)
+    picture = pixels(canvas)
+    dots, ellipses = centre_of(picture, "#0072B2"), centre_of(picture, "#56B4E9")
+    assert dots[0] > ellipses[0]
+    assert console_errors == []
+
+
+def test_it_follows_the_theme_and_the_width_of_its_column(page: Page, url: str) -> None:
+    page.emulate_media(color_scheme="light")
+    canvas = opened(page, f"{url}/?show=picture")
+    light = pixels(canvas)
+    page.emulate_media(color_scheme="dark")
+    drawn = "canvas => canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 3, 1, 1).data[0]"
+    page.wait_for_function(f"canvas => ({drawn})(canvas) < 60", arg=canvas.element_handle())
+    assert light[light.shape[0] // 3, light.shape[1] // 2, 0] > 200
+    page.set_viewport_size({"width": 700, "height": 800})
+    page.wait_for_function("c => c.width < 700 && c.width === c.clientWidth", arg=canvas.element_handle())
+
+
+def test_it_says_what_it_shows(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?still=1")
+    expect(page.get_by_role("img", name="a cloud that spreads")).to_be_visible()
+    spoken = page.locator("[aria-live=polite]").filter(has_text="frame")
+    expect(spoken).to_have_text("t = 0.00 · frame 1/41")
+    canvas.focus()
+    page.keyboard.press("End")
+    expect(spoken).to_have_text("t = 1.00 · frame 41/41")
