@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import streamlit as st
 from streamlit.components.v2 import component
 
 from scoredm import palette
