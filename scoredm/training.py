@@ -37,8 +37,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 EVALUATION_POINTS = 1024
 FLOOR_TIMES = 24  # Gauss-Legendre nodes in t for the mean floor
-AVERAGE_OVER = 8.0  # the averaged weights follow the present ones at the rate 8 / step
-WARM_UP = 0.05  # share of a one-cycle run in which the rate rises
+AVERAGING = 5.0  # the averaged weights follow the present ones at the rate 5 / step
+WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
 
 
 @final
@@ -46,18 +46,19 @@ WARM_UP = 0.05  # share of a one-cycle run in which the rate rises
 class TrainConfig:
     """A training recipe; the same recipe gives the same numbers.
 
-    network: "scorenet" or "notebook"; data_size: training points; batch: points a step, 0 for all; steps: optimiser steps
-    (Adam); learning_rate: the rate, or its peak; schedule: "one-cycle" (rise, then fall to 0) or "constant"; eps: times are
-    uniform on [eps, 1]; seed: of data, weights and noise; eval_every: steps between two evaluations of the score error;
-    width: units in a hidden layer; paired: take each noise with both signs, and times spread evenly, which leaves the mean of
-    the loss as it is and its noise smaller; averaged: the score is that of a running mean of the weights. BOUNDS has the ranges.
+    network: "scorenet" or "notebook"; data_size: training points; batch: noisy points a step, 0 for all the data;
+    steps: optimiser steps (Adam); learning_rate: the rate, or its peak; schedule: "one-cycle" (rise, then fall to 0) or
+    "constant"; eps: times are uniform on [eps, 1]; seed: of data, weights and noise; eval_every: steps between two
+    evaluations of the score error; width: units in a hidden layer; paired: take each noise with both signs, and times spread
+    evenly, which keeps the mean of the loss and lowers its noise; averaged: the score is that of a running mean of the
+    weights. BOUNDS has the ranges.
 
     Raises ValueError, naming the value and the allowed range.
     """
 
     network: str = "scorenet"
     data_size: int = 10_000
-    batch: int = 512
+    batch: int = 1_024
     steps: int = 1_000
     learning_rate: float = 0.01
     schedule: str = "one-cycle"
@@ -83,7 +84,17 @@ class TrainConfig:
     @classmethod
     def notebook(cls) -> "TrainConfig":
         """The tutorial's recipe: its network, 10000 points, 500 full-batch Adam steps at .005 (its lambda is 25)."""
-        return cls(network="notebook", batch=0, steps=500, learning_rate=0.005, schedule="constant", eval_every=10, width=50)
+        return cls(
+            network="notebook",
+            batch=0,
+            steps=500,
+            learning_rate=0.005,
+            schedule="constant",
+            eval_every=10,
+            width=50,
+            paired=False,
+            averaged=False,
+        )
 
 
 def _check_number(name: str, value: object, *, whole: bool) -> None:
@@ -213,8 +224,8 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Move the averaged weights towards the present ones: a mean over about the last eighth of the run so far."""
-        share = min(1.0, AVERAGE_OVER / (self.step + 1))
+        """Move the averaged weights towards the present ones; at step k they are on average k / 6 steps behind."""
+        share = min(1.0, AVERAGING / (self.step + 1))
         for average, weight in zip(self.score_fn.parameters(), self._network.parameters(), strict=True):
             average.lerp_(weight, share)
 
@@ -225,19 +236,16 @@ class _Evaluation:
     def __init__(
         self, mixture: GaussianMixture, sde: SDE, data: Tensor, eps: float, generator: torch.Generator, device: torch.device
     ) -> None:
-        train = data[:EVALUATION_POINTS]
-        fresh = mixture.sample(EVALUATION_POINTS, generator)
+        train, fresh = data[:EVALUATION_POINTS], mixture.sample(EVALUATION_POINTS, generator)
+        x0 = torch.cat([train, fresh])
+        t = torch.cat([uniform_times(len(part), eps, generator, even=True) for part in (train, fresh)])
+        x = sde.perturb(x0, t, torch.randn(x0.shape, generator=generator))
         self._sizes = [len(train), len(fresh), len(train)]
-        times = [uniform_times(n, eps, generator, even=True) for n in self._sizes]
-        diffused = [
-            sde.perturb(x, t, torch.randn(x.shape, generator=generator)) for x, t in zip((train, fresh), times, strict=False)
-        ]
-        scores = [exact_score(mixture, sde)(x, t) for x, t in zip(diffused, times, strict=False)]
-        weights = [torch.as_tensor(sde.sigma(t)) ** 2 for t in times[:2]] + [torch.full((len(train),), 1 / mixture.dim)]
-        self._x = torch.cat([*diffused, train]).to(device)
-        self._t = torch.cat(times).to(device)
-        self._exact = torch.cat([*scores, mixture.score(train)]).to(device)
-        self._weight = torch.cat(weights).to(device)
+        self._x = torch.cat([x, train]).to(device)
+        self._t = torch.cat([t, t[: len(train)]]).to(device)
+        self._exact = torch.cat([exact_score(mixture, sde)(x, t), mixture.score(train)]).to(device)
+        unweighted = torch.full((len(train),), 1 / mixture.dim)
+        self._weight = torch.cat([torch.as_tensor(sde.sigma(t)) ** 2, unweighted]).to(device)
 
     @torch.no_grad()
     def __call__(self, score_fn: ScoreNet | NotebookNet) -> _Errors:

@@ -1,0 +1,224 @@
+"""The denoising loss, its floor and the score error: closed forms, the tutorial's figures, and Vincent's identity."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+
+from scoredm import (
+    SDE,
+    VESDE,
+    GaussianMixture,
+    NotebookNet,
+    dsm_floor,
+    dsm_loss,
+    exact_score,
+    notebook_score_error,
+    score_error,
+)
+from scoredm.losses import _floor_by_draws
+from scoredm.sde import Time
+
+TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
+LINE = GaussianMixture([[-2.0], [1.0]], [[[0.25]], [[1.0]]], [0.3, 0.7])
+VE = VESDE(25.0)
+FLOOR_TIMES, FLOORS = [0.01, 0.25, 0.5, 0.75, 1.0], [1.986, 1.478, 0.722, 0.207, 0.045]
+
+
+@final
+@dataclass(frozen=True)
+class Shrinking(SDE):
+    """alpha_t = 1 - t / 2, sigma_t = t: a diffusion that also shrinks the data."""
+
+    def alpha(self, t: Time) -> Time:
+        return 1 - t / 2
+
+    def sigma(self, t: Time) -> Time:
+        return t * 1.0
+
+    def diffusion(self, t: Time) -> Time:
+        raise NotImplementedError
+
+    def drift_rate(self, t: Time) -> Time:
+        raise NotImplementedError
+
+
+SDES = pytest.mark.parametrize("sde", [VE, Shrinking()])
+
+
+def normal(n: int, dim: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def zero(x, t):
+    return torch.zeros_like(x)
+
+
+def sloping(x, t):
+    return 0.2 - 0.4 * x
+
+
+# The loss
+
+
+@pytest.mark.parametrize("t", [0.1, torch.tensor(0.7), torch.linspace(0.01, 1, 1000, dtype=torch.float64)])
+def test_one_point_at_0_with_its_score_has_loss_0_catching_a_wrong_sign_of_the_noise_and_sigma_for_its_square(t):
+    def score(x, t):
+        sigma = torch.as_tensor(VE.sigma(t))
+        return -x / (sigma[:, None] if sigma.ndim else sigma) ** 2
+
+    x0 = torch.zeros(1000, 2, dtype=torch.float64)
+    assert float(dsm_loss(score, VE, x0, t, normal(1000, 2))) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_no_score_at_all_costs_D_catching_a_mean_over_coordinates_and_a_sum_over_the_batch(dim):
+    noise = normal(200_000, dim)
+    assert float(dsm_loss(zero, VE, torch.zeros_like(noise), 0.5, noise)) == pytest.approx(dim, rel=0.01)
+
+
+@SDES
+@pytest.mark.parametrize("t", [0.05, 0.4, 0.9])
+def test_gaussian_data_with_its_score_costs_the_shrinkage_catching_a_missing_alpha_and_unscaled_noise(sde, t):
+    variances = torch.tensor([0.5, 4.0], dtype=torch.float64)
+    data = GaussianMixture([[3.0, -1.0]], variances.diag()[None], [1.0])
+    noise = normal(400_000, 2)
+    x0 = torch.tensor([3.0, -1.0]) + variances.sqrt() * normal(400_000, 2, seed=1)
+    alpha, sigma = sde.alpha(t), sde.sigma(t)
+    closed = float((alpha**2 * variances / (alpha**2 * variances + sigma**2)).sum())
+    assert float(dsm_loss(exact_score(data, sde), sde, x0, t, noise)) == pytest.approx(closed, rel=0.01)
+
+
+def test_a_batch_of_times_is_the_mean_of_its_rows_catching_times_broadcast_along_the_wrong_axis():
+    score, x0, noise, t = exact_score(TUTORIAL, VE), normal(2, 2), normal(2, 2, seed=1), torch.tensor([0.1, 0.9])
+    rows = [float(dsm_loss(score, VE, x0[[i]], float(t[i]), noise[[i]])) for i in range(2)]
+    assert float(dsm_loss(score, VE, x0, t, noise)) == pytest.approx(sum(rows) / 2, rel=1e-6)
+
+
+# The floor
+
+
+@pytest.mark.parametrize("kind", [np.array, torch.tensor], ids=["array", "tensor"])
+def test_floor_of_the_tutorial_is_the_known_table_in_the_kind_of_the_times(kind):
+    floor = dsm_floor(TUTORIAL, VE, kind(FLOOR_TIMES))
+    assert type(floor) is type(kind([0.0]))
+    np.testing.assert_allclose(np.asarray(floor), FLOORS, atol=6e-4)
+
+
+def test_floor_at_a_number_is_a_number():
+    assert dsm_floor(TUTORIAL, VE, 0.5) == pytest.approx(0.722, abs=6e-4)
+    assert dsm_floor(TUTORIAL, VE, torch.tensor(0.5)).shape == ()
+
+
+@SDES
+@pytest.mark.parametrize("variances", [[0.3], [0.5, 4.0]])
+def test_floor_of_a_gaussian_is_the_shrinkage(sde, variances):
+    data = GaussianMixture([[1.0] * len(variances)], torch.tensor(variances, dtype=torch.float64).diag()[None], [1.0])
+    for t in (0.05, 0.5, 1.0):
+        alpha, sigma = sde.alpha(t), sde.sigma(t)
+        closed = sum(alpha**2 * v / (alpha**2 * v + sigma**2) for v in variances)
+        assert dsm_floor(data, sde, t) == pytest.approx(closed, abs=1e-7)
+
+
+@SDES
+@pytest.mark.parametrize("t", [0.05, 0.3, 0.9])
+def test_floor_on_a_line_is_what_adaptive_quadrature_finds(sde, t):
+    alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
+    means, variances = alpha * np.array([-2.0, 1.0]), alpha**2 * np.array([0.25, 1.0]) + sigma**2
+
+    def integrand(x: float) -> float:
+        p = np.array([0.3, 0.7]) * np.exp(-((x - means) ** 2) / (2 * variances)) / np.sqrt(2 * np.pi * variances)
+        return float((p * (means - x) / variances).sum() ** 2 / p.sum()) if p.sum() > 0 else 0.0
+
+    fisher = quad(integrand, -80, 80, points=[-2, -1, 0, 1], limit=400, epsabs=1e-7)[0]
+    assert dsm_floor(LINE, sde, t) == pytest.approx(1 - sigma**2 * fisher, abs=1e-6)
+
+
+@SDES
+def test_floor_by_draws_above_two_dimensions_agrees_with_two_independent_planes(sde):
+    K, D = 4, 4
+    means = torch.stack([torch.cat([TUTORIAL.means[i], TUTORIAL.means[j]]) for i in range(2) for j in range(2)])
+    S = TUTORIAL.covariances
+    covariances = torch.stack([torch.block_diag(S[i], S[j]) for i in range(2) for j in range(2)])
+    product = GaussianMixture(means, covariances, torch.ones(K))
+    for t in (0.1, 0.5):
+        assert dsm_floor(product, sde, t) == pytest.approx(2 * dsm_floor(TUTORIAL, sde, t), abs=0.01 * D)
+
+
+def test_floor_by_quadrature_agrees_with_draws_where_many_components_leave_few_nodes():
+    generator = torch.Generator().manual_seed(0)
+    many = GaussianMixture(3 * torch.randn(60, 2, generator=generator), 0.05 * torch.eye(2).repeat(60, 1, 1), torch.ones(60))
+    for t in (0.05, 0.3, 0.7):
+        assert dsm_floor(many, VE, t) == pytest.approx(_floor_by_draws(many, VE, t), abs=0.02)
+
+
+@SDES
+@pytest.mark.parametrize("mixture", [TUTORIAL, LINE], ids=["plane", "line"])
+def test_denoising_loss_is_floor_plus_score_error_at_each_t(sde, mixture):
+    """Vincent 2011: J_DSM - J_ESM = D / sigma^2 - E||s||^2, whatever the score that is judged."""
+    n, generator = 100_000, torch.Generator().manual_seed(3)
+    x0, noise = mixture.sample(n, generator).double(), normal(n, mixture.dim, seed=4)
+    for t in (0.1, 0.5, 0.9):
+        loss = float(dsm_loss(sloping, sde, x0, t, noise))
+        error = score_error(sloping, mixture, sde, t, n=n, generator=generator)
+        assert loss - error == pytest.approx(dsm_floor(mixture, sde, t), abs=0.02 * (1 + loss))
+
+
+def test_floor_knows_the_entropy_that_the_noise_adds():
+    """De Bruijn: int g^2 E||s||^2 dt = 2 (h(p_1) - h(p_eps)), with E||s||^2 = (D - floor) / sigma^2."""
+    eps = 0.01
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    t, w = eps + (1 - eps) * (nodes + 1) / 2, (1 - eps) * weights / 2
+    fisher = (1 - dsm_floor(LINE, VE, t)) / np.array([VE.sigma(float(time)) ** 2 for time in t])
+    gain = float(w @ (np.array([VE.diffusion(float(time)) ** 2 for time in t]) * fisher))
+
+    def entropy(time: float) -> float:
+        x = torch.linspace(-120, 120, 200_001, dtype=torch.float64)[:, None]
+        log_p = LINE.diffuse(1.0, float(VE.sigma(time))).log_prob(x)
+        return float(torch.trapezoid(-log_p.exp() * log_p, x[:, 0]))
+
+    assert gain == pytest.approx(2 * (entropy(1.0) - entropy(eps)), rel=1e-4)
+
+
+# The errors
+
+
+def test_the_exact_score_has_error_0_and_a_shifted_one_its_shift_squared_times_sigma_squared():
+    exact, t = exact_score(TUTORIAL, VE), np.array([0.1, 0.9])
+    np.testing.assert_allclose(score_error(exact, TUTORIAL, VE, t, n=1000), 0, atol=1e-10)
+    shifted = score_error(lambda x, t: exact(x, t) + torch.tensor([3.0, 4.0]), TUTORIAL, VE, t, n=1000)
+    np.testing.assert_allclose(shifted, [25 * VE.sigma(float(time)) ** 2 for time in t], rtol=1e-4)
+
+
+def test_no_score_at_all_has_the_error_that_the_floor_lacks_to_D_catching_points_of_the_wrong_law():
+    t = np.array([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(score_error(zero, TUTORIAL, VE, t, n=200_000), 2 - dsm_floor(TUTORIAL, VE, t), rtol=0.02)
+
+
+def test_score_error_draws_from_its_generator():
+    generator = torch.Generator().manual_seed(5)
+    first = score_error(zero, LINE, VE, 0.5, n=100, generator=generator)
+    assert score_error(zero, LINE, VE, 0.5, n=100, generator=generator) != first
+    assert score_error(zero, LINE, VE, 0.5, n=100, generator=torch.Generator().manual_seed(5)) == first
+
+
+def test_a_perfect_model_scores_0_364_on_the_tutorials_own_measure():
+    t = 0.01 + 0.99 * (np.arange(50) + 0.5) / 50
+    perfect = notebook_score_error(exact_score(TUTORIAL, VE), TUTORIAL, t, n=40_000)
+    assert float(perfect.mean()) == pytest.approx(0.364, abs=0.006)
+
+
+def test_errors_leave_no_gradient_graph():
+    net = NotebookNet(VE)
+    assert isinstance(score_error(net, TUTORIAL, VE, 0.5, n=10), float)
+    assert not score_error(net, TUTORIAL, VE, torch.tensor([0.5]), n=10).requires_grad
+
+
+def test_mean_floor_of_the_tutorial_over_the_notebooks_times():
+    t = 0.01 + 0.99 * (np.arange(100) + 0.5) / 100
+    assert float(dsm_floor(TUTORIAL, VE, t).mean()) == pytest.approx(0.840, abs=6e-4)
+    assert math.isfinite(dsm_floor(TUTORIAL, VE, 1e-6))

@@ -1,0 +1,248 @@
+"""Training: it learns, it is a function of its recipe whatever else runs, and it stops and goes on between any two steps."""
+
+import threading
+from dataclasses import FrozenInstanceError, astuple, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from scoredm import VESDE, GaussianMixture, TrainConfig, Trainer, TrainMetrics, notebook_score_error, score_error
+from scoredm.training import BOUNDS, default_device, learning_rate, mean_floor, uniform_times
+
+TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
+SDE = VESDE(25.0)
+SHORT = TrainConfig(data_size=500, batch=64, steps=12, eval_every=5, width=16)
+RECIPES = {
+    "ours": SHORT,
+    "notebook": replace(TrainConfig.notebook(), data_size=300, steps=12, eval_every=5),
+    "full batch": replace(SHORT, batch=0),
+}
+EACH_RECIPE = pytest.mark.parametrize("config", RECIPES.values(), ids=RECIPES.keys())
+
+
+def numbers(history: list[TrainMetrics]) -> list[tuple]:
+    """Everything but the seconds."""
+    return [astuple(metrics)[:-1] for metrics in history]
+
+
+def trained(config: TrainConfig) -> Trainer:
+    trainer = Trainer(TUTORIAL, SDE, config, "cpu")
+    for _ in trainer:
+        pass
+    return trainer
+
+
+# The recipe
+
+
+def test_the_notebooks_recipe():
+    config = TrainConfig.notebook()
+    assert (config.network, config.data_size, config.batch, config.steps) == ("notebook", 10_000, 0, 500)
+    assert (config.learning_rate, config.schedule, config.eps, config.seed) == (0.005, "constant", 0.01, 2021)
+    assert not config.paired
+    assert not config.averaged
+
+
+def test_a_recipe_is_a_value():
+    assert TrainConfig() == TrainConfig()
+    assert len({TrainConfig(), TrainConfig(), TrainConfig(seed=1)}) == 2
+    with pytest.raises(FrozenInstanceError):
+        TrainConfig().steps = 3  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_numbers_out_of_bounds_are_refused_with_the_value_and_the_range(name):
+    low, high = BOUNDS[name]
+    for value in (low, high):
+        inside: dict[str, Any] = {name: value}
+        assert getattr(TrainConfig(**inside), name) == value
+    beyond: tuple[Any, ...] = (low - 1, high + 1, float("nan"), float("inf"), True, "7", None)
+    for value in beyond:
+        with pytest.raises(ValueError, match=f"{name} is .*{low:g} to .*") as refusal:
+            TrainConfig(**{name: value})
+        assert repr(value) in str(refusal.value)
+
+
+@pytest.mark.parametrize("bad", [{"network": "cnn"}, {"schedule": "step"}, {"paired": 1}, {"averaged": "yes"}, {"steps": 2.5}])
+def test_words_and_fractions_out_of_place_are_refused(bad: dict[str, Any]):
+    (name, value), *_ = bad.items()
+    with pytest.raises(ValueError, match=f"{name} is {value!r}; it must be"):
+        TrainConfig(**bad)
+
+
+# The draws and the rate
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_times_are_uniform_between_eps_and_1(even):
+    t = uniform_times(100_000, 0.2, torch.Generator().manual_seed(0), even=even)
+    ranks = torch.linspace(0.2, 1, 100_000)
+    assert (t.sort().values - ranks).abs().max() < 0.8 * 1.63 / np.sqrt(100_000)  # Kolmogorov-Smirnov, 1 in 100
+    assert bool(t.min() >= 0.2)
+    assert bool(t.max() <= 1)
+
+
+def test_even_times_take_one_from_each_part():
+    t = uniform_times(50, 0.0, torch.Generator().manual_seed(0), even=True)
+    assert torch.equal((t * 50).floor(), torch.arange(50.0))
+
+
+def test_paired_noise_has_both_signs_at_the_same_point_and_time():
+    x0, t, noise = Trainer(TUTORIAL, SDE, SHORT, "cpu")._batch()
+    assert len(x0) == 64
+    for part, sign in ((x0, 1), (t, 1), (noise, -1)):
+        assert torch.equal(part[:32], sign * part[32:])
+
+
+def test_full_batch_takes_every_point_once():
+    trainer = Trainer(TUTORIAL, SDE, RECIPES["notebook"], "cpu")
+    x0, _, noise = trainer._batch()
+    assert torch.equal(x0, trainer._batch()[0])
+    assert len(x0.unique(dim=0)) == len(noise.unique(dim=0)) == 300
+
+
+def test_rates():
+    config = TrainConfig(steps=1000, learning_rate=0.02)
+    rates = [learning_rate(config, step) for step in range(1000)]
+    peak = int(np.argmax(rates))
+    assert rates[peak] == pytest.approx(0.02)
+    assert all(a < b for a, b in zip(rates[:peak], rates[1 : peak + 1], strict=True))
+    assert all(a > b for a, b in zip(rates[peak:-1], rates[peak + 1 :], strict=True))
+    assert 0 <= rates[-1] < 1e-6
+    assert learning_rate(replace(config, schedule="constant"), 700) == 0.02
+
+
+# What it reports
+
+
+def test_errors_are_evaluated_at_the_first_and_last_step_and_every_so_many_and_carried_over_between():
+    history = trained(SHORT).history
+    assert [metrics.step for metrics in history] == list(range(1, 13))
+    assert [metrics.step for metrics in history if metrics.evaluated] == [1, 5, 10, 12]
+    assert history[3].test_error == history[0].test_error != history[4].test_error == history[8].test_error
+    assert all(a.seconds < b.seconds for a, b in zip(history[:-1], history[1:], strict=True))
+
+
+def test_floor_is_the_mean_over_the_times_of_training():
+    assert mean_floor(TUTORIAL, SDE, 0.01) == pytest.approx(0.840, abs=6e-4)
+    late = TrainConfig(eps=0.5, steps=1, data_size=10)
+    assert trained(late).history[0].floor == mean_floor(TUTORIAL, SDE, 0.5) < 0.4
+
+
+def test_errors_are_those_of_independent_measures():
+    trainer = trained(replace(SHORT, data_size=5000, batch=256, steps=60))
+    t = 0.01 + 0.99 * (np.arange(40) + 0.5) / 40
+    last = trainer.history[-1]
+    measured = float(score_error(trainer.score_fn, TUTORIAL, SDE, t, n=4000).mean())
+    assert last.test_error == pytest.approx(measured, rel=0.25)
+    assert last.train_error == pytest.approx(measured, rel=0.25)
+    theirs = float(notebook_score_error(trainer.score_fn, TUTORIAL, t, n=4000).mean())
+    assert last.notebook_error == pytest.approx(theirs, rel=0.15)
+
+
+def test_loss_is_the_floor_plus_the_error_on_average():
+    """An untrained ScoreNet is the score of a Gaussian: its loss less the floor must be its error, 0.018."""
+    history = trained(TrainConfig(learning_rate=1e-5, schedule="constant", steps=150, averaged=False)).history
+    assert np.mean([metrics.dsm - metrics.floor for metrics in history]) == pytest.approx(history[-1].test_error, abs=0.012)
+
+
+# That it learns
+
+
+@pytest.mark.parametrize("seed", [2021, 7])
+def test_our_recipe_passes_the_notebooks_final_error_well_before_its_end(seed):
+    trainer = Trainer(TUTORIAL, SDE, TrainConfig(seed=seed), "cpu")
+    reached = next(metrics for metrics in trainer if metrics.evaluated and metrics.test_error < 0.0054)
+    assert reached.step <= 150
+
+
+def test_a_line_is_learned_too():
+    line = GaussianMixture([[-2.0], [2.0]], [[[0.25]], [[0.25]]], [1, 1])
+    trainer = Trainer(line, SDE, TrainConfig(steps=150, batch=256), "cpu")
+    history = list(trainer)
+    assert trainer.score_fn(torch.zeros(4, 1), 0.5).shape == (4, 1)
+    assert history[-1].test_error < 0.15 * history[0].test_error
+
+
+def test_the_notebooks_recipe_starts_and_goes_as_the_notebook_does():
+    """Its loss starts near 2, all noise, and 100 of its steps bring the error from above 0.5 to a few hundredths."""
+    history = trained(replace(TrainConfig.notebook(), steps=100)).history
+    assert 1.6 < history[0].dsm < 2.6
+    assert history[0].test_error > 0.4
+    assert 0.01 < history[-1].test_error < 0.05
+    assert history[-1].dsm == pytest.approx(0.86, abs=0.06)
+
+
+# A function of its recipe
+
+
+@EACH_RECIPE
+def test_a_recipe_gives_the_same_numbers_again_and_another_seed_does_not(config):
+    first = numbers(trained(config).history)
+    assert numbers(trained(config).history) == first
+    assert numbers(trained(replace(config, seed=1)).history)[0] != first[0]
+
+
+@EACH_RECIPE
+def test_the_numbers_are_the_same_while_another_trainer_runs_in_a_second_thread(config):
+    alone = numbers(trained(config).history)
+    stop = threading.Event()
+
+    def disturb() -> None:
+        torch.manual_seed(5)
+        for _ in Trainer(TUTORIAL, SDE, replace(config, steps=20_000, seed=3), "cpu"):
+            torch.rand(7)
+            if stop.is_set():
+                return
+
+    other = threading.Thread(target=disturb, daemon=True)
+    other.start()
+    beside = numbers(trained(config).history)
+    stop.set()
+    other.join()
+    assert beside == alone
+
+
+def test_the_global_generator_is_left_alone():
+    before = torch.random.get_rng_state()
+    trained(SHORT)
+    trained(RECIPES["notebook"])
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@EACH_RECIPE
+def test_stopped_and_continued_anywhere_it_gives_the_numbers_of_an_unbroken_run(config):
+    unbroken = trained(config)
+    trainer = Trainer(TUTORIAL, SDE, config, "cpu")
+    for metrics in trainer:
+        if metrics.step == 3:
+            break
+    trainer.score_fn(torch.zeros(5, 2), 0.5)
+    torch.rand(3)
+    next(trainer)
+    assert not trainer.done
+    rest = list(trainer)
+    assert rest[0].step == 5
+    assert trainer.done
+    assert next(trainer, None) is None
+    assert numbers(trainer.history) == numbers(unbroken.history)
+    for mine, theirs in zip(trainer.score_fn.parameters(), unbroken.score_fn.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_a_loss_that_is_not_a_number_stops_it_with_the_step_named():
+    trainer = Trainer(TUTORIAL, SDE, SHORT, "cpu")
+    next(trainer)
+    with torch.no_grad():
+        next(trainer._network.parameters()).fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="nan at step 2"):
+        next(trainer)
+    assert trainer.step == 1
+
+
+def test_trains_on_the_default_device():
+    trainer = Trainer(TUTORIAL, SDE, replace(SHORT, steps=2))
+    assert len(list(trainer)) == 2
+    assert next(trainer.score_fn.parameters()).device.type == default_device().type
