@@ -34,6 +34,6 @@ if notebook:
         f"perfect model scores {perfect} here and not 0 (0.364 on the tutorial’s mixture at λ = 25)."
     )
 
-if run is not None and not live and run.trainer.step:
+if run is not None and not live and run.trainer.step and run.error is None:
     progress.inside(chosen, run)
 shell.sections("training")

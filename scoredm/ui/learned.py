@@ -105,7 +105,7 @@ def score_gap(experiment: Experiment, model: "Network", t: float) -> ScoreGap:
     cells, tails = fields.grid_points(box[0].tolist(), GAP_CELLS), fields.grid_points(box[0].tolist(), GAP_ARROWS)
     found = learning.gap(model, mixture, sde, t, torch.cat([cells, tails]))
     difference = found.learned - found.exact
-    size = np.linalg.norm(difference, axis=1)
+    size = np.nan_to_num(np.linalg.norm(difference, axis=1), nan=np.inf)
     picture = np.minimum(size[: len(cells)] / GAP_FULL, 1).reshape(1, GAP_CELLS, GAP_CELLS) ** 0.5
     shown = np.minimum(1, GAP_FULL / np.maximum(size, 1e-12)) * (box[0, 1] - box[0, 0]) / GAP_ARROWS / GAP_FULL
     frames = Frames(

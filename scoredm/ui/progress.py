@@ -108,25 +108,25 @@ def _curves(chosen: Recipe, view: View, run: "Run | None") -> None:
 
 def _gap(chosen: Recipe, view: View, run: "Run | None") -> None:
     """Learned beside exact score at one time."""
-    if run is None or not run.trainer.step:
-        st.caption("Here the learned score will stand beside the exact one.")
+    if run is None or not run.trainer.step or run.error is not None:
+        st.caption("Here the learned score stands beside the exact one, once there is one.")
         return
     found = learned.score_gap(chosen.experiment, run.snapshot(), view.t)
     if found.frames is not None:
         stage(
             found.frames,
             key="gap",
-            alt=f"Size and direction of learned minus exact score at t = {view.t:g}, with the components of p_t.",
+            alt=f"Size and direction of learned minus exact score at t = {view.t:g}, with the components of pₜ.",
             height=330,
             autoplay=False,
         )
-        st.caption(f"Learned minus exact score at t = {view.t:g}, in units of the noise: full colour from 1. Rings: p_t.")
+        st.caption(f"Learned minus exact score at t = {view.t:g}, in units of the noise: full colour from 1. Rings: pₜ.")
     elif found.density is not None:
         gap = found.gap
         table = charts.learned_curves_table(gap.points[:, 0], gap.exact[:, 0], gap.learned[:, 0], found.density)
-        alt = f"Learned and exact score at t = {view.t:g}, over the density p_t."
+        alt = f"Learned and exact score at t = {view.t:g}, over the density pₜ."
         show.chart(charts.learned_curves_spec(show.mode()), table, key="gap-curves", alt=alt)
-        st.caption(f"Learned and exact score at t = {view.t:g}, over p_t in grey.")
+        st.caption(f"Learned and exact score at t = {view.t:g}, over pₜ in grey.")
 
 
 def _numbers(chosen: Recipe, view: View, run: "Run | None") -> None:
@@ -135,22 +135,23 @@ def _numbers(chosen: Recipe, view: View, run: "Run | None") -> None:
 
     floor = learned.training_floor(chosen.experiment, chosen.config.eps)
     rows = {"Its floor": show.figures(floor)}
+    words = f"A model that says 0 everywhere has loss {chosen.experiment.dim}; no model gets below the floor in the mean."
     if run is not None and run.trainer.step:
         history = run.trainer.history
-        loss, error = recent_loss(history)
+        last, (loss, error) = history[-1], recent_loss(history)
         rows = {
             "Loss, last 50 steps": f"{show.figures(loss)} ± {show.figures(error, 2)}",
             **rows,
             "Loss − floor": f"{show.figures(loss - floor)} ± {show.figures(error, 2)}",
-            "Error, training points": show.figures(history[-1].train_error),
-            "Error, fresh points": show.figures(history[-1].test_error),
+            "Error, training points": show.figures(last.train_error),
+            "Error, fresh points": show.figures(last.test_error),
         }
         if view.notebook:
-            rows["The tutorial’s metric"] = show.figures(history[-1].notebook_error)
-    _table("", rows)
-    st.caption(
-        f"A model that says 0 everywhere has loss {chosen.experiment.dim}. Loss − floor and the score error are one number."
-    )
+            rows["The tutorial’s metric"] = show.figures(last.notebook_error)
+        total, part = show.figures(floor + last.train_error), show.figures(last.train_error)
+        words = f"Loss = floor + error, in the mean: {show.figures(floor)} + {part} = {total}, beside {show.figures(loss)}."
+    _table(f"Step {run.trainer.step}" if run is not None else "Step 0", rows)
+    st.caption(words)
 
 
 def _table(title: str, rows: Mapping[str, str]) -> None:
@@ -160,18 +161,22 @@ def _table(title: str, rows: Mapping[str, str]) -> None:
 def inside(chosen: Recipe, run: "Run") -> None:
     """Error at each time, and samples by the learned score beside samples by the exact one and of the mixture."""
     experiment, eps, model = chosen.experiment, chosen.config.eps, run.snapshot()
-    with st.spinner("Sampling with the learned score", show_time=False):
-        times, floor = learned.floor_over_time(experiment, eps)
-        error = learned.error_over_time(experiment, model, eps)
-        ends = learned.learned_ends(experiment, model, eps)
-        panels = _panels(experiment, ends)
-        beside = [comparison.compare(experiment, points) for points in (ends.learned, ends.exact)]
+    try:
+        with st.spinner("Sampling with the learned score", show_time=False):
+            times, floor = learned.floor_over_time(experiment, eps)
+            error = learned.error_over_time(experiment, model, eps)
+            ends = learned.learned_ends(experiment, model, eps)
+            panels = _panels(experiment, ends)
+            beside = [comparison.compare(experiment, points) for points in (ends.learned, ends.exact)]
+    except ValueError as problem:
+        st.error(f"The samples of this model cannot be compared: {problem}. Try a lower rate.")
+        return
     st.subheader(f"Samples after {run.trainer.step} steps of training", anchor=False)
     _draw(panels)
+    lines = "contours" if experiment.dim == 2 else "density"
     st.caption(
-        f"What to look for: all three should fill the exact {'contours' if experiment.dim == 2 else 'density'} alike. The first two "
-        f"start from the same points of p₁ and take the same noise: {learned.COMPARED_STEPS} steps of the reverse SDE down to "
-        f"t = {eps:g}, and a last denoising step."
+        f"What to look for: all three should fill the exact {lines} alike. The first two start from the same points of p₁ and "
+        f"take the same noise: {learned.COMPARED_STEPS} steps of the reverse SDE down to t = {eps:g}, and a last denoising step."
     )
     left, right = st.columns(2)
     with left:

@@ -1,0 +1,153 @@
+"""Training in a real browser: to the end, paused, disturbed, left and found again, and shared by two tabs."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+
+SHORT = {"recipe": "Custom", "iters": 60, "points": 200, "batch": 64}
+LONG = {"recipe": "Custom", "iters": 20_000, "points": 100, "batch": 16}
+PATIENCE = 60_000
+
+
+@pytest.fixture(scope="module")
+def seeds() -> Iterator[int]:
+    """One for each test: the tests share a server, and so a run of the same recipe."""
+    return iter(range(100, 200))
+
+
+def open_training(page: Page, app_url: str, parameters: dict[str, object]) -> None:
+    page.goto(f"{app_url}/training?{urlencode(parameters)}")
+    expect(page.get_by_test_id("stProgress")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Read more")).to_be_visible(timeout=PATIENCE)
+
+
+def status(page: Page) -> str:
+    return page.get_by_test_id("stProgress").inner_text()
+
+
+def step(page: Page) -> int:
+    found = re.search(r"step (\d+) of", status(page))
+    return int(found.group(1)) if found else -1
+
+
+def wait_for_step(page: Page, more_than: int) -> int:
+    end = time.monotonic() + PATIENCE / 1000
+    while (now := step(page)) <= more_than:
+        assert time.monotonic() < end, status(page)
+        page.wait_for_timeout(50)
+    return now
+
+
+def button(page: Page, key: str):
+    return page.locator(f".st-key-{key} button")
+
+
+def pause(page: Page) -> int:
+    button(page, "pause").click()
+    expect(page.get_by_test_id("stProgress")).to_contain_text("Paused", timeout=PATIENCE)
+    return step(page)
+
+
+def assert_sound(page: Page, console_errors: list[str]) -> None:
+    """No traceback on the page, and nothing in the console but Streamlit's own look for its server under the page's path."""
+    assert page.get_by_test_id("stException").count() == 0
+    assert [error for error in console_errors if "Failed to load resource" not in error] == []
+
+
+def test_train_to_the_end(page, app_url, console_errors, seeds):
+    open_training(page, app_url, SHORT | {"seed": next(seeds)})
+    expect(page.get_by_test_id("stProgress")).to_contain_text("Press Train: about")
+    button(page, "train").click()
+    expect(page.get_by_test_id("stProgress")).to_contain_text("Done, step 60 of 60", timeout=PATIENCE)
+    expect(page.get_by_text("Samples after 60 steps")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("Fresh exact samples")).to_be_visible(timeout=PATIENCE)
+    expect(button(page, "train")).to_be_disabled()
+    assert_sound(page, console_errors)
+
+
+def test_pause_stops_the_steps_and_continue_goes_on(page, app_url, console_errors, seeds):
+    open_training(page, app_url, LONG | {"seed": next(seeds)})
+    button(page, "train").click()
+    wait_for_step(page, 50)
+    paused = pause(page)
+    page.wait_for_timeout(500)
+    page.get_by_text("Log axis").click()  # draws the page anew, with the step as it is now
+    expect(page.get_by_text("Samples after")).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(500)
+    assert step(page) == paused
+    expect(button(page, "train")).to_contain_text("Continue")
+    button(page, "train").click()
+    wait_for_step(page, paused)
+    pause(page)
+    assert_sound(page, console_errors)
+
+
+def test_controls_moved_in_mid_training_do_not_lose_the_run(page, app_url, console_errors, seeds):
+    open_training(page, app_url, LONG | {"seed": next(seeds)})
+    button(page, "train").click()
+    reached = wait_for_step(page, 20)
+    moment = page.get_by_role("slider", name="Compare scores at t")
+    for _ in range(3):
+        moment.press("ArrowRight")
+        page.get_by_text("Log axis").click()
+        reached = wait_for_step(page, reached)
+    expect(moment).to_have_value("0.28")
+    lam = page.get_by_role("slider", name="λ, noise rate")
+    lam.press("ArrowRight")  # another experiment, which nobody has trained
+    expect(page.get_by_test_id("stProgress")).to_contain_text("Press Train", timeout=PATIENCE)
+    lam.press("ArrowLeft")
+    wait_for_step(page, reached)
+    pause(page)
+    assert_sound(page, console_errors)
+
+
+def test_leaving_the_page_and_coming_back_finds_the_run(page, app_url, console_errors, seeds):
+    open_training(page, app_url, LONG | {"seed": next(seeds)})
+    button(page, "train").click()
+    reached = wait_for_step(page, 20)
+    links = page.get_by_test_id("stSidebarNavLink")
+    links.filter(has_text="The maths").click()
+    expect(page.get_by_role("heading", name="The maths")).to_be_visible(timeout=PATIENCE)
+    links.filter(has_text="Training").click()
+    expect(page.get_by_test_id("stProgress")).to_be_visible(timeout=PATIENCE)
+    assert step(page) >= reached
+    wait_for_step(page, reached)
+    pause(page)
+    assert_sound(page, console_errors)
+
+
+def test_two_tabs_share_a_run(new_page: Callable[..., Page], app_url, console_errors, seeds):
+    parameters = LONG | {"seed": next(seeds)}
+    first, second = new_page(), new_page()
+    open_training(first, app_url, parameters)
+    button(first, "train").click()
+    reached = wait_for_step(first, 20)
+    open_training(second, app_url, parameters)
+    assert step(second) >= reached
+    expect(second.get_by_test_id("stProgress")).to_contain_text("somebody else")
+    button(second, "train").click()
+    expect(button(second, "pause")).to_be_visible(timeout=PATIENCE)
+    button(first, "pause").click()
+    expect(first.get_by_test_id("stProgress")).to_contain_text("somebody else", timeout=PATIENCE)
+    wait_for_step(second, wait_for_step(first, reached))
+    assert pause(second) > reached
+    expect(first.get_by_test_id("stProgress")).to_contain_text("Paused", timeout=PATIENCE)
+    assert step(first) == step(second)
+    for page in (first, second):
+        assert_sound(page, console_errors)
+
+
+def test_a_closed_tab_frees_its_run(new_page: Callable[..., Page], app_url, seeds):
+    parameters = LONG | {"seed": next(seeds)}
+    tab = new_page()
+    open_training(tab, app_url, parameters)
+    button(tab, "train").click()
+    wait_for_step(tab, 20)
+    tab.context.close()
+    later = new_page()
+    open_training(later, app_url, parameters)
+    expect(later.get_by_test_id("stProgress")).to_contain_text("Paused at step", timeout=PATIENCE)

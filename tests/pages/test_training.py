@@ -1,0 +1,275 @@
+"""The training page without a browser: its recipe, its runs and who shares them, and what it draws, against the library."""
+
+import io
+import re
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from scoredm import VESDE, TrainConfig, Trainer, exact_score, targets
+from scoredm.charts import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, TRAIN
+from scoredm.training import mean_floor
+
+SHORT = {"recipe": "Custom", "iters": 12, "points": 200, "batch": 64}
+LONG = {"recipe": "Custom", "iters": 20_000, "points": 100, "batch": 16}
+
+
+def config_of(parameters: dict, seed: int) -> TrainConfig:
+    return TrainConfig(
+        data_size=parameters["points"], batch=parameters["batch"], steps=parameters["iters"], eval_every=1, seed=seed
+    )
+
+
+def chart_rows(at: AppTest, index: int):
+    proto = at.get("vega_lite_chart")[index].proto
+    return pa.ipc.open_stream(io.BytesIO(proto.data.data or proto.datasets[0].data.data)).read_pandas()
+
+
+def values(rows, series: str) -> np.ndarray:
+    return rows[rows["series"] == series]["value"].to_numpy()
+
+
+def status(at: AppTest) -> str:
+    return at.get("progress")[0].proto.text
+
+
+def step_of(at: AppTest) -> int:
+    found = re.search(r"step (\d+) of", status(at))
+    return int(found.group(1)) if found else -1
+
+
+def numbers(at: AppTest) -> dict[str, str]:
+    table = next(m.value for m in at.markdown if "Its floor" in m.value)
+    return dict(re.findall(r"\| ([^|]+) \| ([^|]+) \|", table))
+
+
+def press(at: AppTest, key: str) -> AppTest:
+    return at.button(key=key).click().run()
+
+
+def rerun_until(at: AppTest, done, seconds: float = 40.0) -> None:
+    end = time.monotonic() + seconds
+    while not done(at):
+        assert time.monotonic() < end, status(at)
+        time.sleep(0.05)
+        at.run()
+
+
+def train_to_the_end(at: AppTest) -> None:
+    press(at, "train")
+    rerun_until(at, lambda at: "**Done**" in status(at))
+    assert not at.exception
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    """Seeds that no other test has trained with: a run is shared by everybody in the process."""
+    return iter(range(7000, 8000))
+
+
+def test_before_training_there_is_the_floor_and_what_to_do(open_page):
+    at = open_page("training")
+    assert not at.exception
+    assert re.search(r"Press Train: about \d+ (second|minute)s? on this machine", status(at))
+    assert "ScoreNet" in status(at)
+    rows = chart_rows(at, 0)
+    assert set(rows["series"]) == {FLOOR}
+    np.testing.assert_allclose(rows["value"], mean_floor(targets.mixture("tutorial"), VESDE(25.0), 0.01))
+    assert rows["step"].tolist() == [0, TrainConfig().steps]
+    assert numbers(at)["Its floor"] == "0.840"
+    assert at.button(key="reset").disabled
+
+
+def test_the_tutorials_recipe_by_its_button(open_page):
+    at = open_page("training", lam=5, seed=3)
+    next(b for b in at.button if b.label == "Tutorial’s run").click().run()
+    assert not at.exception
+    assert (at.slider(key="lam").value, at.number_input(key="seed").value) == (25.0, 2021)
+    for words in ("tutorial’s network", "10000 points, all at once", "500 steps", "rate 0.005", "seed 2021"):
+        assert words in status(at), words
+
+
+def test_every_field_of_a_custom_recipe_reaches_the_run(open_page):
+    at = open_page("training", recipe="Custom")
+    for key, value in {"iters": 77, "points": 320, "batch": 32, "rate": 0.02, "eps": 0.05, "seed": 9}.items():
+        at.number_input(key=key).set_value(value)
+    at.selectbox(key="net").set_value("notebook")
+    at.selectbox(key="sched").set_value("constant")
+    at.run()
+    assert not at.exception
+    for words in ("tutorial’s network", "320 points, 32 a step", "77 steps", "rate 0.02 ", "t in [0.05, 1]", "seed 9"):
+        assert words in status(at), words
+    floor = mean_floor(targets.mixture("tutorial"), VESDE(25.0), 0.05)
+    np.testing.assert_allclose(chart_rows(at, 0)["value"], floor)
+
+
+def test_bad_links_give_the_nearest_recipe_and_say_so(open_page):
+    bad = {"recipe": "Custom", "iters": "1e308", "points": "many", "batch": -5, "rate": 0, "eps": "nan", "net": "transformer"}
+    at = open_page("training", **bad, look=7, smooth="lots", log="perhaps")
+    assert not at.exception
+    complaints = " ".join(w.value for w in at.warning)
+    for label in "Steps", "Points", "Batch", "Rate", "Smallest t", "Network", "Compare scores", "Smooth the loss", "Log axis":
+        assert label in complaints, label
+    for words in ("20000 steps", "10000 points, all at once", "up to 1e-05", "t in [0.01, 1]", "ScoreNet"):
+        assert words in status(at), words
+
+
+def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
+    seed = next(seeds)
+    at = open_page("training", **SHORT, seed=seed, smooth="Off")
+    train_to_the_end(at)
+    trainer = Trainer(targets.mixture("tutorial"), VESDE(25.0), config_of(SHORT, seed))
+    history = list(trainer)
+    rows = chart_rows(at, 0)
+    np.testing.assert_allclose(values(rows, LOSS), [row.dsm for row in history], rtol=1e-5)
+    np.testing.assert_allclose(values(rows, TRAIN), [row.train_error for row in history], rtol=1e-5)
+    np.testing.assert_allclose(values(rows, FRESH), [row.test_error for row in history], rtol=1e-5)
+    assert numbers(at)["Error, fresh points"] == f"{history[-1].test_error:.3g}"
+    excess = np.mean([row.dsm for row in history]) - trainer.floor
+    assert float(numbers(at)["Loss − floor"].split(" ± ")[0]) == pytest.approx(excess, rel=0.02)
+    assert at.button(key="train").disabled
+    assert len(at.get("vega_lite_chart")) == 1 + 3 + 1  # the curves, three samples, and the error at each time
+    assert [t.value for t in at.subheader] == ["Samples after 12 steps of training"]
+
+
+def test_smoothing_and_the_axis_change_the_chart_and_not_the_run(open_page, seeds):
+    at = open_page("training", **SHORT, seed=next(seeds), smooth="Off")
+    train_to_the_end(at)
+    raw = values(chart_rows(at, 0), LOSS)
+    at.segmented_control(key="smooth").set_value("50").run()
+    np.testing.assert_allclose(values(chart_rows(at, 0), LOSS), np.cumsum(raw) / np.arange(1, 13), rtol=1e-5)
+    assert '"type": "log"' in at.get("vega_lite_chart")[0].proto.spec
+    at.toggle(key="log").set_value(False).run()
+    assert '"type": "log"' not in at.get("vega_lite_chart")[0].proto.spec
+    assert "**Done**" in status(at)
+
+
+def test_the_tutorials_metric_is_a_switch_with_a_warning(open_page, seeds):
+    seed = next(seeds)
+    at = open_page("training", **SHORT, seed=seed)
+    train_to_the_end(at)
+    assert set(chart_rows(at, 0)["series"]) == {FLOOR, LOSS, TRAIN, FRESH}
+    at.toggle(key="metric").set_value(True).run()
+    rows = chart_rows(at, 0)
+    history = list(Trainer(targets.mixture("tutorial"), VESDE(25.0), config_of(SHORT, seed)))
+    np.testing.assert_allclose(values(rows, NOTEBOOK), [row.notebook_error for row in history], rtol=1e-5)
+    np.testing.assert_allclose(values(rows, PERFECT), 0.364, atol=0.02)
+    warning = next(c.value for c in at.caption if "What is wrong" in c.value)
+    assert "a perfect model scores 0.3" in warning
+
+
+def test_on_the_line_learned_and_exact_score_are_curves(open_page, seeds):
+    at = open_page("training", **SHORT, seed=next(seeds), target="two-modes", look=0.4)
+    train_to_the_end(at)
+    rows = chart_rows(at, 1)
+    mixture, sde = targets.mixture("two-modes"), VESDE(25.0)
+    exact = rows[rows["series"] == "exact"]
+    x = exact["x"].to_numpy()[:, None]
+    expected = float(sde.sigma(0.4)) * exact_score(mixture, sde)(torch.tensor(x), 0.4).numpy()[:, 0]
+    np.testing.assert_allclose(exact["value"], expected, atol=1e-4)
+    learned = values(rows, "learned")
+    assert learned.shape == expected.shape
+    assert np.abs(learned - expected).max() > 1e-3  # twelve steps do not make it exact
+    assert len(at.get("vega_lite_chart")) == 2 + 3 + 1
+
+
+def test_reset_forgets_the_run_and_training_anew_gives_the_same_numbers(open_page, seeds):
+    at = open_page("training", **SHORT, seed=next(seeds))
+    train_to_the_end(at)
+    first = values(chart_rows(at, 0), LOSS)
+    press(at, "reset")
+    assert "Press Train" in status(at)
+    assert set(chart_rows(at, 0)["series"]) == {FLOOR}
+    assert not at.subheader
+    train_to_the_end(at)
+    np.testing.assert_array_equal(values(chart_rows(at, 0), LOSS), first)
+
+
+def test_the_run_is_found_after_another_page_and_through_the_link(open_page, seeds):
+    parameters = SHORT | {"seed": next(seeds)}
+    at = open_page("training", **parameters)
+    train_to_the_end(at)
+    at.switch_page("pages/forward.py").run()
+    at.switch_page("pages/training.py").run()
+    assert "**Done**, step 12 of 12" in status(at)
+    other = open_page("training", **parameters)
+    assert "**Done**, step 12 of 12" in status(other)
+
+
+def test_one_reader_resets_and_the_other_keeps_the_finished_run(open_page, seeds):
+    parameters = SHORT | {"seed": next(seeds)}
+    at, other = open_page("training", **parameters), open_page("training", **parameters)
+    train_to_the_end(at)
+    other.run()
+    press(at, "reset")
+    assert "**Done**" in status(other.run())
+    assert "Press Train" in status(at.run())
+
+
+def test_two_readers_share_a_run_and_it_pauses_when_both_have(open_page, seeds):
+    parameters = LONG | {"seed": next(seeds)}
+    at, other = open_page("training", **parameters), open_page("training", **parameters)
+    press(at, "train")
+    press(other, "train")
+    rerun_until(other, lambda at: step_of(at) > 3)
+    press(at, "pause")
+    assert "somebody else is training" in status(at)
+    before = step_of(at)
+    rerun_until(other, lambda at: step_of(at) > before + 3)
+    press(other, "pause")
+    assert "**Paused**" in status(other)
+    paused = step_of(other)
+    time.sleep(0.3)
+    assert step_of(at.run()) == step_of(other.run()) == paused > before
+    press(other, "train")
+    rerun_until(other, lambda at: step_of(at) > paused)
+    press(other, "pause")
+
+
+def test_reset_beside_a_reader_who_trains_leads_back_to_the_same_run(open_page, seeds):
+    parameters = LONG | {"seed": next(seeds)}
+    at, other = open_page("training", **parameters), open_page("training", **parameters)
+    press(other, "train")
+    rerun_until(other, lambda at: step_of(at) > 3)
+    press(at.run(), "reset")
+    assert "Press Train" in status(at)
+    press(other.run(), "pause")
+    reached = step_of(other)
+    assert reached > 3
+    press(at, "train")
+    assert step_of(at) >= reached
+    press(at, "pause")
+
+
+def test_a_run_that_fails_says_so_in_words_and_keeps_its_curve(open_page, seeds, monkeypatch):
+    step = Trainer.__next__
+
+    def fails(trainer: Trainer):
+        if trainer.step == 5:
+            raise FloatingPointError("the loss became nan at step 6")
+        return step(trainer)
+
+    monkeypatch.setattr(Trainer, "__next__", fails)
+    monkeypatch.setattr("scoredm.ui.learned.training_seconds", lambda *_: 1.0)
+    at = open_page("training", **SHORT, seed=next(seeds))
+    press(at, "train")
+    end = time.monotonic() + 40
+    while not at.error and time.monotonic() < end:
+        time.sleep(0.05)
+        at.run()
+    assert not at.exception
+    assert "the loss became nan at step 6" in at.error[0].value
+    assert len(values(chart_rows(at, 0), LOSS)) == 5
+    assert at.button(key="train").disabled
+    assert not at.subheader  # a broken model is not sampled from
+
+
+def test_a_model_that_went_wild_is_shown_without_a_traceback(open_page, seeds):
+    wild = {"recipe": "Custom", "iters": 60, "points": 50, "batch": 16, "rate": 1.0, "net": "Tutorial", "lam": 50}
+    at = open_page("training", **wild, seed=next(seeds), target="tight")
+    train_to_the_end(at)
+    assert not at.exception

@@ -1,0 +1,107 @@
+"""What is said about a run: curves, pace, and the learned score beside the exact one."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from scoredm import VESDE, GaussianMixture, TrainConfig, Trainer, TrainMetrics, exact_score, targets
+from scoredm.learning import Pace, curves, ends, gap, pace, perfect_notebook_error, recent_loss
+
+SDE = VESDE(25.0)
+TUTORIAL = targets.mixture("tutorial")
+
+
+def history(losses, every: int = 1) -> list[TrainMetrics]:
+    return [
+        TrainMetrics(
+            step=i + 1,
+            dsm=float(loss),
+            floor=0.5,
+            train_error=10.0 + i,
+            test_error=20.0 + i,
+            notebook_error=30.0 + i,
+            evaluated=i % every == 0,
+            seconds=0.0,
+        )
+        for i, loss in enumerate(losses)
+    ]
+
+
+def test_smoothing_is_the_mean_of_the_last_steps_and_of_fewer_at_the_start():
+    found = curves(history([1.0, 3.0, 5.0, 9.0, 0.0]), smoothing=3)
+    np.testing.assert_allclose(found.dsm, [1.0, 2.0, 3.0, 17 / 3, 14 / 3])
+    np.testing.assert_array_equal(found.steps, [1, 2, 3, 4, 5])
+
+
+def test_without_smoothing_the_curve_is_the_history():
+    losses = torch.rand(40, generator=torch.Generator().manual_seed(0)).tolist()
+    np.testing.assert_allclose(curves(history(losses)).dsm, losses, rtol=1e-12)
+
+
+def test_errors_are_drawn_only_where_they_were_evaluated():
+    found = curves(history(range(1, 30), every=7))
+    np.testing.assert_array_equal(found.evaluated, [1, 8, 15, 22, 29])
+    np.testing.assert_array_equal(found.train_error, [10, 17, 24, 31, 38])
+    np.testing.assert_array_equal(found.test_error - found.train_error, [10] * 5)
+    np.testing.assert_array_equal(found.notebook_error - found.train_error, [20] * 5)
+
+
+def test_a_long_history_is_thinned_and_keeps_its_ends():
+    found = curves(history(range(5000)), most=100)
+    assert len(found.steps) == len(found.evaluated) == 100
+    assert found.steps[[0, -1]].tolist() == found.evaluated[[0, -1]].tolist() == [1, 5000]
+    np.testing.assert_array_equal(found.dsm, found.steps - 1)  # each kept loss is that of its own step
+
+
+def test_recent_loss_is_over_fifty_steps_with_the_error_of_a_mean():
+    losses = np.concatenate([np.full(200, 100.0), np.tile([1.0, 3.0], 25)])
+    mean, error = recent_loss(history(losses))
+    assert mean == pytest.approx(2.0)
+    assert error == pytest.approx(np.std([1.0, 3.0] * 25, ddof=1) / np.sqrt(50))
+
+
+def test_the_gap_of_the_exact_score_is_nothing_and_of_no_score_is_the_exact_one():
+    points = 3 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
+    same = gap(exact_score(TUTORIAL, SDE), TUTORIAL, SDE, 0.3, points)
+    np.testing.assert_allclose(same.learned, same.exact, atol=2e-6)
+    nothing = gap(lambda x, _t: torch.zeros_like(x), TUTORIAL, SDE, 0.3, points)
+    sigma = float(SDE.sigma(0.3))
+    np.testing.assert_allclose(nothing.exact, sigma * TUTORIAL.diffuse(1.0, sigma).score(points), atol=2e-6)
+    assert (nothing.learned == 0).all()
+
+
+def test_both_samples_come_from_the_same_starts_and_noise():
+    exact = exact_score(TUTORIAL, SDE)
+    same = ends(exact, TUTORIAL, SDE, 0.01, 200, 30, seed=3)
+    np.testing.assert_array_equal(same.learned, same.exact)
+    assert same.apart == 0
+    # A score that is off by a little ends a little off: with other noise the ends would be some three apart.
+    near = ends(lambda x, t: 0.99 * exact(x, t), TUTORIAL, SDE, 0.01, 200, 30, seed=3)
+    assert 0 < near.apart < 0.2
+
+
+def test_samples_by_the_exact_score_have_the_mean_of_the_data():
+    data = GaussianMixture([[3.0, -2.0]], [[[0.5, 0.0], [0.0, 2.0]]], [1.0])
+    found = ends(exact_score(data, SDE), data, SDE, 0.01, 4000, 50, seed=0).exact
+    np.testing.assert_allclose(found.mean(0), [3.0, -2.0], atol=4 * np.sqrt(2.0 / 4000))
+
+
+def test_a_perfect_model_scores_0364_on_the_tutorials_metric():
+    found = perfect_notebook_error(TUTORIAL, SDE, 0.01, torch.Generator().manual_seed(1))
+    assert found == pytest.approx(0.364, abs=0.02)
+
+
+def test_seconds_count_every_step_and_every_evaluation():
+    config = TrainConfig(steps=100, eval_every=20)
+    assert Pace(step=0.5, evaluation=0.1).seconds(config) == pytest.approx(100 * 0.5 + 6 * 0.1)
+    evaluated = sum(row.evaluated for row in Trainer(TUTORIAL, SDE, dataclasses.replace(config, batch=16, data_size=50)))
+    assert evaluated == 6
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_the_pace_is_positive_in_both_dimensions(dim):
+    found = pace(TrainConfig(data_size=100, batch=16), dim)
+    assert found.step > 0
+    assert found.evaluation >= 0
