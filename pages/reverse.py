@@ -34,10 +34,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     )
 
 settings = compute.Reverse(n, steps, prior, t_min, tweedie, follow == "follow", colour == "component")
-with st.spinner("Sampling", show_time=False):
+with st.spinner("Sampling"):
     run = compute.reverse(experiment, settings)
     beside = comparison.compare(experiment, run.end)
-
 
 picture, numbers = st.columns([3, 2])
 with picture:
@@ -46,7 +45,7 @@ with picture:
         run.frames,
         key=f"reverse-{experiment.dim}d",
         alt=f"{drawn} particles run from noise at t = 1 to data, over the exact density p_t.",
-        height=380,
+        height=350,
         start="last",
         layers_hidden=() if arrows else ("arrows",),
         x_label="x₁" if plane else "time t",
@@ -79,14 +78,8 @@ panels = [
     figures.Panel("Samples of the mixture itself", comparison.reference(experiment, n).numpy(), end.box, end.lines, exact=True),
 ]
 reversing.panels(panels)
-st.caption(
-    "What to look for: the last two should look alike. Lines are exact"
-    + (
-        ": they hold 25, 50, 75 and 95 % of p₁ (left, where the dashed frame is the others' window) and of the data."
-        if plane
-        else "."
-    )
-)
+lines = "contours of p₁ and of the data hold 25, 50, 75 and 95 %; dashed: the window of the other two" if plane else "curves"
+st.caption(f"What to look for: the last two should look alike. Exact {lines}.")
 
 st.subheader("The update", anchor=False)
 control, equation = st.columns([1, 3], vertical_alignment="center")

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 KDE_POINTS = 3000  # drawn at most: an estimate costs points times pixels
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
-PRINT: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none", "pdf.fonttype": 42}
+PRINT: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+}
 
 _rendering = threading.Lock()  # matplotlib's fonts and mathtext are not safe to use from two threads
 

@@ -141,6 +141,6 @@ def rows(found: "Comparison") -> list[Row]:
 
 def _rows(kind: str, names: Sequence[str], figure: "Estimate", places: Sequence[tuple[int, ...]]) -> list[Row]:
     return [
-        Row(kind, name, float(figure.exact[at]), float(figure.found[at]), float(figure.error[at]))
+        Row(kind, name, round(float(figure.exact[at]), 12), float(figure.found[at]), float(figure.error[at]))
         for name, at in zip(names, places, strict=True)
     ]

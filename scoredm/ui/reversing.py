@@ -42,15 +42,13 @@ def update(step: compute.ReverseStep) -> str:
     drift, noise = show.figures(step.g**2 * step.dt), show.figures(step.g * step.dt**0.5)
     return (
         r"\begin{aligned} x_{t-\Delta t} &= x_t + g(t)^2\,s(x_t, t)\,\Delta t + g(t)\sqrt{\Delta t}\;z \\"
-        rf"{_vector(step.x_next)} &= {_vector(step.x)} + {drift}\,{_vector(step.score)} + {noise}\,{_vector(step.noise)}"
+        rf"&= {_vector(step.x)} + {drift}\,{_vector(step.score)} + {noise}\,{_vector(step.noise)} = {_vector(step.x_next)}"
         r"\end{aligned}"
     )
 
 
 def _vector(values: np.ndarray) -> str:
-    numbers = [show.figures(float(value)).replace("e-0", r"\cdot 10^{-").replace("e+0", r"\cdot 10^{") for value in values]
-    whole = [number + "}" if "^{" in number else number for number in numbers]
-    return rf"\left({', '.join(whole)}\right)"
+    return r"\begin{pmatrix}" + r"\\".join(show.figures(float(value)) for value in values) + r"\end{pmatrix}"
 
 
 def panels(found: Sequence[Panel]) -> None:
