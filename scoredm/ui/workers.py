@@ -83,7 +83,7 @@ class Run:
             self._leases.pop(viewer, None)
 
     def snapshot(self) -> ScoreNet | NotebookNet:
-        """The learned score as of the last slice: a copy that never changes, without gradients."""
+        """The learned score as of the last slice that went well: a copy that never changes, without gradients."""
         return self._published
 
     def advance(self) -> None:
@@ -93,9 +93,9 @@ class Run:
         try:
             while self.running and time.monotonic() < end:
                 next(self.trainer)
+            self._published = _frozen_copy(self.trainer)
         except Exception as error:  # noqa: BLE001 - whatever fails, the worker goes on and the viewers are told
             self.error = str(error) or type(error).__name__
-        self._published = _frozen_copy(self.trainer)
 
     def requeue(self) -> None:
         """Go to the back of the queue, or park; a worker's business."""
