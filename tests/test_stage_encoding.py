@@ -86,6 +86,12 @@ def test_arrows_at_moving_tails_send_every_tail() -> None:
     assert np.abs(back - tails).max() < 1e-3
 
 
+def test_arrows_labelled_minus_one_are_plain_beside_coloured_ones() -> None:
+    tails = np.zeros((3, 4, 2))
+    frames = small(anchors=tails, arrows=tails, arrow_labels=np.array([2, -1, 8, -1]))
+    assert frames.encoded.layout["arrows"]["runs"] == [[-1, 0, 2], [0, 2, 1], [2, 3, 1]]
+
+
 def test_arrows_of_length_zero_stay_zero() -> None:
     frames = small(anchors=np.zeros((3, 4, 2)), arrows=np.zeros((3, 4, 2)))
     assert (decoded(frames, "arrows", frames.encoded.layout["arrows"]) == 0).all()
@@ -139,6 +145,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"arrows": ONES((3, 4, 2))}, r"anchors and arrows belong together"),
     ({"anchors": ONES((3, 4, 2)), "arrows": ONES((3, 5, 2))}, r"arrows has shape \(3, 5, 2\), expected \(3, 4, 2\)"),
     ({"arrow_labels": np.zeros(4, dtype=int)}, r"arrow_labels .* no arrows"),
+    (
+        {"anchors": ONES((3, 1, 2)), "arrows": ONES((3, 1, 2)), "arrow_labels": np.array([-2])},
+        r"arrow_labels .* integers from -1",
+    ),
     ({"ellipses": ONES((3, 2, 4))}, r"ellipses has shape \(3, 2, 4\), expected \(3, K, 5\)"),
     ({"ellipses": -ONES((3, 2, 5))}, r"ellipses .* negative semi-axis"),
     ({"margin": ONES((1, 9))}, r"margin has shape \(1, 9\), expected \(3, G\)"),

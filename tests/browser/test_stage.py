@@ -53,7 +53,8 @@ if st.button("Twice the frames"):
     st.session_state.count = 2 * count - 1
     st.rerun()
 if query.get("show") == "picture":
-    point = stage(picture(), key="stage", alt="two dots", probe=True)
+    at = (-2.0, -2.0) if "cross" in query else None
+    point = stage(picture(), key="stage", alt="two dots", probe=True, probe_at=at)
     st.write("probed", "nothing" if point is None else f"{point[0]:.4f} {point[1]:.4f}")
 elif query.get("show") == "paths":
     stage(paths(), key="stage", alt="paths", trails=40, x_label="t", y_label="x", equal_aspect=False)
@@ -187,7 +188,7 @@ def test_reverse_keeps_data_on_the_left_and_plays_towards_it(page: Page, url: st
 def test_readers_who_prefer_stillness_get_the_start_frame_at_rest(new_page: Callable[..., Page], url: str) -> None:
     still = opened(new_page(reduced_motion="reduce"), f"{url}/?start=last")
     at_frame(still, 40)
-    is_playing(still, False)
+    assert int(still.get_attribute("data-drawn") or 0) < 10, "it played its way to the end"
     moving = opened(new_page(), f"{url}/?start=last")
     is_playing(moving, True)
 
@@ -246,6 +247,16 @@ def test_a_click_reaches_python_in_data_units(new_page: Callable[..., Page], url
     found = [float(word) for word in answer.inner_text().split()[1:]]
     assert found == pytest.approx([3, -2], abs=0.03)
     expect(page.get_by_role("group", name="Playback")).to_be_hidden()
+
+
+def test_python_may_place_the_cross(page: Page, url: str) -> None:
+    page.emulate_media(color_scheme="light")
+    plain = pixels(opened(page, f"{url}/?show=picture"))
+    crossed = pixels(opened(page, f"{url}/?show=picture&cross=1"))
+    rows, columns = np.nonzero((plain != crossed).any(axis=-1))
+    first, third = centre_of(plain, "#E69F00"), centre_of(plain, "#009E73")
+    expected = (third[0], first[1])
+    assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx(expected, abs=1.5)
 
 
 def test_a_click_outside_the_plane_says_nothing(page: Page, url: str) -> None:
