@@ -177,7 +177,11 @@ def test_on_the_line_learned_and_exact_score_are_curves(open_page, seeds):
     assert len(at.get("vega_lite_chart")) == 2 + 3 + 1
 
 
-def test_reset_forgets_the_run_and_training_anew_gives_the_same_numbers(open_page, seeds):
+def test_reset_forgets_the_run_and_training_anew_gives_the_same_numbers(open_page, seeds, monkeypatch):
+    made = []
+    make = Trainer.__init__
+    monkeypatch.setattr(Trainer, "__init__", lambda self, *args: (made.append(args), make(self, *args))[1])
+    monkeypatch.setattr("scoredm.ui.learned.training_seconds", lambda *_: 1.0)
     at = open_page("training", **SHORT, seed=next(seeds))
     train_to_the_end(at)
     first = values(chart_rows(at, 0), LOSS)
@@ -185,7 +189,9 @@ def test_reset_forgets_the_run_and_training_anew_gives_the_same_numbers(open_pag
     assert "Press Train" in status(at)
     assert set(chart_rows(at, 0)["series"]) == {FLOOR}
     assert not at.subheader
+    assert len(made) == 1
     train_to_the_end(at)
+    assert len(made) == 2
     np.testing.assert_array_equal(values(chart_rows(at, 0), LOSS), first)
 
 
