@@ -42,7 +42,7 @@ with side:
             arrows = controls.choice("arrows", "Arrows", PLACES, "grid", disabled=not plane)
             samples = controls.number(SAMPLES)
             follow = controls.camera() == "follow"
-        adding = st.popover("Add", icon=":material/add:", help="Add a component to the mixture, at the probe or elsewhere")
+        adding = st.popover("Component", icon=":material/add:", help="Add a component to the mixture, at the probe or elsewhere")
         controls.preset("Tutorial", TUTORIAL)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         x = probe.choose_point(experiment.dim)

@@ -91,6 +91,9 @@ def _add(experiment: Experiment, mean: Sequence[str]) -> None:
     except ValueError as error:
         state[PROBLEM] = f"The component was not added: {error}."
         return
+    if state["target"] != OWN:
+        # The field for the text is not there yet: Streamlit writes only values of fields it has seen into the URL.
+        st.query_params["mixture"] = text
     state.update(target=OWN, mixture=text)
 
 
