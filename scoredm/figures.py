@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scoredm.learning import Curves
 
 KDE_POINTS = 3000  # drawn at most: an estimate costs points times pixels
+KDE_SHARPNESS = 0.5  # of the usual bandwidth, which is meant for a single mode
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 PRINT: dict[Any, Any] = {
     "font.size": 9,
@@ -106,14 +107,23 @@ def _cloud(axis: Axes, points: np.ndarray, colour: str, shares: Sequence[float])
 
     axis.scatter(points[:, 0], points[:, 1], s=2, color=colour, alpha=0.3, linewidths=0)
     levels = sorted(1 - share for share in shares)
-    kdeplot(x=points[:, 0], y=points[:, 1], ax=axis, levels=levels, color=colour, linewidths=1.1, linestyles="--")
+    kdeplot(
+        x=points[:, 0],
+        y=points[:, 1],
+        ax=axis,
+        bw_adjust=KDE_SHARPNESS,
+        levels=levels,
+        color=colour,
+        linewidths=1.1,
+        linestyles="--",
+    )
 
 
 def _bars(axis: Axes, points: np.ndarray, colour: str, _shares: Sequence[float]) -> None:
     from seaborn import kdeplot
 
     axis.hist(points[:, 0], bins=60, density=True, color=colour, alpha=0.3)
-    kdeplot(x=points[:, 0], ax=axis, color=colour, linewidth=1.1, linestyle="--")
+    kdeplot(x=points[:, 0], ax=axis, bw_adjust=KDE_SHARPNESS, color=colour, linewidth=1.1, linestyle="--")
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ def _frames_1d(
 
 # Reverse SDE
 
-DRAWN = {1: 400, 2: 1500}  # particles on the stage at most, by dimension: more would hide the density
+DRAWN = {1: 250, 2: 1500}  # particles on the stage at most, by dimension: more would hide the density
 ARROWS = 13  # score arrows a side
 
 
@@ -332,7 +332,7 @@ def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
     mixture, sde, times = experiment.mixture, experiment.sde, [settings.t]
     shown = parts.component(mixture, settings.component) if settings.view == "component" else mixture
     window = _score_window(experiment, settings)
-    picture = fields.density_pictures(shown, sde, times, window, 256, settings.picture)
+    picture = fields.density_pictures(shown, sde, times, window, 256 if shown.n_components <= 16 else 128, settings.picture)
     frames = Frames(np.array(times), window, image=fields.bands(picture, 12 if settings.picture == "log" else 10))
     if settings.view == "component" or (settings.view == "weighted" and mixture.n_components <= CURVE_PARTS):
         frames = replace(frames, ellipses=_score_outlines(experiment, settings))

@@ -42,7 +42,8 @@ def update(step: compute.ReverseStep) -> str:
     drift, noise = show.figures(step.g**2 * step.dt), show.figures(step.g * step.dt**0.5)
     return (
         r"\begin{aligned} x_{t-\Delta t} &= x_t + g(t)^2\,s(x_t, t)\,\Delta t + g(t)\sqrt{\Delta t}\;z \\"
-        rf"&= {_vector(step.x)} + {drift}\,{_vector(step.score)} + {noise}\,{_vector(step.noise)} = {_vector(step.x_next)}"
+        rf"&= {_vector(step.x)} + {drift}\,{_vector(step.score)} \\"
+        rf"&\phantom{{=}} + {noise}\,{_vector(step.noise)} = {_vector(step.x_next)}"
         r"\end{aligned}"
     )
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from scoredm import VESDE, against, euler_maruyama, exact_prior, exact_score, fields, figures, sample, targets
+from scoredm import VESDE, against, euler_maruyama, exact_prior, exact_score, fields, figures, sample, sliced_wasserstein, targets
 from scoredm.ui import comparison, compute, reversing
 from scoredm.ui.experiment import Experiment
 
@@ -172,7 +172,11 @@ def test_a_perfect_sampler_would_pass():
     beside = comparison.compare(experiment, x)
     assert beside.worst.surprise < beside.chance
     assert 0.5 * beside.fresh.min() < beside.distance < 2 * beside.fresh.max()
-    assert Experiment("grid", 5.0) != experiment
+    rng = compute.generator(experiment, "reference")
+    reference, fresh = (experiment.mixture.sample(2000, rng) for _ in range(2))
+    expected = sliced_wasserstein(fresh, reference, compute.generator(experiment, "metric"), comparison.PROJECTIONS)
+    assert beside.fresh[0] == pytest.approx(expected)
+    np.testing.assert_array_equal(reference, comparison.reference(experiment, 2000))
     np.testing.assert_array_equal(comparison.compare(Experiment("grid", 5.0), x).fresh, beside.fresh)
 
 
