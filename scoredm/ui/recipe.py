@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 RECIPES = {"ours": "Ours", "tutorial": "Tutorial", "custom": "Custom"}
 NETWORKS = {"scorenet": "ScoreNet", "notebook": "Tutorial"}
-SCHEDULES = {"one-cycle": "One cycle", "constant": "Constant"}
+SCHEDULES = {"one-cycle": "One-cycle", "constant": "Constant"}
 TUTORIAL = {"target": "tutorial", "lam": 25.0, "seed": 2021, "recipe": "tutorial"}
 
 
@@ -39,16 +39,16 @@ def _custom() -> "TrainConfig":
     def field(key: str, name: str, label: str, step: float, note: str | None = None, form: str | None = None) -> float:
         low, high = BOUNDS[name]
         control = controls.Number(key, label, low, high, step, getattr(ours, name), note, form)
-        return controls.number(control, "input", width=130)
+        return controls.number(control, "input", width=122)
 
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        network = controls.choice("net", "Network", NETWORKS, "scorenet", "selectbox", width=130)
-        schedule = controls.choice("sched", "Rate over steps", SCHEDULES, "one-cycle", "selectbox", width=130)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        network = controls.choice("net", "Network", NETWORKS, "scorenet", "selectbox", width=122)
+        schedule = controls.choice("sched", "Rate is", SCHEDULES, "one-cycle", "selectbox", width=122)
         rate = field("rate", "learning_rate", "Rate", 0.001, "Adam’s learning rate, or its peak.", "%.5g")
         steps = int(field("iters", "steps", "Steps", 100))
         batch = int(field("batch", "batch", "Batch", 64, "Points a step; 0 takes all of them."))
         points = int(field("points", "data_size", "Points", 1000, "Training points drawn from the target."))
-        eps = field("eps", "eps", "Smallest t", 0.005, "Times are drawn from [ε, 1]; at 0 the target −z/σ blows up.", "%.4f")
+        eps = field("eps", "eps", "Smallest t", 0.005, "Times are drawn from [ε, 1]; at 0 the target −z/σ blows up.", "%.4g")
     base = TrainConfig.notebook() if network == "notebook" else ours
     numbers = {"data_size": points, "batch": batch, "steps": steps, "learning_rate": rate, "eps": eps}
     return replace(base, network=network, schedule=schedule, eval_every=max(1, min(1000, steps // 50)), **numbers)
