@@ -94,9 +94,10 @@ with picture:
 
 
 def printed() -> "Figure":
+    title = f"The score of $p_t$ at t = {t:g}"
     if plane:
-        return figures.score_fields(compute.score_fields(experiment, settings), f"The score of p_t at t = {t:g}")
-    return figures.score_curves(compute.score_curves(experiment, t, follow, None), f"The score of p_t at t = {t:g}")
+        return figures.score_fields(compute.score_fields(experiment, settings), title)
+    return figures.score_curves(compute.score_curves(experiment, t, follow, None), title)
 
 
 show.download("score-field", printed)

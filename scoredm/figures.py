@@ -144,8 +144,8 @@ class Field:
 
 
 def score_fields(panels: Sequence[Field], title: str) -> Figure:
-    """Score fields side by side, three in a row: contours of the log density a nat apart, samples, and arrows."""
-    columns = min(3, len(panels))
+    """Score fields side by side, two or three in a row: contours of the log density a nat apart, samples, and arrows."""
+    columns = 2 if len(panels) in {2, 4} else min(3, len(panels))
     rows = -(-len(panels) // columns)
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(3.1 * columns, 3.3 * rows), layout="constrained")
