@@ -18,7 +18,9 @@ def reverse(experiment: Experiment) -> None:
     eta = controls.number(ETA)
     run = proving.roads(experiment, eta)
     table = charts.roads_table(run.times, run.noisy, run.flow)
-    show.chart(charts.roads_spec(show.mode()), table, key="roads", alt="Reverse paths with and without noise from the same starts")
+    show.chart(
+        charts.roads_spec(show.mode()), table, key="roads", alt="Reverse paths with and without noise from the same starts"
+    )
     st.caption("What to look for: the paths differ, their law does not. Read from right, noise, to left, data.")
     show.exact_and_found(run.rows)
 
@@ -45,7 +47,9 @@ def floor(experiment: Experiment) -> None:
 
 def weights(experiment: Experiment) -> None:
     table = charts.weightings_table(*proving.weights(experiment))
-    show.chart(charts.weightings_spec(show.mode()), table, key="weights", alt="Share of the loss by noise level under four weightings")
+    show.chart(
+        charts.weightings_spec(show.mode()), table, key="weights", alt="Share of the loss by noise level under four weightings"
+    )
     st.caption(
         "What to look for: one best score, four opinions on where a mistake matters. Each curve says how much of a perfect "
         "score's loss comes from each noise level."
@@ -70,7 +74,9 @@ TOPICS: dict[str, tuple[str, Callable[[Experiment], None]]] = {
 }
 
 experiment = shell.header("maths")
-topic = controls.choice("topic", "Topic", {name: title for name, (title, _) in TOPICS.items()}, "reverse", label_visibility="collapsed")
+topic = controls.choice(
+    "topic", "Topic", {name: title for name, (title, _) in TOPICS.items()}, "reverse", label_visibility="collapsed"
+)
 words = shell.prose(f"maths/{topic}")
 
 formulas, live = st.columns([6, 5], gap="medium")
