@@ -118,8 +118,9 @@ def two_sides(
     generator: torch.Generator | None = None,
 ) -> TwoSides:
     """Both sides of J_DSM = J_ESM + constant at one t for blends of a wrong and the exact score; n draws a side."""
-    sigma, exact = float(sde.sigma(t)), exact_score(mixture, sde)
+    sigma = float(sde.sigma(t))
     x0 = mixture.sample(n, generator)
+    exact = exact_score(mixture, sde).on_grid([t], x0)
     noise = torch.randn(x0.shape, generator=generator)
     x = sde.perturb(x0, t, noise)
     wrong_part, exact_part = sigma * wrong(x, t), sigma * exact(x, t)

@@ -60,13 +60,14 @@ def facts(seen: Glance) -> str:
     spread = math.sqrt(float(seen.covariance.diagonal().mean()))
     many = "s" if seen.components > 1 else ""
     rows = [
+        ("Made of", f"{seen.components} Gaussian{many} in {len(seen.mean)}-D"),
         ("Mean", _vector(seen.mean)),
         ("Covariance" if len(seen.mean) > 1 else "Variance", _matrix(seen.covariance)),
         ("Noise at t = 1", f"σ₁ = {figures(seen.sigma)}, {figures(seen.sigma / spread)} × the data's spread"),
     ]
     if seen.merging is not None:
         rows.append(("The two modes", _merging(seen.merging)))
-    head = f"| Target | {seen.title}: {seen.components} component{many} in {len(seen.mean)}-D |"
+    head = f"| Target | {seen.title} |"
     return "\n".join([head, "|:--|:--|", *(f"| {name} | {text} |" for name, text in rows)])
 
 

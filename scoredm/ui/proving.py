@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PARTICLES, STEPS, PATHS = 2000, 200, 8
 T_MIN = 0.01
+MANY = 50  # components beyond which a page takes fewer draws and times, to answer soon
 SHARES = tuple(np.round(np.linspace(-0.5, 1.5, 21), 2).tolist())
 
 
@@ -63,7 +64,8 @@ def sides(experiment: Experiment, wrong: str, t: float) -> "TwoSides":
     from scoredm.identities import two_sides, wrong_score
 
     mixture, sde = experiment.mixture, experiment.sde
-    return two_sides(mixture, sde, wrong_score(wrong, mixture, sde), t, SHARES, generator=generator(experiment, "metric"))
+    n = 10_000 if mixture.n_components <= MANY else 2_000
+    return two_sides(mixture, sde, wrong_score(wrong, mixture, sde), t, SHARES, n, generator(experiment, "metric"))
 
 
 def sides_words(both: "TwoSides", share: float) -> str:
@@ -93,8 +95,9 @@ def floor_curve(experiment: Experiment) -> FloorCurve:
     from scoredm.losses import dsm_floor
 
     mixture, sde, draws = experiment.mixture, experiment.sde, generator(experiment, "metric")
-    times, at = np.linspace(0.01, 1, 34), np.linspace(0.1, 1, 10)
-    drawn = np.array([posterior_spread(mixture, sde, t, 2000, draws) for t in at.tolist()])
+    few = mixture.n_components > MANY
+    times, at = np.linspace(T_MIN, 1, 12 if few else 34), np.linspace(0.1, 1, 4 if few else 10)
+    drawn = np.array([posterior_spread(mixture, sde, t, 1000 if few else 2000, draws) for t in at.tolist()])
     return FloorCurve(times, dsm_floor(mixture, sde, times), at, *drawn.T)
 
 
@@ -105,7 +108,7 @@ def weights(experiment: Experiment) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     from scoredm.losses import dsm_floor
 
     spread = float(experiment.mixture.covariance.diagonal().mean()) ** 0.5
-    times = np.geomspace(T_MIN, 1, 60)
+    times = np.geomspace(T_MIN, 1, 60 if experiment.mixture.n_components <= MANY else 20)
     level = np.array([float(experiment.sde.sigma(t)) / float(experiment.sde.alpha(t)) for t in times.tolist()]) / spread
     floor = dsm_floor(experiment.mixture, experiment.sde, times)
     losses = {name: weight * floor for name, weight in weightings(experiment.sde, times, spread).items()}

@@ -1,0 +1,158 @@
+"""The home page: the story of the current experiment, its figures, and the feedback kept in the session."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from scoredm import VESDE, pictures, story, targets
+from scoredm.ui import feedback, overview
+from scoredm.ui.experiment import Experiment
+
+OpenPage = Callable[..., AppTest]
+
+
+def settled(at: AppTest) -> AppTest:
+    """A browser knows the page's name after the first run; AppTest needs a second to know it."""
+    return at.run()
+
+
+def words(at: AppTest) -> str:
+    return "\n".join(element.value for element in at.markdown)
+
+
+def facts(at: AppTest) -> dict[str, str]:
+    (table,) = [m.value for m in at.markdown if m.value.startswith("| Target")]
+    return {name.strip(): value.strip() for name, value in re.findall(r"^\| ([^|]+)\| ([^|]+)\|$", table, flags=re.MULTILINE)}
+
+
+def images(at: AppTest) -> list[str]:
+    return [picture.url for element in at.main.get("image") for picture in element.proto.imgs]
+
+
+def test_the_story_links_to_the_four_screens(open_page: OpenPage) -> None:
+    at = settled(open_page("home"))
+    assert not at.exception
+    links = [link.proto.page for link in at.get("page_link")]
+    assert links == ["forward", "score", "reverse", "training"]
+    assert len(images(at)) == 5
+    for address in ("a9uLb8Pf4pM", "qDXPZqYm-1g", "osf.io/j89qg"):
+        assert address in words(at)
+    assert not at.get("iframe") and not at.get("video")  # nothing is loaded from another host
+
+
+def test_facts_follow_the_experiment(open_page: OpenPage) -> None:
+    at = settled(open_page("home", target="two-modes", lam=25))
+    assert facts(at)["Variance"] == "26"
+    assert facts(at)["The two modes"] == "become one at t = 0.784"
+    assert facts(at)["Noise at t = 1"].startswith(f"σ₁ = {math.sqrt(624 / (2 * math.log(25))):.3g}")
+    at.slider(key="lam").set_value(3.0).run()
+    assert facts(at)["The two modes"] == "are still two at t = 1"
+    at.selectbox(key="target").set_value("tutorial").run()
+    assert not at.exception
+    assert facts(at)["Mean"] == "(1, 0)"
+    assert "2.5 & −0.75" in facts(at)["Covariance"]
+    assert "The two modes" not in facts(at)
+
+
+@pytest.mark.parametrize("target", ["tutorial", "three-modes"])
+def test_pictures_change_with_lambda_and_seed(open_page: OpenPage, target: str) -> None:
+    at = settled(open_page("home", target=target))
+    before = images(at)
+    at.number_input(key="seed").set_value(7).run()
+    seeded = images(at)
+    assert seeded[0] != before[0] and seeded[4] == before[4]  # other draws, the same target
+    at.slider(key="lam").set_value(2.0).run()
+    assert images(at)[1] != seeded[1]
+
+
+def test_a_mixture_of_200_components_and_one_of_one(open_page: OpenPage) -> None:
+    many = "".join(f"m{i % 20}_{i // 20}s0.3" for i in range(200))
+    for text in (many, "m3s0.5"):
+        at = settled(open_page("home", target="own", mixture=text))
+        assert not at.exception and not at.error
+        assert len(images(at)) == 5
+
+
+def test_bad_links_give_a_page_and_a_message(open_page: OpenPage) -> None:
+    at = settled(open_page("home", target="nothing", lam="0", seed="x"))
+    assert not at.exception
+    assert len(at.warning) == 3
+
+
+def told(name: str, lam: float = 25.0) -> story.Story:
+    draws = (torch.Generator().manual_seed(seed) for seed in (1, 2))
+    return story.tell(targets.mixture(name), VESDE(lam), *draws)
+
+
+def test_the_story_ends_where_it_began() -> None:
+    """Forward starts at data; reverse ends at data. Both lie where the data are, and spread at t = 1 as p_1 does."""
+    mixture, seen = targets.mixture("ring"), told("ring")
+    for points in (seen.forward[0], seen.reverse[0]):
+        nearest = np.linalg.norm(points[:, None] - mixture.means.numpy(), axis=-1).min(1)
+        assert np.quantile(nearest, 0.9) < 1.0  # modes have std 0.3
+    exact = float(mixture.covariance[0, 0]) + VESDE(25.0).sigma(1.0) ** 2
+    for points in (seen.forward[-1], seen.reverse[-1]):
+        assert points.var() == pytest.approx(exact, rel=0.5)
+
+
+def test_the_best_guess_is_nearer_than_the_noisy_point() -> None:
+    for name in ("grid", "two-modes", "tutorial"):
+        noisy = told(name).noisy
+        assert ((noisy.guess - noisy.clean) ** 2).mean() < 0.9 * ((noisy.noisy - noisy.clean) ** 2).mean()
+
+
+@pytest.mark.parametrize("name", ["tutorial", "spike"])
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_pictures_are_whole_svg_without_outside_references(name: str, mode: str) -> None:
+    seen = told(name)
+    drawn = [
+        draw(seen, mode) for draw in (pictures.forward_step, pictures.score_step, pictures.reverse_step, pictures.learn_step)
+    ]
+    drawn.append(pictures.portrait(overview.glance(Experiment(name)).portrait, mode))
+    for svg in drawn:
+        assert svg.startswith("<svg ") and svg.endswith("</svg>")
+        assert "nan" not in svg
+        assert set(re.findall(r'href="([^:"]+):', svg)) <= {"data"}
+
+
+def test_a_panel_places_corners_and_points_upwards() -> None:
+    picture = pictures.Picture(100, 50, "light")
+    panel = picture.panel((-1.0, 1.0, 0.0, 10.0), (10, 5, 80, 40))
+    corners = panel.place(np.array([[-1.0, 0.0], [1.0, 10.0], [0.0, 5.0]]))
+    assert corners.tolist() == [[10, 45], [90, 5], [50, 25]]
+
+
+def test_feedback_is_kept_only_in_the_session_and_comes_out_as_a_file() -> None:
+    def page() -> None:
+        from scoredm.ui.feedback import feedback
+
+        feedback("score")
+        feedback("reverse")
+
+    at = AppTest.from_function(page).run()
+    assert not at.exception
+    assert not at.get("download_button")
+    at.text_area(key="words-score").set_value("Größer bitte")
+    _press(at, 0)
+    at.text_area(key="words-reverse").set_value("  ")
+    _press(at, 1)  # nothing was said: nothing is kept
+    kept: dict[str, Any] = at.session_state[feedback.KEPT]
+    assert set(kept) == {"score"}
+    assert kept["score"]["words"] == "Größer bitte"
+    assert json.loads(feedback.as_file(kept))["pages"]["score"]["stars"] is None
+    assert at.get("download_button")
+    at.text_area(key="words-score").set_value("")
+    _press(at, 0)
+    assert not at.session_state[feedback.KEPT]
+
+
+def _press(at: AppTest, index: int) -> None:
+    at.button[index].click().run()
+    assert not at.exception

@@ -1,0 +1,151 @@
+"""The maths page: every topic in both dimensions, controls that change numbers, and charts checked against the library."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from scoredm import VESDE, dsm_floor, exact_score, maths_charts as charts, targets
+from scoredm.ui import proving, shell
+from scoredm.ui.experiment import Experiment
+
+OpenPage = Callable[..., AppTest]
+TOPICS = ("reverse", "dsm", "floor", "weights", "dress")
+
+
+def settled(at: AppTest) -> AppTest:
+    """After a link was put right the page starts anew; AppTest needs a run more to have it all."""
+    return at.run()
+
+
+def words(at: AppTest) -> str:
+    return "\n".join(element.value for element in at.markdown)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("target", ["tutorial", "two-modes"])
+def test_every_topic_unfolds_and_computes(open_page: OpenPage, topic: str, target: str) -> None:
+    at = settled(open_page("maths", topic=topic, target=target))
+    assert not at.exception and not at.error
+    headings = [expander.label for expander in at.expander]
+    steps = list(shell.prose(f"maths/{topic}").sections)
+    assert headings[: len(steps)] == steps
+    assert {"Summary of the class", "References"} <= set(headings)
+    assert any("What to look for" in caption.value for caption in at.caption)
+
+
+def test_references_are_linked(open_page: OpenPage) -> None:
+    text = words(settled(open_page("maths")))
+    for reference in ("2011.13456", "2206.00364", "2303.00848", "2106.05527", "0304-4149(82)90051-5", "NECO_a_00142"):
+        assert reference in text
+
+
+def both_sides(at: AppTest) -> tuple[float, float, float, float]:
+    """J_DSM, J_ESM + C, J_ESM, C as they are printed."""
+    left = re.search(r"J_DSM, simulated \| (\S+) ±", words(at))
+    right = re.search(r"J_ESM \+ C \| (\S+) = (\S+) \+ (\S+) \|", words(at))
+    assert left is not None and right is not None
+    return float(left[1]), float(right[1]), float(right[2]), float(right[3])
+
+
+def test_the_wrong_score_moves_one_side_and_not_the_constant(open_page: OpenPage) -> None:
+    at = settled(open_page("maths", topic="dsm", at=0.3))
+    dsm, right, esm, constant = both_sides(at)
+    assert constant == pytest.approx(dsm_floor(targets.mixture("tutorial"), VESDE(25.0), 0.3), rel=5e-3)
+    assert right == pytest.approx(2, abs=0.03)  # s = 0 has D
+    assert dsm == pytest.approx(right, abs=0.08)
+    at.slider(key="share").set_value(1.0).run()
+    assert both_sides(at)[2] == 0
+    at.slider(key="share").set_value(0.5).run()
+    assert both_sides(at)[2] == pytest.approx(esm / 4, rel=0.01)
+    at.segmented_control(key="wrong").set_value("gaussian").run()
+    assert both_sides(at)[2] < 0.3 * esm / 4
+    assert both_sides(at)[3] == constant
+    at.slider(key="at").set_value(0.8).run()
+    assert not at.exception
+    assert both_sides(at)[3] < 0.5 * constant
+
+
+def test_the_noise_dial_changes_paths_and_keeps_the_law(open_page: OpenPage) -> None:
+    still = proving.roads(Experiment("tutorial"), 0.0)
+    assert np.array_equal(still.noisy, still.flow)
+    for eta in (0.5, 1.0):
+        run = proving.roads(Experiment("tutorial"), eta)
+        assert np.array_equal(run.noisy[0], run.flow[0])  # the same starts
+        assert not np.allclose(run.noisy[-1], run.flow[-1], atol=0.1)
+        for _, exact, found, error in run.rows:
+            assert abs(found - exact) < 4 * error + 0.02
+    at = settled(open_page("maths", topic="reverse"))
+    before = words(at)
+    at.slider(key="eta").set_value(0.5).run()
+    assert not at.exception
+    assert "η = 0.5" in words(at) and words(at) != before
+
+
+def test_flow_paths_do_not_cross_on_the_line() -> None:
+    """An ODE's paths keep their order, which noise does not."""
+    run = proving.roads(Experiment("two-modes"), 1.0)
+    order = np.argsort(run.flow[0])
+    assert (np.diff(run.flow[:, order], axis=1) > 0).all()
+    assert not (np.diff(run.noisy[:, order], axis=1) > 0).all()
+
+
+def test_tables_hold_both_sides() -> None:
+    both = proving.sides(Experiment(), "zero", 0.3)
+    rows = charts.sides_table(both)
+    dsm, esm, right = (rows.loc[rows["series"] == name, "loss"].to_numpy() for name in (charts.DSM, charts.ESM, charts.RIGHT))
+    assert np.allclose(right - esm, both.floor)
+    assert both.shares[esm.argmin()] == 1
+    assert np.allclose(dsm, right, atol=0.1)
+    curve = proving.floor_curve(Experiment())
+    assert np.allclose(curve.floor[-1], 0.045, atol=1e-3)
+    at_draws = dsm_floor(targets.mixture("tutorial"), VESDE(25.0), curve.at)
+    assert (np.abs(curve.spread - at_draws) < 4 * curve.error).all()
+    level, shares = proving.weights(Experiment())
+    assert charts.weightings_table(level, shares)["series"].nunique() == 4
+    for share in shares.values():
+        assert np.trapezoid(share, np.log(level)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_axes_have_names(mode: str) -> None:
+    for spec in (charts.roads_spec(mode), charts.sides_spec(mode), charts.floor_spec(mode), charts.weightings_spec(mode)):
+        assert {"x", "y"} <= {channel for channel, title in _titles(spec) if title}
+
+
+def _titles(spec: dict) -> list[tuple[str, str | None]]:
+    """Channel and axis title of every encoding in a spec."""
+    found = [(channel, encoding.get("title")) for channel, encoding in spec.get("encoding", {}).items()]
+    return found + [pair for layer in spec.get("layer", []) for pair in _titles(layer)]
+
+
+def test_the_dresses_agree_with_the_library(open_page: OpenPage) -> None:
+    experiment = Experiment("tutorial")
+    both = proving.dresses(experiment, 0.5)
+    x = torch.tensor(both.exploding.x)
+    assert np.allclose(both.exploding.score, exact_score(experiment.mixture, experiment.sde)(x[None], 0.5)[0].numpy())
+    assert np.allclose(both.exploding.clean, both.bayes)
+    assert np.allclose(both.preserving.clean, both.bayes)
+    at = settled(open_page("maths", topic="dress"))
+    before = words(at)
+    at.number_input(key="seed").set_value(5).run()
+    assert words(at) != before
+
+
+def test_bad_links_give_a_page_and_a_message(open_page: OpenPage) -> None:
+    at = settled(open_page("maths", topic="dsm", wrong="?", share="1e308", at="-3", eta="nan", lam="0"))
+    assert not at.exception
+    assert len(at.warning) == 4  # eta is not on this topic
+    at = settled(open_page("maths", topic="nonsense", eta="nan"))
+    assert not at.exception
+    assert len(at.warning) == 2
+
+
+def test_two_hundred_components(open_page: OpenPage) -> None:
+    many = "".join(f"m{i % 20}_{i // 20}s0.3" for i in range(200))
+    for topic in ("dsm", "floor"):
+        at = settled(open_page("maths", topic=topic, target="own", mixture=many))
+        assert not at.exception and not at.error

@@ -1,0 +1,40 @@
+"""What the README promises: its Python runs, and the names and files it mentions exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import scoredm
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_block_runs_and_learns(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(block, "README.md", "exec"), names)
+    printed = capsys.readouterr().out
+    found = re.search(r"floor (\S+), score error (\S+)", printed)
+    assert found is not None
+    assert float(found[1]) == pytest.approx(0.840, abs=1e-3)
+    assert float(found[2]) < 0.05  # s = 0 has 1.16
+
+
+def test_the_names_in_the_table_exist() -> None:
+    table = README[README.index("| Notebook |") : README.index("## Deploying")]
+    ours = " ".join(line.split("|")[2] for line in table.splitlines()[2:] if "|" in line)
+    public = set(re.findall(r"(?<![.\w])([A-Za-z_]+)(?=\(|`)", ours)) - {"mixture", "sde"}
+    assert len(public) >= 8
+    for name in public:
+        assert hasattr(scoredm, name), name
+    for name in re.findall(r"mixture\.(\w+)", ours):
+        assert hasattr(scoredm.GaussianMixture, name), name
+
+
+def test_files_it_points_to_exist() -> None:
+    for path in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / path).exists(), path
+    for command in re.findall(r"-r (\S+)", README):
+        assert (ROOT / command).exists(), command
