@@ -61,7 +61,7 @@ def test_a_watched_run_trains_to_its_end_and_is_then_not_running(pool, long_leas
     run = pool.submit(trainer(steps=40))
     run.renew("a")
     wait_until(lambda: run.trainer.done)
-    wait_until(lambda: not run._queued)
+    wait_until(lambda: run.parked)
     assert run.wanted
     assert not run.running
     assert run.error is None
@@ -83,7 +83,7 @@ def test_an_expired_lease_parks_the_run_and_renewal_goes_on(pool, monkeypatch):
     run = pool.submit(trainer())
     run.renew("a")
     wait_until(lambda: run.trainer.step > 0)
-    wait_until(lambda: not run.running and not run._queued)
+    wait_until(lambda: not run.running and run.parked)
     assert rests(run)
     parked_at = run.trainer.step
     assert parked_at < 20_000
@@ -100,7 +100,7 @@ def test_release_stops_the_run_within_the_step_it_is_in(pool, long_lease, monkey
     run.release("a")
     at_release = run.trainer.step
     assert not run.running
-    wait_until(lambda: not run._queued)
+    wait_until(lambda: run.parked)
     assert run.trainer.step <= at_release + 1
 
 
@@ -112,7 +112,7 @@ def test_a_run_goes_on_for_the_viewers_that_are_left(pool, long_lease):
     at_release = run.trainer.step
     wait_until(lambda: run.trainer.step > at_release + 50)
     run.release("b")
-    wait_until(lambda: not run._queued)
+    wait_until(lambda: run.parked)
     assert rests(run)
 
 
@@ -131,7 +131,7 @@ def test_paused_and_renewed_it_gives_the_numbers_of_an_unbroken_run(long_lease):
         run.renew("a")
         wait_until(lambda stop=stop: run.trainer.step >= stop)
         run.release("a")
-        wait_until(lambda: not run._queued)
+        wait_until(lambda: run.parked)
     run.renew("a")
     wait_until(lambda: run.trainer.done)
     pool.shutdown()
@@ -150,7 +150,7 @@ def test_a_failing_run_reports_and_the_worker_lives_on(pool, long_lease):
     assert not broken.running
     assert sound.error is None
     broken.renew("a")
-    assert not broken._queued
+    assert broken.parked
 
 
 def test_a_failure_without_words_is_named(pool, long_lease, monkeypatch):
@@ -180,7 +180,7 @@ def test_a_snapshot_never_changes_and_has_no_gradients_while_training_goes_on(po
 def test_the_last_snapshot_is_the_finished_model(pool, long_lease):
     run = pool.submit(trainer(steps=30))
     run.renew("a")
-    wait_until(lambda: run.trainer.done and not run._queued)
+    wait_until(lambda: run.trainer.done and run.parked)
     x = torch.ones(3, 2)
     assert torch.equal(run.snapshot()(x, 0.5), run.trainer.score_fn(x, 0.5))
 
@@ -191,7 +191,7 @@ def test_seconds_left_is_unknown_at_first_and_then_the_steps_left_at_the_present
     run.renew("a")
     wait_until(lambda: run.seconds_left)
     run.release("a")
-    wait_until(lambda: not run._queued)
+    wait_until(lambda: run.parked)
     assert run.seconds_left is None
     run._pace.extend([(10.0, 100), (12.0, 300)])
     assert run.seconds_left == pytest.approx((20_000 - run.trainer.step) * 2 / 200)
