@@ -113,10 +113,10 @@ def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
         return None
     ridge = _ridge(mixture, pair)
     height = mixture.log_prob(ridge)
-    lowest = int(height.argmin())
-    if lowest in (0, len(ridge) - 1):
+    dips = 1 + torch.nonzero((height[1:-1] <= height[:-2]) & (height[1:-1] < height[2:]))[:, 0]
+    if len(dips) == 0:
         return None
-    point = _newton(mixture, ridge[lowest])
+    point = _newton(mixture, ridge[dips[height[dips].argmin()]])
     found = bool((mixture.score(point).abs() < 1e-6 * mixture.component_scores(point).abs().max()).all())
     return point.numpy() if found and float(torch.linalg.eigvalsh(hessian(mixture, point))[-1]) > 0 else None
 

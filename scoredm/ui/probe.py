@@ -140,10 +140,11 @@ def _numbers(values: Sequence[float] | np.ndarray) -> list[str]:
     largest = float(np.abs(values).max())
     if largest == 0:
         return ["0" for _ in values]
-    if not 1e-3 <= largest < 1e5:
-        return [_minus(f"{value:.2e}") for value in values]
-    decimals = max(0, 2 - int(np.floor(np.log10(largest))))
-    return [_minus(f"{value + 0.0:.{decimals}f}") for value in np.round(values, decimals)]
+    decimals = 2 - int(np.floor(np.log10(largest)))
+    rounded = np.round(values, decimals) + 0.0  # no negative zeros
+    if 1e-3 <= largest < 1e5:
+        return [_minus(f"{value:.{max(0, decimals)}f}") for value in rounded]
+    return [_minus(f"{value:.2e}") if value else "0" for value in rounded]
 
 
 def _vectors(vectors: Sequence[np.ndarray]) -> list[str]:
