@@ -51,7 +51,8 @@ def test_facts_follow_the_experiment(open_page: OpenPage) -> None:
     at = settled(open_page("home", target="two-modes", lam=25))
     assert facts(at)["Variance"] == "26"
     assert facts(at)["The two modes"] == "become one at t = 0.784"
-    assert facts(at)["Noise at t = 1"].startswith(f"σ₁ = {math.sqrt(624 / (2 * math.log(25))):.3g}")
+    sigma = math.sqrt(624 / (2 * math.log(25)))
+    assert facts(at)["Noise at t = 1"] == f"σ₁ = {sigma:.2f}, {sigma / math.sqrt(26):.2f} × the data's spread"
     at.slider(key="lam").set_value(3.0).run()
     assert facts(at)["The two modes"] == "are still two at t = 1"
     at.selectbox(key="target").set_value("tutorial").run()
