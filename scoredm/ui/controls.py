@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import streamlit as st
 
 NOTICES = "_notices"  # session state: key -> (message, the value put in its place)
+PAGE = "_page"  # session state: the page of the last run
 SHOWN = 40  # characters of a refused value that are repeated
 
 _page = threading.local()  # where this run's page shows its notices; every script run has a thread of its own
@@ -55,7 +56,7 @@ class Number:
 
 def number(control: Number, widget: Literal["slider", "input"] = "slider", **options: Any) -> Any:
     """A slider or number field for a Number, bound to the URL; returns an int or a float within its range."""
-    _reconcile(control.key, control.label, control.read)
+    _reconcile(control.key, control.label, control.default, control.read)
     make = st.slider if widget == "slider" else st.number_input
     return make(
         control.label,
@@ -88,7 +89,7 @@ def choice(
             return Reading(text, options[text])
         return Reading(default, options[default], f"“{text[:SHOWN]}” is not one of {', '.join(options)}")
 
-    _reconcile(key, label, read)
+    _reconcile(key, label, default, read, options.__getitem__)
     names = list(options)
     common: dict[str, Any] = {"format_func": options.__getitem__, "key": key, "bind": "query-params", **extra}
     if widget == "segmented":
@@ -105,7 +106,7 @@ def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
             return Reading(text.lower() == "true", text)
         return Reading(default, str(default).lower(), f"“{text[:SHOWN]}” is not true or false")
 
-    _reconcile(key, label, read)
+    _reconcile(key, label, default, read, lambda on: str(on).lower())
     return st.toggle(label, default, key=key, bind="query-params", **extra)
 
 
@@ -117,7 +118,7 @@ def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> st
             return Reading(default, default, f"the text has {len(raw)} characters; at most {max_chars} are read")
         return Reading(raw, raw)
 
-    _reconcile(key, label, read)
+    _reconcile(key, label, default, read)
     return st.text_input(label, default, max_chars, key=key, bind="query-params", **extra)
 
 
@@ -131,9 +132,11 @@ def preset(label: str, values: Mapping[str, Any], **extra: Any) -> None:
     st.button(label, on_click=st.session_state.update, args=(dict(values),), **extra)
 
 
-def reserve_notices() -> None:
-    """Keep a place on the page for what the controls below have to say."""
+def begin(page: str) -> None:
+    """Start a run: keep a place for what the controls have to say, and notice when the reader has come from another page."""
     _page.notices = st.container()
+    _page.arrived = st.session_state.get(PAGE) not in (None, page)
+    st.session_state[PAGE] = page
 
 
 def _show_notice(key: str) -> None:
@@ -148,12 +151,14 @@ def _show_notice(key: str) -> None:
         del notices[key]
 
 
-def _reconcile(key: str, label: str, read: Callable[[str], Reading]) -> None:
+def _reconcile(key: str, label: str, default: Any, read: Callable[[str], Reading], write: Callable[[Any], str] = str) -> None:
     """Before a widget is first made, put what the URL asks for within bounds, and say so if that changed it.
 
     A URL that is corrected is read again from the top, so that Streamlit seeds the widget from good values only.
     """
-    if key not in st.session_state and key in st.query_params:
+    if key in st.session_state:
+        _keep_on_arrival(key, default, write)
+    elif key in st.query_params:
         asked = st.query_params[key]
         value, written, complaint = read(asked)
         if complaint:
@@ -163,3 +168,11 @@ def _reconcile(key: str, label: str, read: Callable[[str], Reading]) -> None:
             st.query_params[key] = written
             st.rerun()
     _show_notice(key)
+
+
+def _keep_on_arrival(key: str, default: Any, write: Callable[[Any], str]) -> None:
+    """Carry a value over from another page: Streamlit forgets one that came by the URL and was never touched."""
+    value = st.session_state[key]
+    if _page.arrived and key not in st.query_params and value != default:
+        st.session_state[key] = value
+        st.query_params[key] = write(value)

@@ -43,7 +43,7 @@ STYLE = """<style>
 @media (max-width: 640px) {.stMainBlockContainer {padding: 3.4rem 1rem 2rem;}}
 </style>"""
 
-_run = threading.local()  # Streamlit runs every script in a thread of its own
+_run = threading.local()  # the experiment of this run: Streamlit runs every script in a thread of its own
 
 
 @dataclass(frozen=True)
@@ -61,28 +61,31 @@ def page(name: str) -> StreamlitPage:
 
 
 def navigation() -> StreamlitPage:
-    """Configure the app, draw the navigation and return the page that was asked for."""
+    """Configure the app, draw the navigation and the experiment in the sidebar, and return the page that was asked for.
+
+    The experiment belongs to the router and not to a page: its address then stays complete from page to page.
+    """
     st.set_page_config(page_title="scoredm", page_icon=str(ICON), layout="wide")
-    _run.navigation_built = True
-    return st.navigation([page(name) for name in PAGES])
+    asked = st.navigation([page(name) for name in PAGES])
+    st.html(STYLE)
+    controls.begin(asked.title)
+    _run.experiment = choose_experiment()
+    return asked
 
 
 def header(name: str) -> Experiment:
-    """Draw a page's title and lead and the experiment in the sidebar; return the experiment.
+    """Draw a page's title and lead, and what the sidebar shows of the experiment; return the experiment.
 
     A page that is the very first request to a server runs without app.py, so the navigation is built here if need be.
     """
-    if not getattr(_run, "navigation_built", False):
+    if not hasattr(_run, "experiment"):
         navigation()
-    st.html(STYLE)
     st.header(PAGES[name][0], anchor=False)
     st.markdown(prose(name).lead)
-    controls.reserve_notices()
-    experiment = choose_experiment()
     with st.sidebar:
-        _show_target(experiment)
+        _show_target(_run.experiment)
         _show_link()
-    return experiment
+    return _run.experiment
 
 
 def sections(name: str) -> None:

@@ -1,0 +1,80 @@
+"""The app as a reader meets it: by any link, on any width, in either theme."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from scoredm.ui.shell import PAGES
+
+WHOLE = 60_000  # milliseconds: the first request to a fresh server loads torch
+
+
+def open_screen(page: Page, url: str, title: str) -> None:
+    """Go to a screen and wait until its last part, the place for feedback, is there."""
+    page.goto(url)
+    expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=WHOLE)
+    expect(page.get_by_text("Your feedback")).to_be_attached(timeout=WHOLE)
+
+
+@pytest.mark.parametrize(("path", "title"), [("score?target=ring&t=0.3", "The score"), ("", "Home")])
+def test_any_link_may_be_the_first_request_to_a_fresh_server(serve, page, console_errors, path, title):
+    url = serve("app.py")
+    open_screen(page, f"{url}/{path}", title)
+    expect(page.get_by_role("link", name="Reverse SDE").first).to_be_attached()
+    expect(page.get_by_text("This app has encountered an error")).to_have_count(0)
+    if path:
+        expect(page.get_by_role("combobox", name="Target")).to_have_value(re.compile("Ring of eight"))
+    assert own(console_errors) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_screen_scrolls_sideways_on_a_phone(new_page, app_url, console_errors, scheme):
+    page = new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    for name, (title, _) in PAGES.items():
+        open_screen(page, f"{app_url}/{'' if name == 'home' else name}", title)
+        main = page.get_by_test_id("stMain")
+        assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, name
+    assert own(console_errors) == []
+
+
+def test_one_dimension_works_on_every_screen(page, app_url, console_errors):
+    for name, (title, _) in PAGES.items():
+        open_screen(page, f"{app_url}/{'' if name == 'home' else name}?target=two-modes", title)
+        expect(page.get_by_text("This app has encountered an error")).to_have_count(0)
+        expect(page.get_by_role("combobox", name="Target")).to_have_value(re.compile("Two modes"))
+    assert own(console_errors) == []
+
+
+def test_a_bad_address_is_mended_and_the_experiment_follows_from_page_to_page(page, app_url):
+    open_screen(page, f"{app_url}/forward?lam=0&n=1e308&target=ring", "Forward diffusion")
+    expect(page.get_by_text("0 is outside 0.5 to 50")).to_be_visible()
+    expect(page.get_by_text("1e308 is outside 20 to 5000")).to_be_visible()
+    assert "lam=0.5" in page.url and "n=5000" in page.url
+    page.get_by_test_id("stSidebarNav").get_by_text("The score").click()
+    expect(page.get_by_role("heading", name="The score", exact=True)).to_be_visible(timeout=WHOLE)
+    expect(page.get_by_role("combobox", name="Target")).to_have_value(re.compile("Ring of eight"))
+    page.wait_for_url(re.compile(r"lam=0\.5"))
+
+
+def test_a_link_reproduces_the_screen(new_page, app_url):
+    first = new_page()
+    open_screen(first, f"{app_url}/forward", "Forward diffusion")
+    first.get_by_role("button", name="2-D demo").click()
+    first.wait_for_url(re.compile("lam=26"))
+    table = first.get_by_test_id("stMarkdownContainer").filter(has_text="found").first
+    expect(table).to_contain_text("Var x₁ at t = 1")
+    second = new_page()
+    open_screen(second, first.url, "Forward diffusion")
+    same = second.get_by_test_id("stMarkdownContainer").filter(has_text="found").first
+    assert same.inner_text() == table.inner_text()
+
+
+def test_a_mixture_text_of_100_kilobytes_is_refused_in_words(page, app_url):
+    open_screen(page, f"{app_url}/forward?target=own&mixture={'m0_0s1' * 5000}", "Forward diffusion")
+    expect(page.get_by_text("30000 characters")).to_be_visible()
+
+
+def own(errors: list[str]) -> list[str]:
+    """Console errors of our own making: Streamlit asks a sub-page's address for two files of its own and gets a 404."""
+    return [error for error in errors if "404 (Not Found)" not in error]
