@@ -1,4 +1,4 @@
-"""The learner's own feedback: kept in the session, handed over as a file, sent nowhere."""
+"""The learner's own feedback: kept in the session only, and handed over as a file."""
 
 import json
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ def feedback(name: str) -> None:
     said = kept.get(name, {})
     with st.expander("Your feedback", icon=":material/rate_review:"):
         st.caption(
-            "Nothing you write here is sent or stored: it is held for this visit and gone when you close the tab. "
-            "Download the file and hand it to your lecturer."
+            "No account, no database: the app holds your words in memory for this visit only, and they are gone when you close "
+            "the tab. Keep them, download the file, and hand it to your lecturer."
         )
         with st.form(f"feedback-{name}", border=False, enter_to_submit=False):
             st.markdown("How clear was this page?")
