@@ -48,6 +48,7 @@ def uniform_times(steps: int, t_min: float = 1e-3) -> list[float]:
     return [1 - i * (1 - t_min) / steps for i in range(steps)] + [t_min]
 
 
+@torch.no_grad()
 def rollout(
     sde: SDE,
     score_fn: ScoreFn,
@@ -62,16 +63,30 @@ def rollout(
     x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
     The noise is drawn on the generator's device.
     """
+    yield from _steps(sde, score_fn, x, times, step, generator, storage)
+
+
+def _steps(
+    sde: SDE,
+    score_fn: ScoreFn,
+    x: Tensor,
+    times: Sequence[float],
+    step: Step,
+    generator: torch.Generator | None,
+    storage: Tensor | None,
+) -> Iterator[Tensor]:
+    """The loop of `rollout`, for a caller that has gradients switched off already."""
     score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
+    frames = None if storage is None else storage.unbind()
     for i, (t, t_next) in enumerate(pairwise(times)):
-        frame = coordinates_first(x.shape, x) if storage is None else storage[i]
-        with torch.no_grad():
-            x = step(sde, score_at, x, t, t_next, _fill_normal(frame, generator))
-            if storage is not None and x is not frame:
-                frame.copy_(x)
+        frame = coordinates_first(x.shape, x) if frames is None else frames[i]
+        x = step(sde, score_at, x, t, t_next, _fill_normal(frame, generator))
+        if frames is not None and x is not frame:
+            frame.copy_(x)
         yield x
 
 
+@torch.no_grad()
 def sample(
     sde: SDE,
     score_fn: ScoreFn,
@@ -102,11 +117,10 @@ def sample(
     path = coordinates_first((steps + 1, *x.shape), x) if trajectory else None
     if path is not None:
         path[0] = x
-    for state in rollout(sde, score_fn, x, times, step, generator, None if path is None else path[1:]):
+    for state in _steps(sde, score_fn, x, times, step, generator, None if path is None else path[1:]):
         x = state
     if denoise:
-        with torch.no_grad():
-            x = tweedie(score_fn, sde, x, times[-1])
+        x = tweedie(score_fn, sde, x, times[-1])
         if path is not None:
             path[-1] = x
     return x if path is None else path

@@ -57,8 +57,9 @@ class _Workspace(NamedTuple):
     x: Tensor  # (D, B)
     products: Tensor  # (D, D, B)
     rows: tuple[Tensor, ...]  # D of (B,), the rows of x
-    pulls: Tensor  # (D D, B)
-    pull_of: tuple[Tensor, ...]  # D of (D, B): the columns of -sum_k r_k P_k
+    moments: Tensor  # (D + D^2, B): sum_k r_k h_k and -sum_k r_k P_k
+    h: Tensor  # (D, B)
+    pulls: tuple[Tensor, ...]  # D of (D, B): the columns of -sum_k r_k P_k
 
 
 @final
@@ -80,8 +81,7 @@ class GridScore:
         c, h, precision = exact.mixture.natural(alpha, sigma, origin)
         P = precision.flatten(-2)
         self._logit_rows = torch.cat([c[..., None], h, -P / 2], -1).to(like).unbind()
-        self._h = h.mT.to(like).contiguous().unbind()
-        self._minus_P = (-P).mT.to(like).contiguous().unbind()
+        self._moment_rows = torch.cat([h, -P], -1).mT.to(like).contiguous().unbind()
         self._origins = origin[..., None].to(like).unbind()
         self._block = max(1, BLOCK_NUMBERS // sum(self._logit_rows[0].shape))
         self._workspaces: dict[int, _Workspace] = {}
@@ -118,9 +118,9 @@ class GridScore:
         """(D, B) -> (D, B): few operations, each over contiguous points."""
         logits, work = self._logits(x, i)
         r = torch.softmax(logits, 0)
-        torch.mm(self._minus_P[i], r, out=work.pulls)
-        score = self._h[i] @ r
-        for pull, row in zip(work.pull_of, work.rows, strict=True):
+        torch.mm(self._moment_rows[i], r, out=work.moments)
+        score = torch.addcmul(work.h, work.pulls[0], work.rows[0])
+        for pull, row in zip(work.pulls[1:], work.rows[1:], strict=True):
             score.addcmul_(pull, row)
         return score
 
@@ -129,8 +129,9 @@ class GridScore:
         if B not in self._workspaces:
             features = x.new_ones(1 + D + D * D, B)
             coordinates, products = features[1 : 1 + D], features[1 + D :].view(D, D, B)
-            pulls = x.new_empty(D * D, B)
-            self._workspaces[B] = _Workspace(features, coordinates, products, coordinates.unbind(), pulls, pulls.split(D))
+            moments = x.new_empty(D + D * D, B)
+            h, *pulls = moments.split(D)
+            self._workspaces[B] = _Workspace(features, coordinates, products, coordinates.unbind(), moments, h, tuple(pulls))
         return self._workspaces[B]
 
 
