@@ -35,7 +35,7 @@ def test_the_most_responsible_come_first_and_the_weightiest_in_order():
     assert parts.most_responsible(mixture, [0.5, 2.9], 2).tolist()[0] == 2
     r = mixture.responsibilities(torch.tensor([1.0, -1.0]))[parts.most_responsible(mixture, [1.0, -1.0], 3)]
     assert (r.diff() <= 0).all()
-    light_first = GaussianMixture([[0.0], [1.0], [2.0]], np.ones((3, 1, 1)), [1.0, 3.0, 2.0])
+    light_first = GaussianMixture([[0.0], [1.0], [2.0]], np.ones((3, 1, 1)), [1.0, 2.0, 3.0])
     assert parts.weightiest(light_first, 2).tolist() == [1, 2]
 
 
@@ -50,6 +50,13 @@ def test_contributions_are_the_longest_and_end_with_the_score():
     everything = mixture.responsibilities(POINTS)[..., None] * mixture.component_scores(POINTS)
     np.testing.assert_allclose(few[0, 0], everything[0, who[0, 0]])
     assert (np.diff(np.linalg.norm(vectors[:, :8], axis=-1), axis=1) <= 0).all()
+
+
+def test_the_longest_contribution_need_not_be_the_most_responsible():
+    """At the mean of a component its own pull is zero."""
+    vectors, owners = parts.contributions(targets.mixture("tutorial"), torch.tensor([[0.0, 1.0]]), 1)
+    assert owners.tolist() == [[1, -1]]
+    np.testing.assert_allclose(vectors[0, 0], vectors[0, 1], rtol=1e-6)
 
 
 def test_a_component_alone_is_one_gaussian():

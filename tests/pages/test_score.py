@@ -178,6 +178,7 @@ def test_samples_follow_time_and_more_of_them_move_none():
     many = compute.score_field(TUTORIAL, ScoreField(t=0.5, samples=5000)).particles
     assert few is not None and many is not None
     np.testing.assert_array_equal(few[0], many[0, :100])
+    assert many.shape == (1, 5000, 2)
     sigma = VESDE(25.0).sigma(0.5)
     variance = np.diag(targets.mixture("tutorial").covariance) + sigma**2
     np.testing.assert_allclose(many[0].var(0) / variance, 1.0, atol=4 * np.sqrt(2 / 5000))

@@ -1,0 +1,47 @@
+"""The score screen's probe, by mouse and by address, in a real browser."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+WHOLE = 60_000  # milliseconds: the first request to a fresh server loads torch
+
+
+def stage(page: Page):
+    return page.get_by_role("img", name=re.compile("^The score of p_t"))
+
+
+def window(page: Page) -> list[float]:
+    return [float(edge) for edge in stage(page).evaluate("canvas => canvas.dataset.window").split()]
+
+
+def test_a_click_moves_the_probe_its_numbers_and_the_link(page, app_url, console_errors):
+    page.goto(f"{app_url}/score?target=tight&dots=0")
+    expect(stage(page)).to_be_visible(timeout=WHOLE)
+    expect(page.get_by_label("Probe x₁")).to_have_value("1", timeout=WHOLE)
+    box = stage(page).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.3 * box["height"])
+    expect(page.get_by_label("Probe x₁")).not_to_have_value("1")
+    expect(stage(page)).to_have_attribute("aria-label", re.compile(r"probe at \(-?\d"))
+    x, y = (float(page.get_by_label(f"Probe x{i}").input_value()) for i in "₁₂")
+    low, high, bottom, top = window(page)
+    assert low < x < (low + high) / 2 and (bottom + top) / 2 < y < top
+    page.wait_for_function(f"new URLSearchParams(location.search).get('px') === '{x:g}'")
+    page.get_by_role("button", name="To the saddle").click()
+    expect(page.get_by_label("Probe x₁")).to_have_value("0")
+    expect(page.get_by_role("row", name="score s").get_by_role("cell").last).to_have_text("(0.0, 0.0)")
+    assert [error for error in console_errors if "404" not in error] == []
+
+
+def test_an_added_component_travels_in_the_link(new_page, app_url):
+    page = new_page()
+    page.goto(f"{app_url}/score?px=-2&py=-2")
+    expect(stage(page)).to_be_visible(timeout=WHOLE)
+    page.get_by_role("button", name="Component").click()
+    page.get_by_role("button", name="Add it").click()
+    expect(page.get_by_role("combobox", name="Target")).to_have_value("Your own mixture")
+    page.wait_for_function("location.search.includes('m-2_-2s0.5')")
+    other = new_page()
+    other.goto(page.evaluate("location.href"))
+    expect(other.get_by_label("Components: weight, mean, spread")).to_have_value(re.compile("m-2_-2s0.5$"), timeout=WHOLE)
