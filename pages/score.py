@@ -89,7 +89,7 @@ def draw_line() -> None:
 
 with picture:
     (draw_plane if plane else draw_line)()
-    sigma = show.figures(experiment.sde.sigma(t))
+    sigma = show.figures(float(experiment.sde.sigma(t)))
     st.markdown(rf"$p_t = \sum_k w_k\, \mathcal N(\mu_k,\ S_k + \sigma_t^2 I), \quad \sigma_t = {sigma}$")
 
 

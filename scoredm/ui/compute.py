@@ -6,7 +6,7 @@ shared between readers and never changed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -284,7 +284,7 @@ class ScoreField:
     t: float = 0.0
     view: str = "mixture"  # or "component", "weighted"
     component: int = 0
-    picture: Literal["log", "root"] = "log"
+    picture: str = "log"  # or "root"
     arrows: str = "grid"  # or "samples", "off"
     samples: int = 0
     follow: bool = True
@@ -332,8 +332,10 @@ def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
     mixture, sde, times = experiment.mixture, experiment.sde, [settings.t]
     shown = parts.component(mixture, settings.component) if settings.view == "component" else mixture
     window = _score_window(experiment, settings)
-    picture = fields.density_pictures(shown, sde, times, window, 256 if shown.n_components <= 16 else 128, settings.picture)
-    frames = Frames(np.array(times), window, image=fields.bands(picture, 12 if settings.picture == "log" else 10))
+    cells = 256 if shown.n_components <= 16 else 128
+    scale, steps = ("log", 12) if settings.picture == "log" else ("root", 10)
+    picture = fields.density_pictures(shown, sde, times, window, cells, scale)
+    frames = Frames(np.array(times), window, image=fields.bands(picture, steps))
     if settings.view == "component" or (settings.view == "weighted" and mixture.n_components <= CURVE_PARTS):
         frames = replace(frames, ellipses=_score_outlines(experiment, settings))
     if settings.samples:

@@ -44,4 +44,6 @@ def test_an_added_component_travels_in_the_link(new_page, app_url):
     page.wait_for_function("location.search.includes('m-2_-2s0.5')")
     other = new_page()
     other.goto(page.evaluate("location.href"))
-    expect(other.get_by_label("Components: weight, mean, spread")).to_have_value(re.compile("m-2_-2s0.5$"), timeout=WHOLE)
+    expect(other.get_by_role("textbox", name="Components: weight, mean, spread")).to_have_value(
+        re.compile("m-2_-2s0.5$"), timeout=WHOLE
+    )

@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,9 +34,13 @@ def chart_rows(at, index: int):
     return pa.ipc.open_stream(io.BytesIO(proto.data.data or proto.datasets[0].data.data)).read_pandas()
 
 
+def gaussian(mean: Any, covariance: Any) -> Any:
+    return multivariate_normal(mean, covariance)
+
+
 def tutorial_score(x: list[float], sigma: float = 0.0) -> np.ndarray:
     """The score of the tutorial's mixture plus noise, from scipy's densities."""
-    laws = [multivariate_normal(m, np.array(S) + sigma**2 * np.eye(2)) for m, S in TUTORIAL_PARTS]
+    laws = [gaussian(m, np.array(S) + sigma**2 * np.eye(2)) for m, S in TUTORIAL_PARTS]
     r = np.array([law.pdf(x) for law in laws])
     pulls = np.array([np.linalg.solve(law.cov, law.mean - np.array(x)) for law in laws])
     return (r / r.sum()) @ pulls
@@ -60,7 +65,7 @@ def test_the_table_is_the_library_and_its_sum_comes_out(open_page):
 def test_time_diffuses_what_the_table_shows(open_page, t):
     at = open_page("score", t=t, px=0.5, py=-2)
     assert not at.exception
-    sigma = VESDE(25.0).sigma(t)
+    sigma = float(VESDE(25.0).sigma(t))
     np.testing.assert_allclose(last_numbers(the_table(at), "**score s**"), tutorial_score([0.5, -2.0], sigma), rtol=0.02)
     assert any(f"sigma_t = {sigma:.3f}" in m.value or f"sigma_t = {sigma:.2f}" in m.value for m in at.markdown)
 
@@ -131,7 +136,7 @@ def test_a_component_that_cannot_be_is_refused_in_words(open_page):
 def test_arrows_on_the_grid_point_along_the_score():
     frames = compute.score_field(TUTORIAL, ScoreField(t=0.3))
     assert frames.anchors is not None and frames.arrows is not None
-    sigma = VESDE(25.0).sigma(0.3)
+    sigma = float(VESDE(25.0).sigma(0.3))
     for i in (0, 77, 130, 255):
         arrow, s = frames.arrows[0, i], tutorial_score(frames.anchors[0, i].tolist(), sigma)
         assert arrow @ s / np.linalg.norm(arrow) / np.linalg.norm(s) == pytest.approx(1.0, abs=1e-5)
@@ -166,7 +171,7 @@ def test_the_steps_of_grey_are_nats():
     n = len(image)
     x = frames.windows[0, 0] + (np.array([10, 100, 200]) + 0.5) / n * (frames.windows[0, 1] - frames.windows[0, 0])
     y = frames.windows[0, 2] + (np.array([20, 128, 90]) + 0.5) / n * (frames.windows[0, 3] - frames.windows[0, 2])
-    log_p = np.log(sum(0.5 * multivariate_normal(m, S).pdf(np.stack([x, y], 1)) for m, S in TUTORIAL_PARTS))
+    log_p = np.log(sum(0.5 * gaussian(m, S).pdf(np.stack([x, y], 1)) for m, S in TUTORIAL_PARTS))
     top = -2.5229  # the log density of the tutorial's mixture at its higher peak
     expected = np.ceil(12 + np.minimum(log_p - top, 0)) / 12
     np.testing.assert_allclose(image[[20, 128, 90], [10, 100, 200]], expected, atol=1e-6)
@@ -203,7 +208,7 @@ def test_curves_of_one_dimension(open_page):
     density, log, score, shares = (chart_rows(at, i) for i in range(4))
     x = density.loc[density["series"] == "mixture", "x"].to_numpy()
     laws = [(0.2, -5.0, 0.5), (0.5, 0.0, 1.0), (0.3, 4.0, 0.3)]
-    parts = np.stack([w * norm(m, s).pdf(x) for w, m, s in laws])
+    parts = np.stack([w * norm.pdf(x, m, s) for w, m, s in laws])
     np.testing.assert_allclose(density.loc[density["series"] == "mixture", "y"], parts.sum(0), rtol=1e-9)
     np.testing.assert_allclose(density.loc[density["series"] == "component 2", "y"], parts[1], rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(shares.loc[shares["series"] == "component 3", "y"], (parts / parts.sum(0))[2], atol=1e-9)
@@ -239,7 +244,8 @@ def test_the_tutorial_button(open_page):
     next(b for b in at.button if b.label == "Tutorial").click().run()
     assert not at.exception
     assert (at.selectbox(key="target").value, at.slider(key="t").value, at.slider(key="dots").value) == ("tutorial", 0.0, 5000)
-    assert compute.score_field(TUTORIAL, ScoreField(arrows="samples", samples=5000)).arrows.shape == (1, 200, 2)
+    arrows = compute.score_field(TUTORIAL, ScoreField(arrows="samples", samples=5000)).arrows
+    assert arrows is not None and arrows.shape == (1, 200, 2)
 
 
 @pytest.mark.parametrize(
