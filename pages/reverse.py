@@ -12,40 +12,48 @@ STOP = controls.Number("tmin", "Stop at t_min", 0.001, 0.5, 0.001, 0.001, "p_t i
 MOMENT = controls.Number("at", "Show the update at t", 0.0, 1.0, 0.01, 0.5)
 PRIORS = {"zero": "N(0, σ₁²I)", "matched": "Matched Gaussian", "exact": "Exact p₁"}
 PRIOR_HELP = "The law of x at t = 1: the tutorial's N(0, σ₁²I), the Gaussian with mean and covariance of p₁, or p₁ itself."
+DENOISE_HELP = "Tweedie: end at the mean of the data a point could come from."
 EXERCISE = {"target": "tutorial", "rn": 2500, "lam": 10.0, "rsteps": 200, "prior": "zero", "tmin": 0.005, "denoise": False}
+PRESETS = {
+    "Exercise 1.3": (EXERCISE, "The tutorial: 2500 particles, λ = 10, 200 steps"),
+    "Comparison": (EXERCISE | {"rn": 1000, "lam": 25.0}, "The tutorial: 1000 particles, λ = 25, 200 steps"),
+    "Prior's cost": (EXERCISE | {"lam": 5.0, "tmin": 0.001}, "λ = 5: too little noise to forget where the data are"),
+}
 
 experiment = shell.header("reverse")
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    n = controls.number(PARTICLES)
-    steps = controls.number(STEPS)
-    prior = controls.choice("prior", "Start from", PRIORS, "zero", "selectbox", help=PRIOR_HELP)
-    t_min = controls.number(STOP)
-    tweedie = controls.toggle("denoise", "End at E[x₀ | x]", help="Tweedie: end at the mean of the data a point could come from.")
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    plane = experiment.dim == 2
-    follow = controls.choice("camera", "Camera", {"follow": "Follow", "fixed": "Fixed"}, "follow", disabled=not plane)
-    colour = controls.choice("rcolour", "Colour", {"samples": "Samples", "component": "Final mode"}, "samples")
-    arrows = controls.toggle("rarrows", "Score arrows", disabled=not plane)
-    controls.preset("Exercise 1.3", EXERCISE, help="The tutorial: 2500 particles, λ = 10, 200 steps")
-    controls.preset("Comparison", EXERCISE | {"rn": 1000, "lam": 25.0}, help="The tutorial: 1000 particles, λ = 25, 200 steps")
-    controls.preset(
-        "Prior's cost", EXERCISE | {"lam": 5.0, "tmin": 0.001}, help="λ = 5: too little noise to forget where the data are"
-    )
+plane = experiment.dim == 2
+picture, side = st.columns([3, 2])
 
-settings = compute.Reverse(n, steps, prior, t_min, tweedie, follow == "follow", colour == "component")
-with st.spinner("Sampling"):
+with side:
+    with st.container(horizontal=True):
+        n = controls.number(PARTICLES)
+        steps = controls.number(STEPS)
+    with st.container(horizontal=True):
+        prior = controls.choice("prior", "Start from", PRIORS, "zero", "selectbox", help=PRIOR_HELP)
+        t_min = controls.number(STOP)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        tweedie = controls.toggle("denoise", "End at E[x₀ | x]", help=DENOISE_HELP)
+        with st.popover("Layers"):
+            camera = controls.camera(disabled=not plane)
+            colour = controls.choice("rcolour", "Colour", {"samples": "Samples", "component": "Final mode"}, "samples")
+            arrows = controls.toggle("rarrows", "Score arrows", disabled=not plane)
+        with st.popover("Try"):
+            for label, (values, words) in PRESETS.items():
+                controls.preset(label, values, help=words, width="stretch")
+
+settings = compute.Reverse(n, steps, prior, t_min, tweedie, camera == "follow", colour == "component")
+with side, st.spinner("Sampling"):
     run = compute.reverse(experiment, settings)
     beside = comparison.compare(experiment, run.end)
 
-picture, numbers = st.columns([3, 2])
 with picture:
     drawn = min(n, compute.DRAWN[experiment.dim])
     stage(
         run.frames,
         key=f"reverse-{experiment.dim}d",
         alt=f"{drawn} particles run from noise at t = 1 to data, over the exact density p_t.",
-        height=350,
+        height=430,
         start="last",
         layers_hidden=() if arrows else ("arrows",),
         x_label="x₁" if plane else "time t",
@@ -57,7 +65,7 @@ with picture:
         "What to look for: the particles start as noise and gather where the grey density p_t is, mode by mode; they choose late."
         + (f" {drawn} of {n} are drawn." if drawn < n else "")
     )
-with numbers:
+with side:
     st.markdown(reversing.verdict(experiment, settings, beside))
     few = [row for row in beside.rows if row.kind != "weight" or len(beside.weights.exact) <= 3]
     show.exact_and_found([(row.name, row.exact, row.found, row.error) for row in few])

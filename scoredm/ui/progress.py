@@ -111,7 +111,7 @@ def _gap(chosen: Recipe, view: View, run: "Run | None") -> None:
     if run is None or not run.trainer.step or run.error is not None:
         st.caption("Here the learned score stands beside the exact one, once there is one.")
         return
-    found = learned.score_gap(chosen.experiment, run.snapshot(), view.t)
+    found = learned.score_gap(chosen.experiment, learned.on_cpu(run.snapshot()), view.t)
     if found.frames is not None:
         stage(
             found.frames,
@@ -160,7 +160,7 @@ def _table(title: str, rows: Mapping[str, str]) -> None:
 
 def inside(chosen: Recipe, run: "Run") -> None:
     """Error at each time, and samples by the learned score beside samples by the exact one and of the mixture."""
-    experiment, eps, model = chosen.experiment, chosen.config.eps, run.snapshot()
+    experiment, eps, model = chosen.experiment, chosen.config.eps, learned.on_cpu(run.snapshot())
     try:
         with st.spinner("Sampling with the learned score", show_time=False):
             times, floor = learned.floor_over_time(experiment, eps)
