@@ -24,7 +24,7 @@ TUTORIAL = {"target": "tutorial", "t": 0.0, "view": "mixture", "arrows": "sample
 LOOK = {
     "mixture": "the arrows run straight up the slope, across the steps of grey, and are long where the steps are narrow.",
     "component": "every arrow leads towards this component's mean, bent by its shape, and grows with the distance from it.",
-    "weighted": "the coloured arrows rₖ sₖ (the three longest) add up to the dark one; where one covers it, it is alone.",
+    "weighted": "the coloured arrows rₖ sₖ (the three longest) add up to the uncoloured one; where one covers it, it is alone.",
 }
 
 experiment = shell.header("score")

@@ -124,7 +124,7 @@ def ellipses(mixture: GaussianMixture, sde: SDE, times: Times) -> np.ndarray:
 
 def bands(pictures: np.ndarray, n: int) -> np.ndarray:
     """Pictures in [0, 1] as n flat steps, so that the borders between them are contour lines; same shape."""
-    return np.ceil(np.clip(pictures, 0, 1) * n) / n
+    return np.round(np.clip(pictures, 0, 1) * n) / n
 
 
 def bundle_lengths(vectors: np.ndarray, spacing: float) -> np.ndarray:
