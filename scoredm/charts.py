@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Spec = dict[str, Any]
 
+PADDING = {"left": 2, "right": 8, "top": 4, "bottom": 2}
 TIME = alt.X("t:Q", title="time t", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
 
 
@@ -45,7 +46,6 @@ def look(mode: str) -> Spec:
         "background": "transparent",
         "font": "Source Sans, sans-serif",
         "autosize": {"type": "fit", "contains": "padding"},
-        "padding": {"left": 2, "right": 8, "top": 2, "bottom": 2},
         "view": {"stroke": grid},
         "axis": {
             "labelColor": muted,
@@ -73,8 +73,8 @@ def look(mode: str) -> Spec:
 
 
 def finish(chart: Any, height: int) -> Spec:
-    """The spec of a chart that fills its column."""
-    return chart.properties(width="container", height=height).to_dict()
+    """The spec of a chart that fills its column; without a padding of its own Streamlit adds one below."""
+    return chart.properties(width="container", height=height, padding=PADDING).to_dict()
 
 
 @cache
@@ -255,7 +255,7 @@ def shares_spec(mode: str, components: tuple[int, ...], height: int) -> Spec:
 
 def _stacked(chart: Any, height: int) -> Spec:
     """Without the room that Streamlit keeps below a chart whose spec does not say."""
-    return finish(chart, height) | {"padding": {"left": 2, "right": 8, "top": 4, "bottom": 2}}
+    return finish(chart, height)
 
 
 def _curve_parts(mode: str, components: tuple[int, ...], lowest: bool) -> tuple[Any, alt.Color]:

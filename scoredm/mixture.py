@@ -180,7 +180,7 @@ class GaussianMixture:
             torch.cat([self._weights, torch.tensor([weight], dtype=torch.float64)]),
         )
 
-    def diffuse(self, alpha: float, sigma: float) -> "GaussianMixture":
+    def diffuse(self, alpha: Time, sigma: Time) -> "GaussianMixture":
         """The law of alpha X + sigma Z: means alpha mu_k, covariances alpha^2 S_k + sigma^2 I.
 
         Raises ValueError unless both are finite, sigma >= 0, and one of them is not zero.
