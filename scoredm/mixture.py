@@ -206,8 +206,12 @@ class GaussianMixture:
         device = generator.device if generator is not None else torch.device("cpu")
         k = torch.multinomial(self.weights.to(device), _count(n), replacement=True, generator=generator)
         z = torch.randn(n, self.dim, generator=generator, device=device)
-        scale = (self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]).to(z)[k]
-        return self._means.to(z)[k] + torch.einsum("nij,nj->ni", scale, z), k
+        scale = (self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]).to(z)
+        x = self._means.to(z)[k]
+        for i in range(self.dim):
+            for j in range(self.dim):  # one number a point at a time: no (n, D, D) array
+                x[:, i].addcmul_(scale[:, i, j][k], z[:, j])
+        return x, k
 
     def log_prob(self, x: Any) -> Tensor:
         """log p(x), by log-sum-exp; x: (..., D) -> (...)."""

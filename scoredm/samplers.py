@@ -112,18 +112,14 @@ def sample(
         if dim is None:
             raise ValueError("this score does not say its dimension; pass prior=zero_mean_prior(sde, dim)")
         prior = zero_mean_prior(sde, dim)
-    start = prior.sample(n, generator)
-    x = coordinates_first(start.shape, start.to(_device_of(score_fn))).copy_(start)
-    path = coordinates_first((steps + 1, *x.shape), x) if trajectory else None
-    if path is not None:
-        path[0] = x
-    for state in _steps(sde, score_fn, x, times, step, generator, None if path is None else path[1:]):
+    x = prior.sample(n, generator).to(_device_of(score_fn))
+    path = coordinates_first((steps + 1 if trajectory else 1, *x.shape), x)
+    x = path[0].copy_(x)
+    for state in _steps(sde, score_fn, x, times, step, generator, path[1:] if trajectory else None):
         x = state
     if denoise:
-        x = tweedie(score_fn, sde, x, times[-1])
-        if path is not None:
-            path[-1] = x
-    return x if path is None else path
+        x = path[-1].copy_(tweedie(score_fn, sde, x, times[-1]))
+    return path if trajectory else x
 
 
 def coordinates_first(shape: Sequence[int], like: Tensor) -> Tensor:

@@ -99,7 +99,10 @@ class GridScore:
         columns = x.T
         if len(x) <= self._block:
             return self._score(columns, i).T
-        return torch.cat([self._score(block, i) for block in columns.split(self._block, 1)], 1).T
+        score = torch.empty_like(columns)
+        for block, part in zip(columns.split(self._block, 1), score.split(self._block, 1), strict=True):
+            part.copy_(self._score(block, i))
+        return score.T
 
     def log_prob(self, x: Tensor, t: float) -> Tensor:
         """log p_t(x) at a time of the grid; x: (B, D) -> (B,). Raises KeyError for a time off the grid."""

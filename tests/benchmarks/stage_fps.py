@@ -1,6 +1,6 @@
 """Bytes a stage sends and frames it draws per second in headless Chromium; prints one line per case.
 
-Run as `python tests/benchmarks/stage_fps.py`; given a case and a folder it is instead the app that shows this case.
+Run as `python -m tests.benchmarks.stage_fps`; given a case and a folder it is instead the app that shows this case.
 """
 
 import shutil
