@@ -5,7 +5,7 @@ Figures are made without pyplot, whose list of open figures is shared by all thr
 
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,16 +31,16 @@ PRINT: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 
-_rendering = threading.Lock()  # matplotlib's fonts and mathtext are not safe to use from two threads
+_drawing = threading.Lock()  # matplotlib's settings, fonts and mathtext are not safe to use from two threads
 
 
-def as_bytes(figure: Figure, file_format: str) -> bytes:
-    """A figure as a PNG (300 dpi), SVG or PDF file. Raises ValueError for another format."""
+def as_bytes(draw: Callable[[], Figure], file_format: str) -> bytes:
+    """Draw a figure, one at a time, as a PNG (300 dpi), SVG or PDF file. Raises ValueError for another format."""
     if file_format not in FORMATS:
         raise ValueError(f"format is {file_format!r}; it must be one of {', '.join(FORMATS)}")
     buffer = io.BytesIO()
-    with _rendering, mpl.rc_context(PRINT):
-        figure.savefig(buffer, format=file_format, dpi=300, bbox_inches="tight")
+    with _drawing, mpl.rc_context(PRINT):
+        draw().savefig(buffer, format=file_format, dpi=300, bbox_inches="tight")
     return buffer.getvalue()
 
 

@@ -6,7 +6,7 @@ shared between readers and never changed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -259,13 +259,6 @@ def portrait(target: str) -> "Portrait":
     from scoredm.story import portray
 
     return portray(Experiment(target).mixture)
-
-
-def figure_bytes(draw: Any, file_format: str) -> bytes:
-    """A matplotlib figure as a file; `draw` is called with nothing and returns the figure."""
-    from scoredm.figures import as_bytes
-
-    return as_bytes(draw(), file_format)
 
 
 # The score.

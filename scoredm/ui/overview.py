@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from scoredm import targets
-from scoredm.ui.compute import generator
+from scoredm.ui.compute import generator, portrait
 from scoredm.ui.experiment import Experiment
 from scoredm.ui.show import figures
 
@@ -41,7 +41,6 @@ def story(experiment: Experiment) -> "Story":
 def glance(experiment: Experiment) -> Glance:
     """The experiment's figures and its target's portrait."""
     from scoredm.identities import merge_time
-    from scoredm.story import portray
 
     mixture, sde, name = experiment.mixture, experiment.sde, experiment.target
     return Glance(
@@ -51,7 +50,7 @@ def glance(experiment: Experiment) -> Glance:
         covariance=mixture.covariance.numpy(),
         sigma=float(sde.sigma(1.0)),
         merging=merge_time(mixture, sde),
-        portrait=portray(mixture),
+        portrait=portrait(name),
     )
 
 

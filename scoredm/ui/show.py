@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from scoredm.ui import compute
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -52,13 +50,13 @@ def exact_and_found(rows: Sequence[tuple[str, float, float, float]]) -> None:
 
 def download(name: str, draw: Callable[[], "Figure"], label: str = "Download figure") -> None:
     """Offer a figure as PNG, SVG and PDF; it is drawn only when it is asked for."""
-    from scoredm.figures import FORMATS
+    from scoredm.figures import FORMATS, as_bytes
 
     with st.popover(label, icon=":material/download:"):
         for file_format, mime in FORMATS.items():
             st.download_button(
                 file_format.upper(),
-                lambda f=file_format: compute.figure_bytes(draw, f),
+                lambda f=file_format: as_bytes(draw, f),
                 file_name=f"scoredm-{name}.{file_format}",
                 mime=mime,
                 key=f"download-{name}-{file_format}",
