@@ -61,7 +61,8 @@ def rerun_until(at: AppTest, done, seconds: float = 40.0) -> None:
 
 def train_to_the_end(at: AppTest) -> None:
     press(at, "train")
-    rerun_until(at, lambda at: "**Done**" in status(at))
+    rerun_until(at, lambda at: any("Samples after" in part.value for part in at.subheader))
+    assert "**Done**" in status(at)
     assert not at.exception
 
 
