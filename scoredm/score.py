@@ -15,7 +15,7 @@ from scoredm.mixture import GaussianMixture
 from scoredm.sde import SDE, Time, over_leading_axes
 
 # Numbers per block on the grid: features, logits and moments of a block of rows then stay within a core's cache.
-BLOCK_NUMBERS = 1 << 17
+BLOCK_NUMBERS = 1 << 18
 
 
 class ScoreFn(Protocol):
