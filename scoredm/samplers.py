@@ -104,7 +104,7 @@ def sample(
 
     prior: the law of x at t = 1 (default: zero_mean_prior in the score's dimension); denoise: end with the Tweedie step
     E[x_0 | x_t], which takes the place of the last x. Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
-    Memory: the array returned, one more frame for the score, and a working set of at most 4 MB that does not grow with n.
+    Memory: the array returned, one more frame for the score, and a working set of 2 MB that does not grow with n.
     Raises ValueError for n or steps below 1, t_min outside (0, 1), or no prior for a score that does not know its dimension.
     """
     times = uniform_times(steps, t_min)

@@ -15,7 +15,7 @@ from scoredm.mixture import GaussianMixture
 from scoredm.sde import SDE, Time, over_leading_axes
 
 # Numbers per block on the grid: features, logits and moments of a block of rows then stay within a core's cache.
-BLOCK_NUMBERS = 1 << 18
+BLOCK_NUMBERS = 230_000
 
 
 class ScoreFn(Protocol):
@@ -55,8 +55,10 @@ class _Workspace(NamedTuple):
 
     features: Tensor  # (1 + D + D^2, B): 1, x_i, x_i x_j
     x: Tensor  # (D, B)
+    column: Tensor  # (D, 1, B), x again
     products: Tensor  # (D, D, B)
     rows: tuple[Tensor, ...]  # D of (B,), the rows of x
+    logits: Tensor  # (K, B), then the responsibilities
     moments: Tensor  # (D + D^2, B): sum_k r_k h_k and -sum_k r_k P_k
     h: Tensor  # (D, B)
     pulls: tuple[Tensor, ...]  # D of (D, B): the columns of -sum_k r_k P_k
@@ -84,7 +86,9 @@ class GridScore:
         self._moment_rows = torch.cat([h, -P], -1).mT.to(like).contiguous().unbind()
         self._origins = origin[..., None].to(like).unbind()
         self._block = max(1, BLOCK_NUMBERS // sum(self._logit_rows[0].shape))
+        self._buffer = like.new_empty(0)
         self._workspaces: dict[int, _Workspace] = {}
+        self._width = 0
 
     @property
     def dim(self) -> int:
@@ -96,46 +100,59 @@ class GridScore:
         i = self._index.get(t) if isinstance(t, float) else None
         if i is None or x.ndim != 2 or x.dtype != self._origins[0].dtype:
             return self._exact(x, t)
-        columns = x.T
+        score = torch.empty_like(x.T)
         if len(x) <= self._block:
-            return self._score(columns, i).T
-        score = torch.empty_like(columns)
-        for block, part in zip(columns.split(self._block, 1), score.split(self._block, 1), strict=True):
-            part.copy_(self._score(block, i))
+            self._score_into(score, x.T, i)
+        else:
+            for part, block in zip(score.split(self._block, 1), x.T.split(self._block, 1), strict=True):
+                self._score_into(part, block, i)
         return score.T
 
     def log_prob(self, x: Tensor, t: float) -> Tensor:
         """log p_t(x) at a time of the grid; x: (B, D) -> (B,). Raises KeyError for a time off the grid."""
         i = self._index[t]
-        blocks = [torch.logsumexp(self._logits(block, i)[0], 0) for block in x.T.split(self._block, 1)]
+        blocks = [torch.logsumexp(self._work_with_logits(block, i).logits, 0) for block in x.T.split(self._block, 1)]
         return torch.cat(blocks) - self.dim / 2 * math.log(2 * math.pi)
 
-    def _logits(self, x: Tensor, i: int) -> tuple[Tensor, _Workspace]:
-        """x: (D, B) -> (K, B), and the arrays they were made with."""
+    def _work_with_logits(self, x: Tensor, i: int) -> _Workspace:
+        """The arrays for points x, (D, B), filled up to the logits."""
         work = self._workspace(x)
         torch.sub(x, self._origins[i], out=work.x)
-        torch.mul(work.x[:, None], work.x, out=work.products)
-        return self._logit_rows[i] @ work.features, work
+        torch.mul(work.column, work.x, out=work.products)
+        torch.mm(self._logit_rows[i], work.features, out=work.logits)
+        return work
 
-    def _score(self, x: Tensor, i: int) -> Tensor:
+    def _score_into(self, score: Tensor, x: Tensor, i: int) -> None:
         """(D, B) -> (D, B): few operations, each over contiguous points."""
-        logits, work = self._logits(x, i)
-        r = torch.softmax(logits, 0)
+        work = self._work_with_logits(x, i)
+        r = torch.softmax(work.logits, 0, out=work.logits)
         torch.mm(self._moment_rows[i], r, out=work.moments)
-        score = torch.addcmul(work.h, work.pulls[0], work.rows[0])
+        torch.addcmul(work.h, work.pulls[0], work.rows[0], out=score)
         for pull, row in zip(work.pulls[1:], work.rows[1:], strict=True):
             score.addcmul_(pull, row)
-        return score
 
     def _workspace(self, x: Tensor) -> _Workspace:
         D, B = x.shape
         if B not in self._workspaces:
-            features = x.new_ones(1 + D + D * D, B)
-            coordinates, products = features[1 : 1 + D], features[1 + D :].view(D, D, B)
-            moments = x.new_empty(D + D * D, B)
-            h, *pulls = moments.split(D)
-            self._workspaces[B] = _Workspace(features, coordinates, products, coordinates.unbind(), moments, h, tuple(pulls))
-        return self._workspaces[B]
+            self._workspaces[B] = self._cut(x, D, B)
+        work = self._workspaces[B]
+        if self._width != B:  # blocks of another width have written over the row of ones
+            work.features[0] = 1
+            self._width = B
+        return work
+
+    def _cut(self, x: Tensor, D: int, B: int) -> _Workspace:
+        """Cut a block's arrays from the one buffer that blocks of every width share: the last block is narrower."""
+        rows = [*self._logit_rows[0].T.shape, D + D * D]
+        if self._buffer.numel() < sum(rows) * B:
+            self._buffer = x.new_empty(sum(rows) * B)
+            self._workspaces.clear()
+        features, logits, moments = self._buffer[: sum(rows) * B].view(-1, B).split(rows)
+        coordinates, products = features[1 : 1 + D], features[1 + D :].view(D, D, B)
+        h, *pulls = moments.split(D)
+        return _Workspace(
+            features, coordinates, coordinates[:, None], products, coordinates.unbind(), logits, moments, h, tuple(pulls)
+        )
 
 
 def exact_score(mixture: GaussianMixture, sde: SDE) -> ExactScore:

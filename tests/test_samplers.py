@@ -2,13 +2,14 @@
 
 import math
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from scoredm import (
     VESDE,
@@ -244,6 +245,15 @@ def test_frames_of_a_trajectory_do_not_share_memory():
     sde = VESDE()
     path = sample(sde, exact_score(GAUSSIAN, sde), 50, steps=5, generator=generator(), trajectory=True)
     assert all(not torch.equal(path[i], path[j]) for i in range(6) for j in range(i))
+
+
+def test_a_trajectory_costs_its_own_array_and_two_frames():
+    sde, score, n = VESDE(), exact_score(targets.mixture("tutorial"), VESDE()), 200_000
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
+        path = sample(sde, score, n, steps=10, generator=generator(), trajectory=True)
+    changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))
+    assert max(held) <= path.nbytes + 2 * path[0].nbytes
 
 
 def test_denoising_replaces_the_last_point_by_the_posterior_mean():
