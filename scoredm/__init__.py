@@ -34,7 +34,14 @@ if TYPE_CHECKING:
         zero_mean_prior as zero_mean_prior,
     )
     from scoredm.score import ScoreFn as ScoreFn, denoise as denoise, exact_score as exact_score
-    from scoredm.sde import SDE as SDE, VESDE as VESDE
+    from scoredm.sde import (
+        SDE as SDE,
+        VESDE as VESDE,
+        VPSDE as VPSDE,
+        CosineVPSDE as CosineVPSDE,
+        GeometricVESDE as GeometricVESDE,
+        SubVPSDE as SubVPSDE,
+    )
     from scoredm.targets import (
         MixtureTextError as MixtureTextError,
         format_mixture as format_mixture,
@@ -51,6 +58,10 @@ _HOME = {
     "GaussianMixture": "mixture",
     "SDE": "sde",
     "VESDE": "sde",
+    "GeometricVESDE": "sde",
+    "VPSDE": "sde",
+    "SubVPSDE": "sde",
+    "CosineVPSDE": "sde",
     "ScoreFn": "score",
     "denoise": "score",
     "exact_score": "score",

@@ -19,6 +19,9 @@ from torch import Tensor
 Time = float | Tensor
 
 LAM_MAX = 1e6  # beyond it sigma_1^2 leaves the range in which float32 still resolves the data
+BETA_MAX = 100.0  # beyond it alpha_1^2 leaves the range of float32
+COSINE_START = math.pi / 2 * 0.008 / 1.008
+COSINE_RATE = math.pi / 2 * 0.9946 / 1.008
 
 
 def over_leading_axes(value: Time, x: Tensor) -> Time:
@@ -54,6 +57,13 @@ class SDE(ABC):
         """The drift f(t) x; x: (B, ..., D), t: a number, () or (B,)."""
         return over_leading_axes(self.drift_rate(t), x) * x
 
+    def log_snr(self, t: Time) -> Time:
+        """log(alpha_t^2 / sigma_t^2), which falls from infinity at t = 0: how much of the data is left in x_t."""
+        ratio = self.sigma(t) / self.alpha(t)
+        if isinstance(ratio, Tensor):
+            return -2 * ratio.log()
+        return -2 * math.log(ratio) if ratio > 0 else math.inf
+
     def perturb(self, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
         """Draw from p(x_t | x_0): alpha_t x_0 + sigma_t z; x0, noise: (B, ..., D), t: a number, () or (B,)."""
         return over_leading_axes(self.alpha(t), x0) * x0 + over_leading_axes(self.sigma(t), x0) * noise
@@ -78,20 +88,199 @@ class VESDE(SDE):
 
     def alpha(self, t: Time) -> Time:
         """1 at every t: the mean does not move."""
-        return torch.ones_like(t) if isinstance(t, Tensor) else 1.0
+        return _constant(1.0, t)
 
     def sigma(self, t: Time) -> Time:
         """sqrt((lambda^{2t} - 1) / (2 ln lambda)); expm1 keeps the relative precision as t -> 0."""
         rate = 2 * math.log(self.lam)
-        if isinstance(t, Tensor):
-            return (t if rate == 0 else torch.expm1(rate * t) / rate).sqrt()
-        return math.sqrt(t if rate == 0 else math.expm1(rate * t) / rate)
+        return _sqrt(t if rate == 0 else _expm1(rate * t) / rate)
 
     def diffusion(self, t: Time) -> Time:
         """lambda^t."""
-        log_lam = math.log(self.lam)
-        return torch.exp(log_lam * t) if isinstance(t, Tensor) else math.exp(log_lam * t)
+        return _exp(math.log(self.lam) * t)
 
     def drift_rate(self, t: Time) -> Time:
         """0: nothing pulls x back."""
-        return torch.zeros_like(t) if isinstance(t, Tensor) else 0.0
+        return _constant(0.0, t)
+
+
+@final
+@dataclass(frozen=True)
+class GeometricVESDE(SDE):
+    """Song's variance-exploding SDE: the noise level grows by one factor per unit of time.
+
+    alpha_t = 1,   sigma_t^2 = sigma_min^2 (r^{2t} - 1),   g(t) = sigma_min r^t sqrt(2 ln r),   r = sigma_max / sigma_min.
+
+    sigma_t is 0 at t = 0, where Song et al. have sigma_min: it is the noise added to the data, so that p_0 is the data.
+    Raises ValueError unless 0 < sigma_min < sigma_max <= 1e6. Source: Song et al. 2020, arXiv 2011.13456, eq. 30 to 32.
+    """
+
+    sigma_min: float = 0.01
+    sigma_max: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse levels out of order."""
+        if not (math.isfinite(self.sigma_max) and 0 < self.sigma_min < self.sigma_max <= LAM_MAX):
+            raise ValueError(
+                f"sigma_min is {self.sigma_min:g} and sigma_max {self.sigma_max:g}; "
+                f"they must be above 0, sigma_min below sigma_max, and at most {LAM_MAX:g}"
+            )
+
+    @property
+    def _rate(self) -> float:
+        return math.log(self.sigma_max / self.sigma_min)
+
+    def alpha(self, t: Time) -> Time:
+        """1 at every t: the mean does not move."""
+        return _constant(1.0, t)
+
+    def sigma(self, t: Time) -> Time:
+        """sigma_min sqrt(r^{2t} - 1)."""
+        return self.sigma_min * _sqrt(_expm1(2 * self._rate * t))
+
+    def diffusion(self, t: Time) -> Time:
+        """sigma_min r^t sqrt(2 ln r)."""
+        return self.sigma_min * math.sqrt(2 * self._rate) * _exp(self._rate * t)
+
+    def drift_rate(self, t: Time) -> Time:
+        """0: nothing pulls x back."""
+        return _constant(0.0, t)
+
+
+@final
+@dataclass(frozen=True)
+class VPSDE(SDE):
+    """The variance-preserving SDE of DDPM, dx = -beta x / 2 dt + sqrt(beta) dw.
+
+    beta(t) = beta_min + t (beta_max - beta_min),   B(t) = int_0^t beta,   alpha_t = exp(-B / 2),   sigma_t^2 = 1 - exp(-B).
+
+    Raises ValueError unless 0 < beta_min <= beta_max <= 100. Source: Song et al. 2020, arXiv 2011.13456, eq. 32 and 33.
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Refuse rates out of order."""
+        _check_rates(self.beta_min, self.beta_max)
+
+    def alpha(self, t: Time) -> Time:
+        """exp(-B / 2)."""
+        return _exp(-_integrated(self.beta_min, self.beta_max, t) / 2)
+
+    def sigma(self, t: Time) -> Time:
+        """sqrt(1 - exp(-B))."""
+        return _sqrt(-_expm1(-_integrated(self.beta_min, self.beta_max, t)))
+
+    def diffusion(self, t: Time) -> Time:
+        """sqrt(beta)."""
+        return _sqrt(self.beta_min + t * (self.beta_max - self.beta_min))
+
+    def drift_rate(self, t: Time) -> Time:
+        """-beta / 2."""
+        return -(self.beta_min + t * (self.beta_max - self.beta_min)) / 2
+
+
+@final
+@dataclass(frozen=True)
+class SubVPSDE(SDE):
+    """The sub-variance-preserving SDE: the drift of VPSDE with less noise, so that x_t never varies more than there.
+
+    alpha_t = exp(-B / 2),   sigma_t = 1 - exp(-B),   g^2 = beta (1 - exp(-2 B)),   beta and B as in VPSDE.
+
+    Raises ValueError unless 0 < beta_min <= beta_max <= 100. Source: Song et al. 2020, arXiv 2011.13456, eq. 28 and 29.
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Refuse rates out of order."""
+        _check_rates(self.beta_min, self.beta_max)
+
+    def alpha(self, t: Time) -> Time:
+        """exp(-B / 2)."""
+        return _exp(-_integrated(self.beta_min, self.beta_max, t) / 2)
+
+    def sigma(self, t: Time) -> Time:
+        """1 - exp(-B)."""
+        return -_expm1(-_integrated(self.beta_min, self.beta_max, t))
+
+    def diffusion(self, t: Time) -> Time:
+        """sqrt(beta (1 - exp(-2 B)))."""
+        beta = self.beta_min + t * (self.beta_max - self.beta_min)
+        return _sqrt(-beta * _expm1(-2 * _integrated(self.beta_min, self.beta_max, t)))
+
+    def drift_rate(self, t: Time) -> Time:
+        """-beta / 2."""
+        return -(self.beta_min + t * (self.beta_max - self.beta_min)) / 2
+
+
+@final
+@dataclass(frozen=True)
+class CosineVPSDE(SDE):
+    """The variance-preserving SDE whose signal falls like a cosine, slower at both ends than VPSDE's.
+
+    alpha_t = cos(phi) / cos(phi_0),   sigma_t^2 = 1 - alpha_t^2,   g^2 = 2 phi' tan(phi),
+    phi(t) = (pi / 2) (0.9946 t + 0.008) / 1.008,   phi_0 = phi(0).
+
+    The full cosine would reach alpha = 0, where no score can be turned into clean data; it stops a little before, at 0.9946.
+    Source: Nichol and Dhariwal 2021, arXiv 2102.09672, eq. 17; the stop: Lu et al. 2022, arXiv 2206.00927, appendix D.4.
+    """
+
+    def alpha(self, t: Time) -> Time:
+        """cos(phi) / cos(phi_0)."""
+        return _cos(_angle(t)) / math.cos(COSINE_START)
+
+    def sigma(self, t: Time) -> Time:
+        """sqrt(sin(phi - phi_0) sin(phi + phi_0)) / cos(phi_0), which is sqrt(1 - alpha^2) without its cancellation."""
+        return _sqrt(_sin(COSINE_RATE * t) * _sin(COSINE_RATE * t + 2 * COSINE_START)) / math.cos(COSINE_START)
+
+    def diffusion(self, t: Time) -> Time:
+        """sqrt(2 phi' tan(phi))."""
+        return _sqrt(2 * COSINE_RATE * _sin(_angle(t)) / _cos(_angle(t)))
+
+    def drift_rate(self, t: Time) -> Time:
+        """-phi' tan(phi)."""
+        return -COSINE_RATE * _sin(_angle(t)) / _cos(_angle(t))
+
+
+def _check_rates(beta_min: float, beta_max: float) -> None:
+    if not (math.isfinite(beta_max) and 0 < beta_min <= beta_max <= BETA_MAX):
+        raise ValueError(
+            f"beta_min is {beta_min:g} and beta_max {beta_max:g}; "
+            f"they must be above 0, beta_min not above beta_max, and at most {BETA_MAX:g}"
+        )
+
+
+def _integrated(beta_min: float, beta_max: float, t: Time) -> Time:
+    """B(t) = int_0^t beta."""
+    return t * (beta_min + t * (beta_max - beta_min) / 2)
+
+
+def _angle(t: Time) -> Time:
+    return COSINE_RATE * t + COSINE_START
+
+
+def _constant(value: float, t: Time) -> Time:
+    return torch.full_like(t, value) if isinstance(t, Tensor) else value
+
+
+def _exp(v: Time) -> Time:
+    return v.exp() if isinstance(v, Tensor) else math.exp(v)
+
+
+def _expm1(v: Time) -> Time:
+    return v.expm1() if isinstance(v, Tensor) else math.expm1(v)
+
+
+def _sqrt(v: Time) -> Time:
+    return v.sqrt() if isinstance(v, Tensor) else math.sqrt(v)
+
+
+def _sin(v: Time) -> Time:
+    return v.sin() if isinstance(v, Tensor) else math.sin(v)
+
+
+def _cos(v: Time) -> Time:
+    return v.cos() if isinstance(v, Tensor) else math.cos(v)

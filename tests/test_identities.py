@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoredm import VESDE, GaussianMixture, dsm_floor, dsm_loss, euler_maruyama, exact_score, sample, score_error, targets
+from scoredm import VESDE, VPSDE, GaussianMixture, dsm_floor, dsm_loss, euler_maruyama, exact_score, sample, score_error, targets
 from scoredm.identities import (
     WRONG,
     dress,
@@ -20,10 +20,9 @@ from scoredm.identities import (
     wrong_score,
 )
 from scoredm.score import denoise
-from tests.vp import ConstantVP
 
 TUTORIAL = targets.mixture("tutorial")
-SDES = [VESDE(25.0), ConstantVP(3.0)]
+SDES = [VESDE(25.0), VPSDE(3.0, 3.0)]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -101,9 +100,9 @@ def test_merge_time_of_other_mixtures() -> None:
 
 def test_merge_time_of_a_tilted_pair_uses_the_covariance_along_the_line() -> None:
     pair = GaussianMixture([[-1.5, 0.0], [1.5, 1.0]], [[[1.0, 0.6], [0.6, 0.5]]] * 2, [2, 2])
-    at = merge_time(pair, ConstantVP(3.0))
+    at = merge_time(pair, VPSDE(3.0, 3.0))
     assert at is not None
-    p_t = pair.diffuse(float(ConstantVP(3.0).alpha(at)), float(ConstantVP(3.0).sigma(at)))
+    p_t = pair.diffuse(float(VPSDE(3.0, 3.0).alpha(at)), float(VPSDE(3.0, 3.0).sigma(at)))
     hessian = torch.autograd.functional.hessian(lambda x: -_log_density(p_t, x), p_t.mean)
     assert float(torch.linalg.eigvalsh(torch.as_tensor(hessian))[0]) == pytest.approx(0, abs=1e-9)  # the saddle turns flat
 

@@ -13,7 +13,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from scoredm import (
     VESDE,
+    VPSDE,
+    CosineVPSDE,
     GaussianMixture,
+    GeometricVESDE,
+    SubVPSDE,
     against,
     denoise,
     euler_maruyama,
@@ -27,9 +31,8 @@ from scoredm import (
     zero_mean_prior,
 )
 from scoredm.samplers import uniform_times
-from tests.vp import ConstantVP
 
-KINDS = [VESDE(26.0), VESDE(1.0), ConstantVP()]
+KINDS = [VESDE(26.0), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
 
 
@@ -148,8 +151,8 @@ def test_the_recursion_catches(mistake):
 
 
 def test_the_recursion_catches_a_drift_run_forwards():
-    assert worst_deviation(ConstantVP(), wrong_step()) < 4.5
-    assert worst_deviation(ConstantVP(), wrong_step(keep=1.0)) > 20
+    assert worst_deviation(VPSDE(3.0, 3.0), wrong_step()) < 4.5
+    assert worst_deviation(VPSDE(3.0, 3.0), wrong_step(keep=1.0)) > 20
 
 
 @each_kind
@@ -187,7 +190,7 @@ def test_euler_maruyama_has_weak_order_one():
 # The sampler as a whole.
 
 
-@pytest.mark.parametrize("sde", [VESDE(), ConstantVP(8.0)], ids=repr)
+@pytest.mark.parametrize("sde", [VESDE(), VPSDE(8.0, 8.0)], ids=repr)
 def test_samples_from_the_exact_prior_have_the_law_of_the_data(sde):
     mixture = targets.mixture("unequal")
     x = sample(sde, exact_score(mixture, sde), 10_000, steps=500, prior=exact_prior(sde, mixture), generator=generator())

@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from scoredm import SDE, VESDE, GaussianMixture, denoise, exact_score, targets
+from scoredm import SDE, VESDE, VPSDE, CosineVPSDE, GaussianMixture, GeometricVESDE, SubVPSDE, denoise, exact_score, targets
 from scoredm.samplers import uniform_times
 from scoredm.score import noise_from_score, score_from_noise
-from tests.vp import ConstantVP
 
-KINDS = [VESDE(), VESDE(1.0), ConstantVP()]
+KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
 
 

@@ -7,11 +7,17 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from scoredm import VESDE
+from scoredm import VESDE, VPSDE, CosineVPSDE, GeometricVESDE, SubVPSDE
 from scoredm.sde import LAM_MAX
-from tests.vp import ConstantVP
 
-KINDS = [VESDE(lam) for lam in (0.2, 1.0, 1 + 1e-12, 1.001, 5.0, 25.0, LAM_MAX)] + [ConstantVP()]
+KINDS = [VESDE(lam) for lam in (0.2, 1.0, 1 + 1e-12, 1.001, 5.0, 25.0, LAM_MAX)] + [
+    GeometricVESDE(),
+    GeometricVESDE(0.5, 0.6),
+    VPSDE(),
+    VPSDE(3.0, 3.0),
+    SubVPSDE(),
+    CosineVPSDE(),
+]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
 
 
@@ -38,6 +44,35 @@ def test_diffusion_is_g_and_not_g_squared(sde):
     assert float(sde.sigma(0.0)) == 0
 
 
+@each_kind
+def test_less_of_the_data_is_left_as_time_goes_on(sde):
+    log_snr = sde.log_snr(times(401))
+    torch.testing.assert_close(log_snr, 2 * (sde.alpha(times(401)) / sde.sigma(times(401))).log())
+    assert (log_snr.diff() < 0).all()
+    assert sde.log_snr(0.0) == math.inf
+    assert sde.log_snr(torch.tensor(0.0)) == math.inf
+
+
+@pytest.mark.parametrize("sde", [VPSDE(), CosineVPSDE()], ids=repr)
+def test_variance_preserving_means_alpha_squared_and_sigma_squared_make_one(sde):
+    torch.testing.assert_close(sde.alpha(times()) ** 2 + sde.sigma(times()) ** 2, torch.ones(21, dtype=torch.float64))
+
+
+def test_sub_vp_varies_less_than_vp_with_the_same_mean():
+    torch.testing.assert_close(SubVPSDE().alpha(times()), VPSDE().alpha(times()))
+    torch.testing.assert_close(SubVPSDE().sigma(times()), VPSDE().sigma(times()) ** 2)
+
+
+def test_the_geometric_levels_are_songs_less_the_noise_that_his_data_start_with():
+    levels = 0.01 * 1000 ** times()
+    torch.testing.assert_close(GeometricVESDE(0.01, 10).sigma(times()) ** 2, levels**2 - 0.01**2)
+
+
+def test_the_cosine_is_nichol_and_dhariwals_run_to_09946():
+    angle = math.pi / 2 * (0.9946 * times() + 0.008) / 1.008
+    torch.testing.assert_close(CosineVPSDE().alpha(times()) ** 2, angle.cos() ** 2 / math.cos(math.pi / 2 * 0.008 / 1.008) ** 2)
+
+
 @pytest.mark.parametrize("lam", [0.2, 1.0, 5.0, 25.0])
 @pytest.mark.parametrize("t", [0.01, 0.5, 1.0])
 def test_variance_is_the_integral_of_lambda_to_the_2t_not_to_the_t(lam, t):
@@ -57,6 +92,14 @@ def test_small_times_keep_their_digits_in_float32(lam):
     rate = 2 * math.log(lam)
     exact = [math.sqrt(s if rate == 0 else math.expm1(rate * s) / rate) for s in t.tolist()]
     torch.testing.assert_close(VESDE(lam).sigma(t), torch.tensor(exact), rtol=5e-7, atol=0)
+
+
+@each_kind
+def test_every_kind_keeps_its_digits_near_the_data_in_float32(sde):
+    t = torch.tensor([1e-9, 1e-7, 1e-5, 1e-3])
+    for function in (sde.sigma, sde.diffusion):
+        exact = torch.tensor([function(time) for time in t.tolist()])
+        torch.testing.assert_close(function(t), exact, rtol=2e-6, atol=0)
 
 
 @each_kind
@@ -98,9 +141,23 @@ def test_lambda_that_defines_no_diffusion_is_refused_with_its_value(lam):
         VESDE(lam)
 
 
+@pytest.mark.parametrize("kind", [VPSDE, SubVPSDE])
+@pytest.mark.parametrize("rates", [(0, 20), (-1, 20), (5, 4), (0.1, 101), (0.1, math.inf), (math.nan, 20), (0.1, math.nan)])
+def test_rates_out_of_order_are_refused_with_their_values(kind, rates):
+    with pytest.raises(ValueError, match=f"beta_min is {rates[0]:g} and beta_max {rates[1]:g}.*at most 100"):
+        kind(*rates)
+
+
+@pytest.mark.parametrize("levels", [(0, 10), (-1, 10), (1, 1), (2, 1), (0.01, math.inf), (0.01, 2e6), (math.nan, 1)])
+def test_levels_out_of_order_are_refused_with_their_values(levels):
+    with pytest.raises(ValueError, match=f"sigma_min is {levels[0]:g} and sigma_max {levels[1]:g}.*below".replace("+", r"\+")):
+        GeometricVESDE(*levels)
+
+
 def test_an_sde_is_a_frozen_value():
     assert VESDE(5.0) == VESDE(5.0)
     assert len({VESDE(5.0), VESDE(5.0), VESDE()}) == 2
     assert VESDE().lam == 25
+    assert VPSDE() != SubVPSDE()
     with pytest.raises(dataclasses.FrozenInstanceError):
         VESDE().lam = 3.0  # pyright: ignore[reportAttributeAccessIssue]
