@@ -18,8 +18,8 @@ with side:
         n = controls.number(PARTICLES)
         steps = controls.number(STEPS)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        controls.preset("1-D demo", {"target": "two-modes", "lam": 25.0, "n": 200, "steps": 100})
-        controls.preset("2-D demo", {"target": "tight", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"})
+        controls.preset("1-D demo", {"target": "two-modes", "sde": "ve", "lam": 25.0, "n": 200, "steps": 100})
+        controls.preset("2-D demo", {"target": "tight", "sde": "ve", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"})
         camera = controls.camera(disabled=not plane)
 
 run = compute.forward(experiment, compute.Forward(n, steps, camera == "follow"))

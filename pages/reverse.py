@@ -13,7 +13,8 @@ MOMENT = controls.Number("at", "Show the update at t", 0.0, 1.0, 0.01, 0.5)
 PRIORS = {"zero": "N(0, σ₁²I)", "matched": "Matched Gaussian", "exact": "Exact p₁"}
 PRIOR_HELP = "The law of x at t = 1: the tutorial's N(0, σ₁²I), the Gaussian with mean and covariance of p₁, or p₁ itself."
 DENOISE_HELP = "Tweedie: end at the mean of the data a point could come from."
-EXERCISE = {"target": "tutorial", "rn": 2500, "lam": 10.0, "rsteps": 200, "prior": "zero", "tmin": 0.005, "denoise": False}
+TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 10.0}
+EXERCISE = {**TUTORIAL, "rn": 2500, "rsteps": 200, "prior": "zero", "tmin": 0.005, "denoise": False}
 PRESETS = {
     "Exercise 1.3": (EXERCISE, "The tutorial: 2500 particles, λ = 10, 200 steps"),
     "Comparison": (EXERCISE | {"rn": 1000, "lam": 25.0}, "The tutorial: 1000 particles, λ = 25, 200 steps"),

@@ -12,26 +12,65 @@ from scoredm.ui import controls
 if TYPE_CHECKING:
     from scoredm.mixture import GaussianMixture
     from scoredm.score import ExactScore
-    from scoredm.sde import VESDE
+    from scoredm.sde import SDE
 
 OWN = "own"
 OWN_DEFAULT = "w1 m-2,0 s0.5; w2 m2,1 c1,0.6,1"
 LAM = controls.Number(
     "lam", "λ, noise rate", 0.5, 50.0, 0.5, 25.0, "g(t) = λᵗ: the larger λ, the more noise at t = 1.", format="%.4g"
 )
+SMIN = controls.Number(
+    "smin", "σ least", 0.01, 0.5, 0.01, 0.01, "σₜ² = σ_min² (r²ᵗ − 1), r = σ_max / σ_min: the scale of the first noise.", "%.3g"
+)
+SMAX = controls.Number("smax", "σ most", 1.0, 100.0, 1.0, 10.0, "The noise at t = 1, nearly.", "%.4g")
+BMIN = controls.Number(
+    "bmin", "β at t = 0", 0.01, 5.0, 0.01, 0.1, "β(t) rises evenly; the data shrink at the rate β / 2.", "%.3g"
+)
+BMAX = controls.Number("bmax", "β at t = 1", 5.0, 40.0, 0.5, 20.0, "The larger β, the less is left of the data at t = 1.", "%.4g")
+SDE_HELP = "How noise comes in. VE: it is added and grows. VP: the data shrink meanwhile. *Forward diffusion* compares them."
 SEED = controls.Number("seed", "Seed", 0, 2**31 - 1, 1, 2021, "The same seed gives the same numbers, for everyone.")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of SDE the reader may choose."""
+
+    title: str
+    law: str  # its class in scoredm.sde
+    label: str  # a format for its parameters: what figures and tables call it
+    parameters: tuple[controls.Number, ...]  # in the order of the class; whatever is chosen within their ranges is a diffusion
+
+
+KINDS = {
+    "ve": Kind("Tutorial's VE", "VESDE", "λ = {:g}", (LAM,)),
+    "geometric": Kind("Geometric VE", "GeometricVESDE", "geometric VE, σ {:g} to {:g}", (SMIN, SMAX)),
+    "vp": Kind("VP", "VPSDE", "VP, β {:g} to {:g}", (BMIN, BMAX)),
+    "subvp": Kind("Sub-VP", "SubVPSDE", "sub-VP, β {:g} to {:g}", (BMIN, BMAX)),
+    "cosine": Kind("Cosine VP", "CosineVPSDE", "cosine VP", ()),
+}
 
 
 @dataclass(frozen=True)
 class Experiment:
     """What is being diffused and how: the key of every cached computation.
 
-    target: a name from `targets`, or the text of a mixture; lam: the SDE's lambda; seed: of every draw.
+    target: a name from `targets`, or the text of a mixture; seed: of every draw; kind: a name from KINDS; parameters: the SDE's.
+    Raises ValueError for an unknown kind or parameters of another kind.
     """
 
     target: str = "tutorial"
-    lam: float = 25.0
     seed: int = 2021
+    kind: str = "ve"
+    parameters: tuple[float, ...] = (25.0,)
+
+    def __post_init__(self) -> None:
+        """Refuse an SDE that cannot be made."""
+        if self.kind not in KINDS:
+            raise ValueError(f"there is no SDE {self.kind!r}; choose one of {', '.join(KINDS)}")
+        if len(self.parameters) != len(KINDS[self.kind].parameters):
+            raise ValueError(
+                f"the SDE {self.kind!r} has {len(KINDS[self.kind].parameters)} parameters; {len(self.parameters)} were given"
+            )
 
     @property
     def mixture(self) -> "GaussianMixture":
@@ -39,11 +78,16 @@ class Experiment:
         return mixture_of(self.target)
 
     @property
-    def sde(self) -> "VESDE":
+    def sde(self) -> "SDE":
         """The forward diffusion."""
-        from scoredm.sde import VESDE
+        from scoredm import sde
 
-        return VESDE(self.lam)
+        return getattr(sde, KINDS[self.kind].law)(*self.parameters)
+
+    @property
+    def sde_label(self) -> str:
+        """The forward diffusion in a few words, for titles."""
+        return KINDS[self.kind].label.format(*self.parameters)
 
     @property
     def score(self) -> "ExactScore":
@@ -68,9 +112,16 @@ def choose_experiment() -> Experiment:
     """Draw the experiment in the sidebar and return it."""
     with st.sidebar:
         target = _choose_target()
-        lam = controls.number(LAM)
+        kind, parameters = _choose_sde()
         seed = controls.number(SEED, "input")
-    return Experiment(target, lam, seed)
+    return Experiment(target, seed, kind, parameters)
+
+
+def _choose_sde() -> tuple[str, tuple[float, ...]]:
+    titles = {name: kind.title for name, kind in KINDS.items()}
+    name = controls.choice("sde", "SDE", titles, "ve", "selectbox", help=SDE_HELP)
+    with st.container(horizontal=True):
+        return name, tuple(controls.number(parameter) for parameter in KINDS[name].parameters)
 
 
 def _choose_target() -> str:

@@ -205,7 +205,7 @@ def inside(chosen: Recipe, run: "Run") -> None:
 def _download_curves(chosen: Recipe, run: "Run") -> None:
     from scoredm.learning import curves
 
-    title = f"{chosen.experiment.target}, λ = {chosen.experiment.lam:g}, seed {chosen.config.seed}"
+    title = f"{chosen.experiment.target}, {chosen.experiment.sde_label}, seed {chosen.config.seed}"
     floor = run.trainer.floor
     show.download("loss-curves", lambda: figures.loss_curves(curves(run.trainer.history, 10), floor, title), "Download curves")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RECIPES = {"ours": "Ours", "tutorial": "Tutorial", "custom": "Custom"}
 NETWORKS = {"scorenet": "ScoreNet", "notebook": "Tutorial"}
 SCHEDULES = {"one-cycle": "One-cycle", "constant": "Constant"}
-TUTORIAL = {"target": "tutorial", "lam": 25.0, "seed": 2021, "recipe": "tutorial"}
+TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 25.0, "seed": 2021, "recipe": "tutorial"}
 
 
 def choose(experiment: Experiment, row: "DeltaGenerator") -> Recipe:

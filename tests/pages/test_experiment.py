@@ -77,7 +77,7 @@ def test_absurd_mixture_texts_are_refused_in_words(open_page, text):
 
 
 def test_an_experiment_is_a_key():
-    assert Experiment("ring", 5.0, 1) == Experiment("ring", 5.0, 1)
-    assert hash(Experiment("ring", 5.0, 1)) != hash(Experiment("ring", 5.0, 2))
+    assert Experiment("ring", 1, parameters=(5.0,)) == Experiment("ring", 1, parameters=(5.0,))
+    assert hash(Experiment("ring", 1, parameters=(5.0,))) != hash(Experiment("ring", 2, parameters=(5.0,)))
     with pytest.raises(ValueError, match="component"):
         mixture_of("m0 s-1")

@@ -33,7 +33,7 @@ def test_exact_variances_are_those_of_the_diffused_mixture(open_page):
 
 
 def test_particles_have_the_exact_variance_within_their_error():
-    run = compute.forward(Experiment("tight", 26.0), compute.Forward(5000, 50, False))
+    run = compute.forward(Experiment("tight", parameters=(26.0,)), compute.Forward(5000, 50, False))
     z = (run.found - run.variance) / run.error
     assert np.abs(z).max() < 4.5
     assert np.abs(z[[0, 25, 50]]).mean() > 0.05  # an error bar that is far too wide is wrong too
@@ -42,16 +42,18 @@ def test_particles_have_the_exact_variance_within_their_error():
 
 def test_the_first_frame_is_the_data_and_the_seed_decides():
     settings = compute.Forward(200, 50, True)
-    one, other = (compute.forward(Experiment("tight", 26.0, seed), settings) for seed in (1, 2))
+    one, other = (compute.forward(Experiment("tight", seed, parameters=(26.0,)), settings) for seed in (1, 2))
     assert np.abs(np.abs(one.paths[0]) - 2).max() < 1.0  # std 0.2 around (±2, ±2)
     assert (one.paths[0] != other.paths[0]).all()
     compute.forward.clear()
-    again = compute.forward(Experiment("tight", 26.0, 1), settings)
+    again = compute.forward(Experiment("tight", 1, parameters=(26.0,)), settings)
     np.testing.assert_array_equal(again.paths, one.paths)
 
 
 def test_fewer_steps_keep_the_data_and_the_law():
-    few, many = (compute.forward(Experiment("tight", 26.0), compute.Forward(200, steps, True)) for steps in (5, 100))
+    few, many = (
+        compute.forward(Experiment("tight", parameters=(26.0,)), compute.Forward(200, steps, True)) for steps in (5, 100)
+    )
     np.testing.assert_array_equal(few.paths[0], many.paths[0])
     np.testing.assert_allclose(few.variance[-1], many.variance[-1])
 

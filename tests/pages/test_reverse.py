@@ -90,7 +90,7 @@ def test_an_early_stop_leaves_its_noise_and_the_last_step_takes_too_much(open_pa
 
 
 def test_the_last_step_is_the_librarys_and_ends_the_film_at_0():
-    experiment = Experiment("ring", 10.0)
+    experiment = Experiment("ring", parameters=(10.0,))
     run = compute.reverse(experiment, settings(500, 50, t_min=0.1, denoise=True))
     rng, prior = compute.generator(experiment, "reverse"), exact_prior(experiment.sde, experiment.mixture)
     x = sample(experiment.sde, experiment.score, 500, steps=50, prior=prior, t_min=0.1, denoise=True, generator=rng)
@@ -100,7 +100,7 @@ def test_the_last_step_is_the_librarys_and_ends_the_film_at_0():
 
 
 def test_the_film_shows_the_run_and_the_arrows_are_the_score():
-    experiment = Experiment("tutorial", 10.0)
+    experiment = Experiment("tutorial", parameters=(10.0,))
     frames = compute.reverse(experiment, settings(by_component=True)).frames
     run = compute.reverse(experiment, settings())
     assert frames.particles is not None and frames.arrows is not None and frames.anchors is not None
@@ -120,7 +120,7 @@ def test_the_film_shows_the_run_and_the_arrows_are_the_score():
 
 @pytest.mark.parametrize("t", [1.0, 0.503, 0.0])
 def test_the_update_shown_is_the_step_of_the_sampler(t):
-    experiment = Experiment("tutorial", 10.0)
+    experiment = Experiment("tutorial", parameters=(10.0,))
     run = compute.reverse(experiment, settings(100, 40))
     step = compute.reverse_step(experiment, run, t)
     assert step.t - step.dt - 1e-9 <= max(t, 1e-3) <= step.t
@@ -134,7 +134,7 @@ def test_the_update_shown_is_the_step_of_the_sampler(t):
 
 
 def test_the_noise_that_the_updates_reveal_is_standard_normal():
-    experiment = Experiment("tutorial", 10.0)
+    experiment = Experiment("tutorial", parameters=(10.0,))
     run = compute.reverse(experiment, settings(100, 400))
     steps = [compute.reverse_step(experiment, run, float(t)) for t in run.times[:-1]]
     noise = np.stack([step.noise for step in steps])
@@ -155,7 +155,7 @@ def test_the_update_on_the_page_follows_its_slider(open_page):
 
 
 def test_distance_is_zero_to_itself_and_grows_by_the_shift():
-    experiment = Experiment("tutorial", 25.0)
+    experiment = Experiment("tutorial", parameters=(25.0,))
     y = comparison.reference(experiment, 2000).numpy()
     assert comparison.compare(experiment, y).distance == 0
     moved = comparison.compare(experiment, y + np.array([3.0, 0.0], dtype=np.float32))
@@ -167,7 +167,7 @@ def test_distance_is_zero_to_itself_and_grows_by_the_shift():
 
 
 def test_a_perfect_sampler_would_pass():
-    experiment = Experiment("grid", 25.0)
+    experiment = Experiment("grid", parameters=(25.0,))
     x = experiment.mixture.sample(2000, torch.Generator().manual_seed(7)).numpy()
     beside = comparison.compare(experiment, x)
     assert beside.worst.surprise < beside.chance
@@ -177,12 +177,12 @@ def test_a_perfect_sampler_would_pass():
     expected = sliced_wasserstein(fresh, reference, compute.generator(experiment, "metric"), comparison.PROJECTIONS)
     assert beside.fresh[0] == pytest.approx(expected)
     np.testing.assert_array_equal(reference, comparison.reference(experiment, 2000))
-    np.testing.assert_array_equal(comparison.compare(Experiment("grid", 5.0), x).fresh, beside.fresh)
+    np.testing.assert_array_equal(comparison.compare(Experiment("grid", parameters=(5.0,)), x).fresh, beside.fresh)
 
 
 @pytest.mark.parametrize("target,t", [("tutorial", 0.0), ("tutorial", 1.0), ("needle", 0.0), ("unequal", 0.0)])
 def test_contours_hold_their_share_of_an_independent_sample(target, t):
-    experiment = Experiment(target, 10.0)
+    experiment = Experiment(target, parameters=(10.0,))
     law = experiment.mixture.diffuse(1.0, float(experiment.sde.sigma(t)))
     heights = law.log_prob(law.sample(40_000, torch.Generator().manual_seed(3)).double())
     lines = comparison.outline(experiment, t).lines
