@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scoredm import targets as targets
+    from scoredm.grids import GRIDS as GRIDS, Grid as Grid, time_of_log_snr as time_of_log_snr
     from scoredm.losses import (
         dsm_floor as dsm_floor,
         dsm_loss as dsm_loss,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from scoredm.mixture import GaussianMixture as GaussianMixture
     from scoredm.networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
     from scoredm.samplers import (
-        euler_maruyama as euler_maruyama,
+        coarsen as coarsen,
         exact_prior as exact_prior,
         forward_paths as forward_paths,
         moment_matched_prior as moment_matched_prior,
@@ -41,6 +42,22 @@ if TYPE_CHECKING:
         CosineVPSDE as CosineVPSDE,
         GeometricVESDE as GeometricVESDE,
         SubVPSDE as SubVPSDE,
+    )
+    from scoredm.steps import (
+        SAMPLERS as SAMPLERS,
+        AdaptiveFlow as AdaptiveFlow,
+        AnnealedLangevin as AnnealedLangevin,
+        CountedScore as CountedScore,
+        DPMSolver2M as DPMSolver2M,
+        PredictorCorrector as PredictorCorrector,
+        Sampler as Sampler,
+        Step as Step,
+        ancestral as ancestral,
+        ddim as ddim,
+        euler_maruyama as euler_maruyama,
+        flow_euler as flow_euler,
+        heun as heun,
+        reverse_step as reverse_step,
     )
     from scoredm.targets import (
         MixtureTextError as MixtureTextError,
@@ -65,7 +82,24 @@ _HOME = {
     "ScoreFn": "score",
     "denoise": "score",
     "exact_score": "score",
-    "euler_maruyama": "samplers",
+    "GRIDS": "grids",
+    "Grid": "grids",
+    "time_of_log_snr": "grids",
+    "SAMPLERS": "steps",
+    "AdaptiveFlow": "steps",
+    "AnnealedLangevin": "steps",
+    "CountedScore": "steps",
+    "DPMSolver2M": "steps",
+    "PredictorCorrector": "steps",
+    "Sampler": "steps",
+    "Step": "steps",
+    "ancestral": "steps",
+    "ddim": "steps",
+    "euler_maruyama": "steps",
+    "flow_euler": "steps",
+    "heun": "steps",
+    "reverse_step": "steps",
+    "coarsen": "samplers",
     "exact_prior": "samplers",
     "forward_paths": "samplers",
     "moment_matched_prior": "samplers",

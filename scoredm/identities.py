@@ -10,7 +10,6 @@ from torch import Tensor
 
 from scoredm.losses import dsm_floor
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import Step
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE
 
@@ -18,24 +17,6 @@ WRONG = ("zero", "gaussian", "frozen")  # scores to put into the two losses
 
 BISECTIONS = 60
 EDM_MEAN, EDM_STD, EDM_DATA_STD = -1.2, 1.2, 0.5  # Karras et al. 2022, table 1: law of ln sigma, for data of that std
-
-
-def reverse_step(eta: float) -> Step:
-    """A step of the reverse process with its noise turned up or down by eta >= 0: the law of x_t is the same for every eta.
-
-    x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z: 1 is the reverse SDE, 0 the probability-flow ODE.
-    Raises ValueError for a negative eta. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
-    """
-    if not eta >= 0:
-        raise ValueError(f"eta is {eta}; it must be 0 or more")
-
-    def step(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
-        dt, g = t - t_next, float(sde.diffusion(t))
-        keep = 1 - float(sde.drift_rate(t)) * dt
-        pull = (1 + eta**2) / 2 * g**2 * dt
-        return noise.mul_(eta * g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=pull)
-
-    return step
 
 
 def posterior_mean(mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> Tensor:

@@ -1,51 +1,20 @@
 """Simulating the diffusion, forwards with exact increments and backwards with a score.
 
-Anderson 1982: the diffusion dx = f x dt + g dw run backwards in time solves dx = [f x - g^2 s(x, t)] dt + g dw.
-A sampler is one step function; `rollout` runs any of them over any falling grid of times.
+A sampler is a step (steps.py) over a falling grid of times (grids.py); `rollout` runs any of them.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from scoredm.grids import uniform_times
 from scoredm.mixture import GaussianMixture
 from scoredm.score import ExactScore, ScoreFn, denoise as tweedie
 from scoredm.sde import SDE
-
-
-class Step(Protocol):
-    """One step from t down to t_next."""
-
-    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
-        """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return."""
-        ...
-
-
-def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
-    """The reverse SDE by Euler-Maruyama, x - [f x - g^2 s] dt + g sqrt(dt) z, with f, g and s taken at t.
-
-    x, noise: (N, D), dt = t - t_next > 0. Strong order 1/2, weak order 1. Source: Song et al. 2020, arXiv 2011.13456, sec. 4.1.
-    """
-    dt = t - t_next
-    g = float(sde.diffusion(t))
-    keep = 1 - float(sde.drift_rate(t)) * dt
-    return noise.mul_(g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=g**2 * dt)
-
-
-def uniform_times(steps: int, t_min: float = 1e-3) -> list[float]:
-    """steps + 1 times falling evenly from 1 to t_min.
-
-    Raises ValueError unless steps is a whole number, 1 or more, and 0 < t_min < 1.
-    """
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-        raise ValueError(f"steps is {steps!r}; it must be a whole number, 1 or more")
-    if not 0 < t_min < 1:
-        raise ValueError(f"t_min is {t_min!r}; it must lie between 0 and 1")
-    return [1 - i * (1 - t_min) / steps for i in range(steps)] + [t_min]
+from scoredm.steps import CountedScore, Step, euler_maruyama
 
 
 @torch.no_grad()
@@ -57,13 +26,15 @@ def rollout(
     step: Step = euler_maruyama,
     generator: torch.Generator | None = None,
     storage: Tensor | None = None,
+    noise: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """Run a sampler down a grid of times, yielding x after each step.
 
     x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
-    The noise is drawn on the generator's device.
+    The noise is drawn on the generator's device, or read from `noise`, (len(times) - 1, N, D), which is left as it is.
+    Raises ValueError for noise of another shape.
     """
-    yield from _steps(sde, score_fn, x, times, step, generator, storage)
+    yield from _steps(sde, score_fn, x, times, step, generator, storage, noise)
 
 
 def _steps(
@@ -74,13 +45,17 @@ def _steps(
     step: Step,
     generator: torch.Generator | None,
     storage: Tensor | None,
+    noise: Tensor | None,
 ) -> Iterator[Tensor]:
     """The loop of `rollout`, for a caller that has gradients switched off already."""
+    if noise is not None and noise.shape != (len(times) - 1, *x.shape):
+        raise ValueError(f"noise has shape {tuple(noise.shape)}; this run needs {(len(times) - 1, *x.shape)}")
     score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
     frames = None if storage is None else storage.unbind()
     for i, (t, t_next) in enumerate(pairwise(times)):
         frame = coordinates_first(x.shape, x) if frames is None else frames[i]
-        x = step(sde, score_at, x, t, t_next, _fill_normal(frame, generator))
+        z = _fill_normal(frame, generator) if noise is None else frame.copy_(noise[i])
+        x = step(sde, score_at, x, t, t_next, z)
         if frames is not None and x is not frame:
             frame.copy_(x)
         yield x
@@ -99,28 +74,52 @@ def sample(
     denoise: bool = False,
     generator: torch.Generator | None = None,
     trajectory: bool = False,
+    times: Sequence[float] | None = None,
+    start: Tensor | None = None,
+    noise: Tensor | None = None,
 ) -> Tensor:
     """Draw n samples by running a sampler from the prior at t = 1 down to t_min.
 
     prior: the law of x at t = 1 (default: zero_mean_prior in the score's dimension); denoise: end with the Tweedie step
-    E[x_0 | x_t], which takes the place of the last x. Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
+    E[x_0 | x_t], which takes the place of the last x. times: a falling grid from 1, in place of `steps` even steps down to
+    t_min; start: x at t = 1, (n, D), in place of a draw from the prior; noise: (steps, n, D), in place of draws at each step,
+    so that two samplers can run on the same numbers.
+    Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
     Memory: the array returned, one more frame for the score, and a working set of 2 MB that does not grow with n.
-    Raises ValueError for n or steps below 1, t_min outside (0, 1), or no prior for a score that does not know its dimension.
+    Raises ValueError for n or steps below 1, t_min outside (0, 1), shapes that disagree, or no prior for a score that does not
+    know its dimension.
     """
-    times = uniform_times(steps, t_min)
+    times = uniform_times(steps, t_min) if times is None else times
+    x = (_draw_start(sde, score_fn, n, prior, generator) if start is None else start).to(_device_of(score_fn))
+    if len(x) != n:
+        raise ValueError(f"start has shape {tuple(x.shape)}; it must be (n, D) with n = {n}")
+    path = coordinates_first((len(times) if trajectory else 1, *x.shape), x)
+    x = path[0].copy_(x)
+    for state in _steps(sde, score_fn, x, times, step, generator, path[1:] if trajectory else None, noise):
+        x = state
+    if denoise:
+        x = path[-1].copy_(tweedie(score_fn, sde, x, times[-1]))
+    return path if trajectory else x
+
+
+def _draw_start(sde: SDE, score_fn: ScoreFn, n: int, prior: GaussianMixture | None, generator: torch.Generator | None) -> Tensor:
     if prior is None:
         dim = getattr(score_fn, "dim", None)
         if dim is None:
             raise ValueError("this score does not say its dimension; pass prior=zero_mean_prior(sde, dim)")
         prior = zero_mean_prior(sde, dim)
-    x = prior.sample(n, generator).to(_device_of(score_fn))
-    path = coordinates_first((steps + 1 if trajectory else 1, *x.shape), x)
-    x = path[0].copy_(x)
-    for state in _steps(sde, score_fn, x, times, step, generator, path[1:] if trajectory else None):
-        x = state
-    if denoise:
-        x = path[-1].copy_(tweedie(score_fn, sde, x, times[-1]))
-    return path if trajectory else x
+    return prior.sample(n, generator)
+
+
+def coarsen(noise: Tensor, factor: int) -> Tensor:
+    """The noise of an even grid with `factor` times fewer steps along the same Brownian path.
+
+    Increments add up, so z = (z_1 + ... + z_factor) / sqrt(factor); noise: (T, N, D) -> (T / factor, N, D).
+    Raises ValueError unless factor divides T.
+    """
+    if factor < 1 or len(noise) % factor:
+        raise ValueError(f"factor is {factor}; it must divide the {len(noise)} steps of the noise")
+    return noise.unflatten(0, (-1, factor)).sum(1) / math.sqrt(factor)
 
 
 def coordinates_first(shape: Sequence[int], like: Tensor) -> Tensor:
@@ -140,6 +139,8 @@ def _fill_normal(out: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def _device_of(score_fn: ScoreFn) -> torch.device:
     """A network's points live with its weights; any other score takes them on the CPU."""
+    if isinstance(score_fn, CountedScore):
+        return _device_of(score_fn.score_fn)
     if isinstance(score_fn, torch.nn.Module):
         return next(score_fn.parameters()).device
     return torch.device("cpu")

@@ -76,7 +76,7 @@ class GridScore:
     def __init__(self, exact: ExactScore, times: Sequence[float], like: Tensor) -> None:
         """Prepare every time at once; like: any tensor of the precision and device to come."""
         self._exact = exact
-        self._index = {float(t): i for i, t in enumerate(times)}
+        self._index = {t: i for i, t in enumerate(dict.fromkeys(float(t) for t in times))}
         grid = torch.tensor(list(self._index), dtype=torch.float64)
         alpha, sigma = (torch.as_tensor(v) for v in (exact.sde.alpha(grid), exact.sde.sigma(grid)))
         origin = alpha[:, None] * exact.mixture.mean

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from scoredm import fields
+from scoredm.grids import uniform_times
 from scoredm.identities import posterior_mean
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import exact_prior, forward_paths, sample, uniform_times
+from scoredm.samplers import exact_prior, forward_paths, sample
 from scoredm.score import exact_score
 from scoredm.sde import SDE, VESDE
 

@@ -13,13 +13,13 @@ from scoredm.identities import (
     merge_time,
     posterior_mean,
     posterior_spread,
-    reverse_step,
     two_sides,
     variance_preserving,
     weightings,
     wrong_score,
 )
 from scoredm.score import denoise
+from scoredm.steps import reverse_step
 
 TUTORIAL = targets.mixture("tutorial")
 SDES = [VESDE(25.0), VPSDE(3.0, 3.0)]

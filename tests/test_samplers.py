@@ -30,7 +30,7 @@ from scoredm import (
     targets,
     zero_mean_prior,
 )
-from scoredm.samplers import uniform_times
+from scoredm.grids import uniform_times
 
 KINDS = [VESDE(26.0), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
@@ -254,8 +254,10 @@ def test_a_trajectory_costs_its_own_array_and_two_frames():
     sde, score, n = VESDE(), exact_score(targets.mixture("tutorial"), VESDE()), 200_000
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
         path = sample(sde, score, n, steps=10, generator=generator(), trajectory=True)
+    assert recording.profiler is not None
+    assert recording.profiler.kineto_results is not None
     changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
-    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))
+    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyright: ignore
     assert max(held) <= path.nbytes + 2 * path[0].nbytes
 
 

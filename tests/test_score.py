@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from scoredm import SDE, VESDE, VPSDE, CosineVPSDE, GaussianMixture, GeometricVESDE, SubVPSDE, denoise, exact_score, targets
-from scoredm.samplers import uniform_times
+from scoredm.grids import uniform_times
 from scoredm.score import noise_from_score, score_from_noise
 
 KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]

@@ -181,7 +181,8 @@ def reverse(experiment: Experiment, settings: Reverse) -> ReverseRun:
     """Run the reverse SDE with the exact score."""
     import torch
 
-    from scoredm.samplers import sample, uniform_times
+    from scoredm.grids import uniform_times
+    from scoredm.samplers import sample
     from scoredm.score import denoise
 
     sde, score, steps, t_min = experiment.sde, experiment.score, settings.steps, settings.t_min

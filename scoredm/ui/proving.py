@@ -32,8 +32,9 @@ class Roads:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def roads(experiment: Experiment, eta: float) -> Roads:
     """Run the reverse process with noise eta, and with none, from the same draws of p_1."""
-    from scoredm.identities import reverse_step
-    from scoredm.samplers import exact_prior, sample, uniform_times
+    from scoredm.grids import uniform_times
+    from scoredm.samplers import exact_prior, sample
+    from scoredm.steps import reverse_step
 
     mixture, sde = experiment.mixture, experiment.sde
     end = mixture.diffuse(float(sde.alpha(T_MIN)), float(sde.sigma(T_MIN)))

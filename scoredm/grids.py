@@ -1,0 +1,84 @@
+"""Time grids: the falling times, from 1 to t_min, that a sampler steps through.
+
+A grid is a function (sde, steps, t_min) -> steps + 1 times. How the steps are spent matters most where few are taken: evenly in
+time, evenly in log-SNR, or as Karras et al. do, densely where little noise is left.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from scipy.optimize import root_scalar
+
+from scoredm.sde import SDE
+
+EARLIEST = 1e-12  # no grid asks for a time below it
+
+
+def check_grid(steps: int, t_min: float) -> None:
+    """Raise ValueError unless steps is a whole number, 1 or more, and 0 < t_min < 1."""
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+        raise ValueError(f"steps is {steps!r}; it must be a whole number, 1 or more")
+    if not 0 < t_min < 1:
+        raise ValueError(f"t_min is {t_min!r}; it must lie between 0 and 1")
+
+
+def time_of_log_snr(sde: SDE, value: float) -> float:
+    """The t at which log(alpha_t^2 / sigma_t^2) is `value`, found by bracketing in log t.
+
+    Raises ValueError for a value that no t in [1e-12, 1] has.
+    """
+    least, most = float(sde.log_snr(1.0)), float(sde.log_snr(EARLIEST))
+    if not least <= value <= most:
+        raise ValueError(f"log-SNR is {value:g}; here it runs from {least:g} at t = 1 to {most:g} near t = 0")
+    found = root_scalar(lambda u: float(sde.log_snr(math.exp(u))) - value, bracket=(math.log(EARLIEST), 0.0), xtol=1e-14)
+    return math.exp(found.root)
+
+
+def uniform_times(steps: int, t_min: float = 1e-3) -> list[float]:
+    """steps + 1 times falling evenly from 1 to t_min; raises as `check_grid`."""
+    check_grid(steps, t_min)
+    return [1 - i * (1 - t_min) / steps for i in range(steps)] + [t_min]
+
+
+def log_snr_times(sde: SDE, steps: int, t_min: float = 1e-3) -> list[float]:
+    """steps + 1 times from 1 to t_min at which the log-SNR rises evenly; raises as `check_grid`.
+
+    Source: Lu et al. 2022, arXiv 2206.00927, section 3.2 ("uniform lambda").
+    """
+    check_grid(steps, t_min)
+    least, most = float(sde.log_snr(1.0)), float(sde.log_snr(t_min))
+    inner = [time_of_log_snr(sde, least + i * (most - least) / steps) for i in range(1, steps)]
+    return [1.0, *inner, t_min]
+
+
+def karras_times(sde: SDE, steps: int, t_min: float = 1e-3, rho: float = 7.0) -> list[float]:
+    """steps + 1 times from 1 to t_min at which (sigma_t / alpha_t)^{1 / rho} falls evenly; raises as `check_grid`.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, eq. 5, with the noise-to-signal ratio for their sigma.
+    """
+    check_grid(steps, t_min)
+    high, low = (math.exp(-float(sde.log_snr(t)) / 2 / rho) for t in (1.0, t_min))
+    levels = [high + i * (low - high) / steps for i in range(1, steps)]
+    return [1.0, *(time_of_log_snr(sde, -2 * rho * math.log(level)) for level in levels), t_min]
+
+
+@final
+@dataclass(frozen=True)
+class Grid:
+    """A named time grid."""
+
+    title: str
+    make: Callable[[SDE, int, float], list[float]]
+
+    def __call__(self, sde: SDE, steps: int, t_min: float = 1e-3) -> list[float]:
+        """steps + 1 times falling from 1 to t_min; raises as `check_grid`."""
+        return self.make(sde, steps, t_min)
+
+
+GRIDS = {
+    "uniform": Grid("Even in t", lambda _sde, steps, t_min: uniform_times(steps, t_min)),
+    "log-snr": Grid("Even in log-SNR", log_snr_times),
+    "karras": Grid("Karras, ρ = 7", karras_times),
+}

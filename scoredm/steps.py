@@ -1,0 +1,261 @@
+"""Samplers, one step each: from x at time t to x at an earlier time t_next, by a score.
+
+Every step is for any SDE dx = f x dt + g dw with p(x_t | x_0) = N(alpha_t x_0, sigma_t^2 I). Two processes run backwards through
+the same laws p_t: the reverse SDE dx = [f x - g^2 s] dt + g dw (Anderson 1982), and the probability flow
+dx/dt = f x - g^2 s / 2, which draws no noise (Song et al. 2020, arXiv 2011.13456, sec. 4.3).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, final
+
+import torch
+from scipy.integrate import solve_ivp
+from torch import Tensor
+
+from scoredm.score import ScoreFn, denoise
+from scoredm.sde import SDE, Time
+
+
+class Step(Protocol):
+    """One step from t down to t_next."""
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor, /) -> Tensor:
+        """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return."""
+        ...
+
+
+def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+    """The reverse SDE by Euler-Maruyama, x - [f x - g^2 s] dt + g sqrt(dt) z, with f, g and s taken at t.
+
+    x, noise: (N, D), dt = t - t_next > 0. Strong order 1/2, weak order 1. Source: Song et al. 2020, arXiv 2011.13456, sec. 4.1.
+    """
+    dt = t - t_next
+    g = float(sde.diffusion(t))
+    keep = 1 - float(sde.drift_rate(t)) * dt
+    return noise.mul_(g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=g**2 * dt)
+
+
+def reverse_step(eta: float) -> Step:
+    """A step of the reverse process with its noise turned up or down by eta >= 0: the law of x_t is the same for every eta.
+
+    x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z: 1 is the reverse SDE, 0 the probability flow.
+    Raises ValueError for a negative eta. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
+    """
+    if not eta >= 0:
+        raise ValueError(f"eta is {eta}; it must be 0 or more")
+
+    def step(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        dt, g = t - t_next, float(sde.diffusion(t))
+        keep = 1 - float(sde.drift_rate(t)) * dt
+        pull = (1 + eta**2) / 2 * g**2 * dt
+        return noise.mul_(eta * g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=pull)
+
+    return step
+
+
+def flow_euler(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+    """The probability flow by Euler, x - [f x - g^2 s / 2] dt; order 1."""
+    return x - (t - t_next) * _flow(sde, score_fn, x, t)
+
+
+def heun(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+    """The probability flow by Heun: an Euler step, then the mean of the slopes at both its ends; order 2, two evaluations.
+
+    Source: Karras et al. 2022, arXiv 2206.00364, algorithm 1, here in t for any SDE.
+    """
+    dt = t - t_next
+    slope = _flow(sde, score_fn, x, t)
+    return x - dt / 2 * (slope + _flow(sde, score_fn, x - dt * slope, t_next))
+
+
+def ancestral(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+    """A draw from p(x_s | x_t, x_0) at x_0 = E[x_0 | x_t], exact in the noise it adds; weak order 1.
+
+    With r = alpha_t / alpha_s and v = sigma_t^2 - r^2 sigma_s^2, the noise that came between s = t_next and t:
+    mean (r sigma_s^2 x_t + alpha_s v x_0) / sigma_t^2, variance v sigma_s^2 / sigma_t^2.
+    Source: Ho et al. 2020, arXiv 2006.11239, eq. 6 and 7 (DDPM), for any alpha_t and sigma_t.
+    """
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+    r = alpha_t / alpha_s
+    between = sigma_t**2 - (r * sigma_s) ** 2
+    clean = denoise(score_fn, sde, x, t)
+    spread = math.sqrt(max(between, 0.0)) * sigma_s / sigma_t
+    return noise.mul_(spread).add_(x, alpha=r * (sigma_s / sigma_t) ** 2).add_(clean, alpha=alpha_s * between / sigma_t**2)
+
+
+def ddim(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+    """Guess clean data and noise at t, and put them together again at s = t_next: alpha_s x_0 + sigma_s z; order 1, no noise.
+
+    x_0 = E[x_0 | x_t], z = (x_t - alpha_t x_0) / sigma_t. The probability flow, exact where the guess of x_0 does not change.
+    Source: Song, Meng and Ermon 2020, arXiv 2010.02502, eq. 12 with sigma = 0.
+    """
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+    clean = denoise(score_fn, sde, x, t)
+    keep = sigma_s / sigma_t
+    return (keep * x).add_(clean, alpha=alpha_s - keep * alpha_t)
+
+
+@final
+class DPMSolver2M:
+    """DPM-Solver++(2M): DDIM with the guess of the clean data carried on along a line in log-SNR; order 2, one evaluation.
+
+    With l = log(alpha / sigma), h = l_s - l_t and h' the same of the step before, D = (1 + c) x_0(t) - c x_0(before),
+    c = h / (2 h'), and x_s = (sigma_s / sigma_t) x_t + alpha_s (1 - e^{-h}) D. The first step of a run has D = x_0(t).
+    One object runs one trajectory: it remembers its last step, and uses it where the next begins at the time that one ended.
+    Source: Lu et al. 2022, arXiv 2211.01095, algorithm 2.
+    """
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._last: tuple[float, float, Tensor] | None = None  # where the last step ended, its h, its x_0
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+        """x: (N, D) -> (N, D)."""
+        (_, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+        h = (float(sde.log_snr(t_next)) - float(sde.log_snr(t))) / 2
+        clean = guess = denoise(score_fn, sde, x, t)
+        if self._last is not None and self._last[0] == t and self._last[2].shape == x.shape:
+            guess = clean.lerp(self._last[2], -h / (2 * self._last[1]))
+        self._last = t_next, h, clean
+        return (sigma_s / sigma_t * x).add_(guess, alpha=-alpha_s * math.expm1(-h))
+
+
+@final
+@dataclass(frozen=True)
+class AdaptiveFlow:
+    """The probability flow by an adaptive Runge-Kutta method of order 5(4), which chooses its own steps between t and t_next.
+
+    rtol, atol: the error allowed in each of its steps, root mean square over all coordinates of all particles.
+    The solver is scipy.integrate.solve_ivp, RK45 (Dormand and Prince 1980). Raises RuntimeError where it gives up.
+    """
+
+    rtol: float = 1e-5
+    atol: float = 1e-5
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+        """x: (N, D) -> (N, D)."""
+
+        def slope(time: float, flat: Any) -> Any:
+            points = torch.from_numpy(flat).reshape(x.shape).to(x)
+            return _flow(sde, score_fn, points, float(time)).reshape(-1).double().cpu().numpy()
+
+        found = solve_ivp(slope, (t, t_next), x.reshape(-1).double().cpu().numpy(), rtol=self.rtol, atol=self.atol)
+        if not found.success:
+            raise RuntimeError(f"the solver gave up between t = {t:g} and {t_next:g}: {found.message}")
+        return torch.from_numpy(found.y[:, -1]).reshape(x.shape).to(x)
+
+
+def langevin(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, noise: Tensor, snr: float) -> Tensor:
+    """One step of Langevin dynamics at a fixed t, which leaves p_t alone as the step goes to 0: x + e s + sqrt(2 e) z.
+
+    e = (snr sigma_t)^2, in proportion to the noise in x_t as in Song and Ermon 2019. Song et al. 2020 take
+    2 (snr ||z|| / ||s||)^2, which is twice this e under pure noise, and ties the particles of a batch together.
+    Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1; Song et al. 2020, arXiv 2011.13456, algorithms 4 and 5.
+    """
+    e = (snr * float(sde.sigma(t))) ** 2
+    return noise.mul_(math.sqrt(2 * e)).add_(x).add_(score_fn(x, t), alpha=e)
+
+
+@final
+@dataclass(frozen=True)
+class PredictorCorrector:
+    """A predictor down in time, and a Langevin step at every time that the grid visits twice.
+
+    Source: Song et al. 2020, arXiv 2011.13456, algorithm 1.
+    """
+
+    snr: float = 0.16
+    predictor: Step = ancestral
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        """x, noise: (N, D) -> (N, D); a step with t = t_next corrects."""
+        if t_next == t:
+            return langevin(sde, score_fn, x, t, noise, self.snr)
+        return self.predictor(sde, score_fn, x, t, t_next, noise)
+
+
+@final
+@dataclass(frozen=True)
+class AnnealedLangevin:
+    """Langevin steps only: the noise level falls between them and x stays where it is.
+
+    It needs several visits to each time, and has no order: the law is right only as both steps and visits grow.
+    Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1.
+    """
+
+    snr: float = 0.3
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        """x, noise: (N, D) -> (N, D); a step with t = t_next moves x, any other only turns the noise level down."""
+        if t_next == t:
+            return langevin(sde, score_fn, x, t, noise, self.snr)
+        return x
+
+
+def _flow(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> Tensor:
+    """dx/dt along the probability flow."""
+    return (float(sde.drift_rate(t)) * x).add_(score_fn(x, t), alpha=-(float(sde.diffusion(t)) ** 2) / 2)
+
+
+def _scales(sde: SDE, t: float) -> tuple[float, float]:
+    return float(sde.alpha(t)), float(sde.sigma(t))
+
+
+@final
+@dataclass(frozen=True)
+class Sampler:
+    """A named sampler: how to make its step, and what a step costs.
+
+    make_step: a fresh step for one run; evaluations: of the score on the way from one time of a grid to the next, None where the
+    method decides; stochastic: whether it adds noise; order: of the error in the law for a small step, None where it has none;
+    visits: Langevin steps at each time before the step down.
+    """
+
+    title: str
+    make_step: Callable[[], Step]
+    evaluations: int | None = 1
+    stochastic: bool = False
+    order: int | None = 1
+    visits: int = 0
+
+    def times(self, times: Sequence[float]) -> list[float]:
+        """A grid with its corrector's visits: each time but the last is repeated `visits` times."""
+        return [t for t in times[:-1] for _ in range(self.visits + 1)] + [times[-1]]
+
+    def nfe(self, steps: int) -> int | None:
+        """Evaluations of the score (network evaluations) over a grid of `steps` steps; None where the method decides."""
+        return None if self.evaluations is None else self.evaluations * steps
+
+
+LANGEVIN_VISITS = 5
+
+SAMPLERS = {
+    "euler-maruyama": Sampler("Euler-Maruyama", lambda: euler_maruyama, stochastic=True),
+    "ancestral": Sampler("Ancestral (DDPM)", lambda: ancestral, stochastic=True),
+    "predictor-corrector": Sampler("Predictor-corrector", PredictorCorrector, evaluations=2, stochastic=True, visits=1),
+    "langevin": Sampler(
+        "Annealed Langevin", AnnealedLangevin, evaluations=LANGEVIN_VISITS, stochastic=True, order=None, visits=LANGEVIN_VISITS
+    ),
+    "ddim": Sampler("DDIM", lambda: ddim),
+    "flow-euler": Sampler("Flow, Euler", lambda: flow_euler),
+    "heun": Sampler("Flow, Heun", lambda: heun, evaluations=2, order=2),
+    "dpm-solver": Sampler("DPM-Solver++(2M)", DPMSolver2M, order=2),
+    "rk45": Sampler("Flow, adaptive RK45", AdaptiveFlow, evaluations=None, order=5),
+}
+
+
+@final
+class CountedScore:
+    """A score that counts how often it is asked, once for a whole batch: the NFE of a run."""
+
+    def __init__(self, score_fn: ScoreFn) -> None:
+        """Start at 0."""
+        self.score_fn = score_fn
+        self.calls = 0
+
+    def __call__(self, x: Tensor, t: Time, /) -> Tensor:
+        """s(x, t) of the score inside."""
+        self.calls += 1
+        return self.score_fn(x, t)
