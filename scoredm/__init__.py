@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from scoredm.losses import (
         dsm_floor as dsm_floor,
         dsm_loss as dsm_loss,
+        dsm_losses as dsm_losses,
         notebook_score_error as notebook_score_error,
         score_error as score_error,
     )
@@ -110,6 +111,7 @@ _HOME = {
     "ScoreNet": "networks",
     "dsm_floor": "losses",
     "dsm_loss": "losses",
+    "dsm_losses": "losses",
     "notebook_score_error": "losses",
     "score_error": "losses",
     "TrainConfig": "training",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoredm.losses import dsm_floor
+from scoredm.losses import dsm_floor, edm_weight, likelihood_weight
 from scoredm.mixture import GaussianMixture
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE
@@ -16,7 +16,6 @@ from scoredm.sde import SDE
 WRONG = ("zero", "gaussian", "frozen")  # scores to put into the two losses
 
 BISECTIONS = 60
-EDM_MEAN, EDM_STD, EDM_DATA_STD = -1.2, 1.2, 0.5  # Karras et al. 2022, table 1: law of ln sigma, for data of that std
 
 
 def posterior_mean(mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> Tensor:
@@ -138,16 +137,14 @@ def weightings(sde: SDE, times: np.ndarray, data_std: float) -> dict[str, np.nda
     drawn with a density like 1 / t (Kim et al. 2021, arXiv 2106.05527, k = 1); "edm", a normal law of ln sigma times
     1 + sigma^2 / data_std^2 (Karras et al. 2022, arXiv 2206.00364, table 1, lengths in units of data_std). Each integrates to 1.
     """
-    alpha, sigma, g = (np.array([float(f(t)) for t in times.tolist()]) for f in (sde.alpha, sde.sigma, sde.diffusion))
-    level = np.log(sigma / alpha)
-    rate = g**2 / (2 * sigma**2)  # d level / dt
-    ratio = sigma / alpha / data_std
-    z = (np.log(ratio * EDM_DATA_STD) - EDM_MEAN) / EDM_STD
+    t = torch.as_tensor(times, dtype=torch.float64)
+    level = -torch.as_tensor(sde.log_snr(t)).numpy() / 2
+    rate = likelihood_weight(sde, t).numpy() / 2  # d level / dt
     shapes = {
         "tutorial": 1 / rate,
         "likelihood": np.ones_like(rate),
         "truncation": np.log(times / times[0]),
-        "edm": np.exp(-(z**2) / 2) * (1 + ratio**2),
+        "edm": edm_weight(sde, t, data_std).numpy() / rate,
     }
     return {name: shape / np.trapezoid(shape, level) for name, shape in shapes.items()}
 

@@ -6,8 +6,12 @@ At each t, with gamma_t = sigma_t^2 as the weight,
 
 Norms are summed over coordinates. Times may be a number, a tensor or an array, and an answer per time is of the same kind and
 shape. Source: Vincent 2011, "A Connection Between Score Matching and Denoising Autoencoders".
+
+Training may ask more of some times than of others, gamma_t = w_t sigma_t^2: WEIGHTINGS has the factors w_t. The exact score is
+the least of every one of them.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,6 +31,20 @@ FLOOR_NODES_MIN = 12
 FLOOR_EVALUATIONS = 1 << 18  # component densities evaluated per t: large mixtures get fewer nodes
 FLOOR_DRAWS = 20_000  # Monte Carlo draws per t where D > 2
 
+MIN_SNR_GAMMA = 5.0  # Hang et al. 2023, arXiv 2303.09556
+EDM_MEAN, EDM_STD, EDM_DATA_STD = -1.2, 1.2, 0.5  # Karras et al. 2022, arXiv 2206.00364, table 1
+WEIGHT_TIMES = 4096  # even in log t, for the mean weight
+
+
+def dsm_losses(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
+    """The sigma_t^2-weighted denoising loss of each point, || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2.
+
+    x0, noise: (B, D), t: a number, () or (B,) -> (B,). The norm is summed over the D coordinates.
+    """
+    sigma = over_leading_axes(sde.sigma(t), x0)
+    residual = sigma * score_fn(sde.perturb(x0, t, noise), t) + noise
+    return residual.square().sum(-1)
+
 
 def dsm_loss(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
     """The sigma_t^2-weighted denoising loss, mean over the batch of || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2.
@@ -34,9 +52,73 @@ def dsm_loss(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) ->
     x0, noise: (B, D), t: a number, () or (B,) -> (). The norm is summed over the D coordinates.
     Source: Song et al. 2020, arXiv 2011.13456, eq. 7.
     """
-    sigma = over_leading_axes(sde.sigma(t), x0)
-    residual = sigma * score_fn(sde.perturb(x0, t, noise), t) + noise
-    return residual.square().sum(-1).mean()
+    return dsm_losses(score_fn, sde, x0, t, noise).mean()
+
+
+def sigma2_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
+    """w_t = 1, the tutorial's: gamma_t = sigma_t^2, so that the loss of a good score is between 0 and D at every t.
+
+    t: (T,) -> (T,); data_std changes nothing. Source: Song and Ermon 2019, arXiv 1907.05600, section 4.2.
+    """
+    del sde, data_std
+    return torch.ones_like(t)
+
+
+def likelihood_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
+    """w_t = g^2 / sigma_t^2, that is gamma_t = g^2: half the integral of the score error then bounds the loss in likelihood.
+
+    It is twice d ln(sigma_t / alpha_t) / dt, so that each doubling of the noise counts as much as any other, and grows like 1 / t
+    as t -> 0. t: (T,), above 0 -> (T,); data_std changes nothing.
+    Source: Song et al. 2021, "Maximum Likelihood Training of Score-Based Diffusion Models", arXiv 2101.09258, theorem 1.
+    """
+    del data_std
+    return torch.as_tensor(sde.diffusion(t)) ** 2 / torch.as_tensor(sde.sigma(t)) ** 2
+
+
+def min_snr_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
+    """w_t = min(SNR, 5) / SNR with SNR = alpha_t^2 / sigma_t^2: the weight min(SNR, 5) on the error of the clean data.
+
+    It is 1 where there is much noise and falls like sigma_t^2 as t -> 0. t: (T,), above 0 -> (T,); data_std changes nothing.
+    Source: Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", arXiv 2303.09556, section 3.4.
+    """
+    del data_std
+    return torch.clamp(MIN_SNR_GAMMA * _noise_level(sde, t) ** 2, max=1.0)
+
+
+def edm_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
+    """w_t = N(ln(level / 2); -1.2, 1.2^2) (1 + level^2) d ln(level) / dt with level = sigma_t / (alpha_t data_std).
+
+    Karras et al. weigh the error of the clean data by 1 / level^2 + 1 and draw ln(level / 2) from that normal law (their data
+    have standard deviation 1/2); the derivative g^2 / (2 sigma_t^2) carries the law over to times that are uniform, so that the
+    loss has the same mean. t: (T,), above 0 -> (T,). Source: Karras et al. 2022, arXiv 2206.00364, table 1.
+    """
+    level = _noise_level(sde, t) / data_std
+    z = ((level * EDM_DATA_STD).log() - EDM_MEAN) / EDM_STD
+    bell = (-(z**2) / 2).exp() / (EDM_STD * math.sqrt(2 * math.pi))
+    return bell * (1 + level**2) * likelihood_weight(sde, t) / 2
+
+
+# w_t(sde, t, data_std) by name.
+WEIGHTINGS: dict[str, Callable[[SDE, Tensor, float], Tensor]] = {
+    "sigma2": sigma2_weight,
+    "likelihood": likelihood_weight,
+    "min-snr": min_snr_weight,
+    "edm": edm_weight,
+}
+
+
+def mean_weight(weighting: str, sde: SDE, eps: float, data_std: float = 1.0) -> float:
+    """The mean of w_t over t uniform on [eps, 1], by the midpoint rule in log t; weighting: a name of WEIGHTINGS.
+
+    A weight divided by its mean leaves the size of the loss, and so the meaning of a learning rate, as it is.
+    Raises KeyError for another name.
+    """
+    t = eps ** ((torch.arange(WEIGHT_TIMES, dtype=torch.float64) + 0.5) / WEIGHT_TIMES)
+    return float((WEIGHTINGS[weighting](sde, t, data_std) * t).mean()) * -math.log(eps) / (1 - eps)
+
+
+def _noise_level(sde: SDE, t: Tensor) -> Tensor:
+    return torch.as_tensor(sde.sigma(t)) / torch.as_tensor(sde.alpha(t))
 
 
 def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:

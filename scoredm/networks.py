@@ -1,5 +1,11 @@
 """Networks that learn a score: each is itself a ScoreFn of (x, t), for t above 0 where sigma_t is not 0.
 
+Whatever a network's last layer predicts, its forward turns into a score. PARAMETRISATIONS, with F the output of the last layer:
+
+    "own": what the network was made for, see there;   "score": s = F;
+    "noise": s = -F / sigma_t;   "clean": s = (alpha_t F - x) / sigma_t^2.
+
+All can stand for the same scores; they differ in what size of numbers the layers must give, and in how an error of F counts.
 Weights are drawn from a generator of the network's own, so that other threads neither disturb nor are disturbed.
 """
 
@@ -9,7 +15,10 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from scoredm.score import score_from_clean, score_from_noise
 from scoredm.sde import SDE, Time, over_leading_axes
+
+PARAMETRISATIONS = ("own", "score", "noise", "clean")
 
 HE_GAIN = math.sqrt(6)  # He et al. 2015, arXiv 1502.01852: signals keep their size from layer to layer
 
@@ -34,6 +43,18 @@ def _per_point(value: Time, x: Tensor) -> Tensor:
     return column.reshape(column.shape or (1,) * x.ndim)
 
 
+def _score(output: Tensor, x: Tensor, sde: SDE, t: Time, parametrisation: str) -> Tensor:
+    """The score that the output of a last layer stands for in any parametrisation but the network's own."""
+    if parametrisation == "noise":
+        return score_from_noise(output, sde, t)
+    return output if parametrisation == "score" else score_from_clean(output, x, sde, t)
+
+
+def _check_parametrisation(name: str) -> None:
+    if name not in PARAMETRISATIONS:
+        raise ValueError(f"parametrisation is {name!r}; it must be one of {', '.join(PARAMETRISATIONS)}")
+
+
 @final
 class ScoreNet(nn.Module):
     """A score network with scaled input and output: it starts at the score of a Gaussian and learns the rest.
@@ -42,7 +63,8 @@ class ScoreNet(nn.Module):
 
         s(x, t) = -(x - alpha_t m) / v_t + (alpha_t s / (sigma_t sqrt v_t)) F((x - alpha_t m) / sqrt v_t, t),
 
-    so that the network F takes and learns numbers of order 1 at every t.
+    so that the network F takes and learns numbers of order 1 at every t. In another parametrisation than its own F takes the
+    same numbers, but predicts the score, the noise or the clean data as they are.
     x: (B, ..., D), t: a number, () or (B,), above 0 -> (B, ..., D).
     Source: Karras et al. 2022, arXiv 2206.00364, table 1 (their c_skip, c_out and c_in, here per axis and for any alpha_t).
     """
@@ -60,19 +82,22 @@ class ScoreNet(nn.Module):
         depth: int = 3,
         mean: Tensor | None = None,
         covariance: Tensor | None = None,
+        parametrisation: str = "own",
         generator: torch.Generator | None = None,
     ) -> None:
         """Draw the weights from the generator (default: one with seed 0).
 
         width, depth: size and number of the hidden layers; mean: (D,) and covariance: (D, D) of the data (default: 0 and I).
-        Raises ValueError unless dim, width and depth are 1 or more.
+        Raises ValueError unless dim, width and depth are 1 or more, and for a name that is not in PARAMETRISATIONS.
         """
         super().__init__()
+        _check_parametrisation(parametrisation)
         if min(dim, width, depth) < 1:
             raise ValueError(f"dim is {dim}, width {width} and depth {depth}; each must be 1 or more")
         generator = generator or torch.Generator().manual_seed(0)
         self.sde = sde
         self.dim = dim
+        self.parametrisation = parametrisation
         variances, axes = torch.linalg.eigh(torch.eye(dim) if covariance is None else covariance)
         self.register_buffer("mean", torch.zeros(dim) if mean is None else mean.clone())
         self.register_buffer("std", variances.clamp(min=1e-12).sqrt())
@@ -95,8 +120,10 @@ class ScoreNet(nn.Module):
         ratio = signal / sigma
         time = torch.cat([signal * scale, sigma * scale, ratio.log() / 4], -1).expand(*x.shape[:-1], -1)
         # The waves let a small network draw fine detail early.
-        correction = self.head(self.body(torch.cat([y, (2 * y).sin(), (2 * y).cos(), time], -1)))
-        return ((scale * (ratio * correction - y)) @ self.axes.mT).to(x.dtype)
+        output = self.head(self.body(torch.cat([y, (2 * y).sin(), (2 * y).cos(), time], -1)))
+        if self.parametrisation == "own":
+            return ((scale * (ratio * output - y)) @ self.axes.mT).to(x.dtype)
+        return _score(output, points, self.sde, t, self.parametrisation).to(x.dtype)
 
 
 @final
@@ -105,6 +132,7 @@ class NotebookNet(nn.Module):
 
         s(x, t) = MLP(x, sin(2 pi w t), cos(2 pi w t)) / sigma_t,   w ~ N(0, scale^2), drawn once and kept.
 
+    Its own output is thus minus the noise.
     x: (B, ..., D), t: a number, () or (B,), above 0 -> (B, ..., D).
     Source: Neuromatch Academy, deep learning, week 2 day 4, tutorial 2.
     """
@@ -119,18 +147,22 @@ class NotebookNet(nn.Module):
         width: int = 50,
         features: int = 10,
         scale: float = 1.0,
+        parametrisation: str = "own",
         generator: torch.Generator | None = None,
     ) -> None:
         """Draw frequencies and weights from the generator (default: one with seed 0).
 
-        features: sines and cosines together. Raises ValueError unless dim and width are 1 or more, and features even, 2 or more.
+        features: sines and cosines together. Raises ValueError unless dim and width are 1 or more, features even, 2 or more,
+        and the name in PARAMETRISATIONS.
         """
         super().__init__()
+        _check_parametrisation(parametrisation)
         if min(dim, width) < 1 or features < 2 or features % 2:
             raise ValueError(f"dim {dim} and width {width} must be 1 or more, and features {features} even, 2 or more")
         generator = generator or torch.Generator().manual_seed(0)
         self.sde = sde
         self.dim = dim
+        self.parametrisation = parametrisation
         self.register_buffer("frequencies", scale * torch.randn(features // 2, generator=generator))
         self.body = nn.Sequential(
             _linear(dim + features, width, generator),
@@ -145,4 +177,7 @@ class NotebookNet(nn.Module):
         points = x.to(self.frequencies.dtype)
         phase = 2 * math.pi * self.frequencies * _per_point(t, points)
         time = torch.cat([phase.sin(), phase.cos()], -1).expand(*x.shape[:-1], -1)
-        return (self.body(torch.cat([points, time], -1)) / _per_point(self.sde.sigma(t), points)).to(x.dtype)
+        output = self.body(torch.cat([points, time], -1))
+        if self.parametrisation == "own":
+            return (output / _per_point(self.sde.sigma(t), points)).to(x.dtype)
+        return _score(output, points, self.sde, t, self.parametrisation).to(x.dtype)

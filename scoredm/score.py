@@ -177,3 +177,12 @@ def noise_from_score(score: Tensor, sde: SDE, t: Time) -> Tensor:
 def score_from_noise(noise: Tensor, sde: SDE, t: Time) -> Tensor:
     """The score that a noise prediction stands for, s = -z / sigma_t; noise: (B, ..., D), t: a number, () or (B,)."""
     return -noise / over_leading_axes(sde.sigma(t), noise)
+
+
+def score_from_clean(clean: Tensor, x: Tensor, sde: SDE, t: Time) -> Tensor:
+    """The score that a prediction of the clean data stands for, s = (alpha_t x_0 - x) / sigma_t^2 (Tweedie's formula).
+
+    clean, x: (B, ..., D), t: a number, () or (B,).
+    """
+    sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
+    return (alpha * clean - x) / sigma**2

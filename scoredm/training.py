@@ -6,7 +6,7 @@ A run is a function of mixture, SDE, recipe and device alone: every draw comes f
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import NamedTuple, final
 
@@ -14,14 +14,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoredm.losses import dsm_floor, dsm_loss
+from scoredm.losses import WEIGHTINGS, dsm_floor, dsm_losses, mean_weight
 from scoredm.mixture import GaussianMixture
-from scoredm.networks import NotebookNet, ScoreNet
+from scoredm.networks import PARAMETRISATIONS, NotebookNet, ScoreNet
 from scoredm.score import exact_score
 from scoredm.sde import SDE
 
 NETWORKS = ("scorenet", "notebook")
 SCHEDULES = ("one-cycle", "constant")
+AVERAGES = ("none", "running", "ema")
+
+# The words that each choice in a recipe may be.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "network": NETWORKS,
+    "schedule": SCHEDULES,
+    "parametrisation": PARAMETRISATIONS,
+    "weighting": tuple(WEIGHTINGS),
+    "average": AVERAGES,
+}
 
 # Lowest and highest value of every number in a recipe.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -33,11 +43,12 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "eval_every": (1, 1_000),
     "width": (2, 128),
+    "decay": (0.9, 0.9999),
 }
 
 EVALUATION_POINTS = 1024
 FLOOR_TIMES = 24  # Gauss-Legendre nodes in t for the mean floor
-AVERAGING = 5.0  # the averaged weights follow the present ones at the rate 5 / step
+FOLLOWING = 5.0  # the running mean of the weights follows the present ones at the rate 5 / step
 WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
 
 
@@ -50,8 +61,12 @@ class TrainConfig:
     steps: optimiser steps (Adam); learning_rate: the rate, or its peak; schedule: "one-cycle" (rise, then fall to 0) or
     "constant"; eps: times are uniform on [eps, 1]; seed: of data, weights and noise; eval_every: steps between two
     evaluations of the score error; width: units in a hidden layer; paired: take each noise with both signs, and times spread
-    evenly, which keeps the mean of the loss and lowers its noise; averaged: the score is that of a running mean of the
-    weights. BOUNDS has the ranges.
+    evenly, which keeps the mean of the loss and lowers its noise.
+
+    parametrisation: what the network's last layer predicts, "own", "score", "noise" or "clean" (see `networks`); weighting: of
+    the loss over t, "sigma2", "likelihood", "min-snr" or "edm" (see `losses`), divided by its mean over t; average: whose score
+    it is, that of the present weights ("none"), of a mean that reaches back over a share of the steps ("running") or of an
+    exponential moving average with rate 1 - `decay` ("ema"). CHOICES has the words and BOUNDS the ranges.
 
     Raises ValueError, naming the value and the allowed range.
     """
@@ -67,16 +82,18 @@ class TrainConfig:
     eval_every: int = 20
     width: int = 64
     paired: bool = True
-    averaged: bool = True
+    parametrisation: str = "own"
+    weighting: str = "sigma2"
+    average: str = "running"
+    decay: float = 0.999
 
     def __post_init__(self) -> None:
         """Refuse a recipe that cannot be followed."""
-        for name, choices in (("network", NETWORKS), ("schedule", SCHEDULES)):
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
-        for name in ("paired", "averaged"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be True or False")
+        if not isinstance(self.paired, bool):
+            raise ValueError(f"paired is {self.paired!r}; it must be True or False")
         for field in fields(self):
             if field.name in BOUNDS:
                 _check_number(field.name, getattr(self, field.name), whole=field.type is int)
@@ -93,7 +110,7 @@ class TrainConfig:
             eval_every=10,
             width=50,
             paired=False,
-            averaged=False,
+            average="none",
         )
 
 
@@ -111,10 +128,13 @@ class TrainMetrics:
     """What is known after an optimiser step.
 
     step: 1 after the first; dsm: the loss of this step's batch; floor: the least mean DSM loss over t uniform on [eps, 1];
-    train_error, test_error: mean over t of sigma_t^2 || s - exact ||^2 on diffused training points and on fresh ones, so that
-    dsm - floor and they share an axis; notebook_error: the tutorial's faulty measure (see `notebook_score_error`);
-    evaluated: whether the three errors are of this step (the first, the last, every eval_every-th) or carried over from the
-    last evaluation; seconds: spent computing steps and evaluations so far.
+    train_error, test_error: mean over t of sigma_t^2 || s - exact ||^2 on diffused training points and on fresh ones;
+    notebook_error: the tutorial's faulty measure (see `notebook_score_error`); evaluated: whether the three errors are of this
+    step (the first, the last, every eval_every-th) or carried over from the last evaluation; seconds: spent computing steps and
+    evaluations so far.
+
+    Loss, floor and errors are weighted by sigma_t^2 whatever weighting the optimiser follows, so that recipes can be compared,
+    and dsm - floor and the errors share an axis.
     """
 
     step: int
@@ -155,7 +175,8 @@ class Trainer:
         seeds = torch.Generator().manual_seed(config.seed)
         data = mixture.sample(config.data_size, seeds)
         self._network = _network(sde, data, config, seeds).to(self.device)
-        self.score_fn = copy.deepcopy(self._network).requires_grad_(False) if config.averaged else self._network
+        self.score_fn = copy.deepcopy(self._network).requires_grad_(False) if config.average != "none" else self._network
+        self._weigh = _weighting(sde, data, config)
         self._evaluation = _Evaluation(mixture, sde, data, config.eps, seeds, self.device)
         self._data = data.to(self.device)
         self._draws = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
@@ -195,17 +216,19 @@ class Trainer:
         return metrics
 
     def _advance(self) -> float:
-        """One optimiser step; the loss before it."""
+        """One optimiser step; the sigma^2-weighted loss before it."""
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
-        loss = dsm_loss(self._network, self.sde, *self._batch())
+        x0, t, noise = self._batch()
+        losses = dsm_losses(self._network, self.sde, x0, t, noise)
+        loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss became {value} at step {self.step + 1}; a lower learning rate may help")
         self._optimiser.zero_grad()
-        loss.backward()
+        (loss if self._weigh is None else (self._weigh(t) * losses).mean()).backward()
         self._optimiser.step()
-        if self.config.averaged:
+        if self.config.average != "none":
             self._average()
         return value
 
@@ -224,8 +247,8 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Move the averaged weights towards the present ones; at step k they are on average k / 6 steps behind."""
-        share = min(1.0, AVERAGING / (self.step + 1))
+        """Move the averaged weights towards the present ones."""
+        share = averaging_share(self.config, self.step)
         for average, weight in zip(self.score_fn.parameters(), self._network.parameters(), strict=True):
             average.lerp_(weight, share)
 
@@ -254,11 +277,20 @@ class _Evaluation:
 
 
 def _network(sde: SDE, data: Tensor, config: TrainConfig, generator: torch.Generator) -> ScoreNet | NotebookNet:
-    dim = data.shape[1]
+    dim, width, kind = data.shape[1], config.width, config.parametrisation
     if config.network == "notebook":
-        return NotebookNet(sde, dim, width=config.width, generator=generator)
-    covariance = torch.cov(data.T).reshape(dim, dim)
-    return ScoreNet(sde, dim, width=config.width, mean=data.mean(0), covariance=covariance, generator=generator)
+        return NotebookNet(sde, dim, width=width, parametrisation=kind, generator=generator)
+    mean, covariance = data.mean(0), torch.cov(data.T).reshape(dim, dim)
+    return ScoreNet(sde, dim, width=width, mean=mean, covariance=covariance, parametrisation=kind, generator=generator)
+
+
+def _weighting(sde: SDE, data: Tensor, config: TrainConfig) -> Callable[[Tensor], Tensor] | None:
+    """The weights of times (T,), with mean 1 over t; None where every weight is 1."""
+    if config.weighting == "sigma2":
+        return None
+    spread = float(data.var(0).mean().sqrt())
+    mean = mean_weight(config.weighting, sde, config.eps, spread)
+    return lambda t: WEIGHTINGS[config.weighting](sde, t, spread) / mean
 
 
 def uniform_times(n: int, eps: float, generator: torch.Generator, *, even: bool) -> Tensor:
@@ -280,6 +312,18 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     if done <= WARM_UP:
         return config.learning_rate * done / WARM_UP
     return config.learning_rate * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def averaging_share(config: TrainConfig, step: int) -> float:
+    """How far the averaged weights move towards the present ones at a step (0 for the first).
+
+    "running": 5 / (step + 1), which reaches back over a sixth of the steps so far; "ema": 1 - min(decay, (1 + step) /
+    (10 + step)), where the warm-up makes the untrained weights soon forgotten.
+    Source: Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; the warm-up is TensorFlow's.
+    """
+    if config.average == "running":
+        return min(1.0, FOLLOWING / (step + 1))
+    return 1 - min(config.decay, (1 + step) / (10 + step))
 
 
 def mean_floor(mixture: GaussianMixture, sde: SDE, eps: float) -> float:

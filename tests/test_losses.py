@@ -12,15 +12,20 @@ from scipy.integrate import quad
 from scoredm import (
     SDE,
     VESDE,
+    VPSDE,
+    CosineVPSDE,
     GaussianMixture,
+    GeometricVESDE,
     NotebookNet,
+    SubVPSDE,
     dsm_floor,
     dsm_loss,
+    dsm_losses,
     exact_score,
     notebook_score_error,
     score_error,
 )
-from scoredm.losses import _floor_by_draws
+from scoredm.losses import WEIGHTINGS, _floor_by_draws, edm_weight, likelihood_weight, mean_weight, min_snr_weight
 from scoredm.sde import Time
 
 TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
@@ -48,6 +53,9 @@ class Shrinking(SDE):
 
 
 SDES = pytest.mark.parametrize("sde", [VE, Shrinking()])
+KINDS = pytest.mark.parametrize("sde", [VE, GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()], ids=lambda s: type(s).__name__)
+EACH_WEIGHTING = pytest.mark.parametrize("weighting", WEIGHTINGS)
+TIMES = torch.linspace(0.01, 1, 400, dtype=torch.float64)
 
 
 def normal(n: int, dim: int, seed: int = 0) -> torch.Tensor:
@@ -97,6 +105,99 @@ def test_a_batch_of_times_is_the_mean_of_its_rows_catching_times_broadcast_along
     score, x0, noise, t = exact_score(TUTORIAL, VE), normal(2, 2), normal(2, 2, seed=1), torch.tensor([0.1, 0.9])
     rows = [float(dsm_loss(score, VE, x0[[i]], float(t[i]), noise[[i]])) for i in range(2)]
     assert float(dsm_loss(score, VE, x0, t, noise)) == pytest.approx(sum(rows) / 2, rel=1e-6)
+
+
+def test_losses_of_points_have_the_loss_as_their_mean():
+    x0, noise, t = normal(50, 2), normal(50, 2, seed=1), torch.linspace(0.1, 1, 50, dtype=torch.float64)
+    losses = dsm_losses(sloping, VE, x0, t, noise)
+    assert losses.shape == (50,)
+    torch.testing.assert_close(losses[7], dsm_loss(sloping, VE, x0[[7]], float(t[7]), noise[[7]]))
+    torch.testing.assert_close(losses.mean(), dsm_loss(sloping, VE, x0, t, noise))
+
+
+# Weightings
+
+
+@EACH_WEIGHTING
+@KINDS
+def test_mean_weight_is_what_adaptive_quadrature_finds(sde, weighting):
+    def weight(t: float) -> float:
+        return float(WEIGHTINGS[weighting](sde, torch.tensor([t], dtype=torch.float64), 1.5))
+
+    for eps in (0.001, 0.1):
+        expected = quad(weight, eps, 1, limit=400, points=[2 * eps, 0.3])[0] / (1 - eps)
+        assert mean_weight(weighting, sde, eps, 1.5) == pytest.approx(expected, rel=1e-3)
+
+
+@KINDS
+def test_likelihood_weight_makes_the_weight_of_the_score_itself_g_squared(sde):
+    """w || sigma s + z ||^2 = (w sigma^2) || s + z / sigma ||^2."""
+    on_the_score = likelihood_weight(sde, TIMES) * torch.as_tensor(sde.sigma(TIMES)) ** 2
+    torch.testing.assert_close(on_the_score, torch.as_tensor(sde.diffusion(TIMES)) ** 2)
+
+
+@KINDS
+def test_min_snr_weight_is_that_of_its_paper_on_the_error_of_the_clean_data(sde):
+    """min(SNR, 5) || x_hat - x_0 ||^2 with x_hat read off a guess of the noise, x_t = alpha x_hat + sigma z_hat."""
+    x0, z, guess = normal(400, 2), normal(400, 2, seed=1), normal(400, 2, seed=2)
+    alpha, sigma = (torch.as_tensor(f(TIMES))[:, None] for f in (sde.alpha, sde.sigma))
+    clean = (sde.perturb(x0, TIMES, z) - sigma * guess) / alpha
+    expected = torch.clamp((alpha / sigma)[:, 0] ** 2, max=5) * (clean - x0).square().sum(-1)
+    torch.testing.assert_close(min_snr_weight(sde, TIMES) * (guess - z).square().sum(-1), expected)
+
+
+@pytest.mark.parametrize("sde", [VE, VPSDE(), CosineVPSDE()])
+def test_edm_weight_over_uniform_times_is_its_papers_loss_over_its_law_of_noise_levels(sde):
+    """E over ln s ~ N(-1.2, 1.2^2) of (s^2 + d^2) / (s d)^2 || x_hat - x_0 ||^2, d = .5, where x_hat - x_0 = s (z - z_hat).
+
+    Data of standard deviation 2 are theirs stretched by 4. The error of the noise is any function of the level, here sin^2.
+    """
+    alpha, sigma = (np.array([float(f(t)) for t in (0.01, 1.0)]) for f in (sde.alpha, sde.sigma))
+    low, high = np.log(sigma / alpha / 4)
+
+    def theirs(log_s: float) -> float:
+        s = np.exp(log_s)
+        law = np.exp(-((log_s + 1.2) ** 2) / (2 * 1.2**2)) / (1.2 * np.sqrt(2 * np.pi))
+        return law * (s**2 + 0.25) / (0.5 * s) ** 2 * s**2 * np.sin(log_s) ** 2
+
+    def ours(t: float) -> float:
+        log_s = np.log(float(sde.sigma(t)) / float(sde.alpha(t)) / 4)
+        return float(edm_weight(sde, torch.tensor([t], dtype=torch.float64), 2.0)) * np.sin(log_s) ** 2
+
+    expected = quad(theirs, low, high, limit=400)[0]
+    assert quad(ours, 0.01, 1, limit=400, points=[0.02, 0.1, 0.9])[0] == pytest.approx(expected, rel=1e-6)
+
+
+@EACH_WEIGHTING
+@KINDS
+def test_gradient_of_the_weighted_loss_of_a_linear_score_is_its_closed_form(sde, weighting):
+    """s = a x on N(0, v): the loss at t is (sigma a)^2 (alpha^2 v + sigma^2) + 2 a sigma^2 + 1."""
+    v, n = 2.0, 400_000
+    a = torch.tensor(-0.3, dtype=torch.float64, requires_grad=True)
+    t = 0.01 + 0.99 * (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    weight = WEIGHTINGS[weighting](sde, t, v**0.5) / mean_weight(weighting, sde, 0.01, v**0.5)
+    x0, z = v**0.5 * normal(n, 1), normal(n, 1, seed=1)
+    losses = dsm_losses(lambda x, _t: a * x, sde, x0, t, z)
+    (found,) = torch.autograd.grad((weight * losses).mean(), a)
+    alpha, sigma = torch.as_tensor(sde.alpha(t)), torch.as_tensor(sde.sigma(t))
+    slope = 2 * float(a.detach()) * sigma**2 * (alpha**2 * v + sigma**2) + 2 * sigma**2
+    x = sde.perturb(x0, t, z)[:, 0]
+    error = float((weight * 2 * (sigma * float(a.detach()) * x + z[:, 0]) * sigma * x).std()) / n**0.5
+    assert float(found) == pytest.approx(float((weight * slope).mean()), abs=4 * error)
+
+
+@EACH_WEIGHTING
+def test_the_exact_score_is_the_least_of_every_weighting_in_every_direction(weighting):
+    """The slope of the weighted loss at the exact score along any other function of x and t is 0, within 4 standard errors."""
+    sde, n = VPSDE(), 200_000
+    t = 0.01 + 0.99 * (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    x0, z = TUTORIAL.sample(n, torch.Generator().manual_seed(5)).double(), normal(n, 2, seed=6)
+    x = sde.perturb(x0, t, z)
+    residual = torch.as_tensor(sde.sigma(t))[:, None] * exact_score(TUTORIAL, sde)(x, t) + z
+    weight = WEIGHTINGS[weighting](sde, t, 1.5) / mean_weight(weighting, sde, 0.01, 1.5)
+    for direction in (torch.ones_like(x), x, x.sin(), x.flip(-1) * t[:, None]):
+        slopes = weight * (residual * direction).sum(-1)
+        assert abs(float(slopes.mean())) < 4 * float(slopes.std()) / n**0.5
 
 
 # The floor

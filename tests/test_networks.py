@@ -2,9 +2,23 @@
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.func import jacrev, vmap
 
-from scoredm import VESDE, GaussianMixture, NotebookNet, ScoreNet, exact_score, sample
+from scoredm import (
+    VESDE,
+    VPSDE,
+    CosineVPSDE,
+    GaussianMixture,
+    GeometricVESDE,
+    NotebookNet,
+    ScoreNet,
+    SubVPSDE,
+    exact_score,
+    sample,
+    targets,
+)
+from scoredm.networks import PARAMETRISATIONS
 
 SDE = VESDE(25.0)
 BOTH = pytest.mark.parametrize("kind", [ScoreNet, NotebookNet])
@@ -40,9 +54,10 @@ def test_notebooknet_times_sigma_is_bounded_however_small_sigma():
 
 
 @BOTH
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
 @pytest.mark.parametrize("dim", [1, 2, 5])
-def test_a_number_a_scalar_and_a_batch_of_equal_times_agree(kind, dim):
-    net = kind(SDE, dim)
+def test_a_number_a_scalar_and_a_batch_of_equal_times_agree(kind, dim, parametrisation):
+    net = kind(SDE, dim, parametrisation=parametrisation)
     if isinstance(net, ScoreNet):
         awakened(net)
     x = torch.randn(7, 3, dim, generator=torch.Generator().manual_seed(0))
@@ -75,6 +90,54 @@ def test_weights_come_from_the_given_generator_and_leave_the_global_one_alone(ki
     first, again, other = ([state[key] for key in ("body.0.weight", "body.2.bias")] for state in states)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+class Told(nn.Module):
+    """A last layer that answers what it has been told, whatever it is asked."""
+
+    def __init__(self, answer: Tensor) -> None:
+        super().__init__()
+        self.answer = answer.float()
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.answer
+
+
+def posterior(mixture: GaussianMixture, alpha: Tensor, sigma: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """E[x_0 | x_t = x] and E[z | x_t = x], (B, D), by Bayes' rule for each component, without any score."""
+    clean = torch.zeros_like(x)
+    for b in range(len(x)):
+        V = alpha[b] ** 2 * mixture.covariances + sigma[b] ** 2 * torch.eye(mixture.dim)
+        offset = x[b] - alpha[b] * mixture.means
+        gain = torch.linalg.solve(V, offset[..., None])[..., 0]
+        r = torch.softmax(mixture.weights.log() - ((offset * gain).sum(-1) + torch.logdet(V)) / 2, 0)
+        clean[b] = r @ (mixture.means + alpha[b] * (mixture.covariances @ gain[..., None])[..., 0])
+    return clean, (x - alpha[:, None] * clean) / sigma[:, None]
+
+
+@pytest.mark.parametrize("sde", [SDE, GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()], ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+@BOTH
+def test_the_exact_prediction_makes_the_exact_score_in_every_parametrisation(kind, parametrisation, sde):
+    mixture = targets.mixture("tutorial")
+    t = torch.linspace(0.2, 1, 40, dtype=torch.float64)
+    alpha, sigma = torch.as_tensor(sde.alpha(t)), torch.as_tensor(sde.sigma(t))
+    x = alpha[:, None] * torch.ones(2) + (1 + sigma[:, None]) * torch.randn(40, 2, generator=torch.Generator().manual_seed(2))
+    clean, noise = posterior(mixture, alpha, sigma, x)
+    score = -noise / sigma[:, None]
+    net = kind(sde, 2, parametrisation=parametrisation)
+    v = (alpha**2 + sigma**2)[:, None]  # ScoreNet's own F, for data taken to have mean 0 and covariance I
+    own = (score + x / v) * sigma[:, None] * v.sqrt() / alpha[:, None] if kind is ScoreNet else -noise
+    told = Told({"own": own, "score": score, "noise": noise, "clean": clean}[parametrisation])
+    net.body, net.head = (nn.Identity(), told) if kind is ScoreNet else (told, None)
+    torch.testing.assert_close(net(x, t), score, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(net(x, t), exact_score(mixture, sde)(x, t), rtol=1e-4, atol=1e-4)
+
+
+@BOTH
+def test_refuses_a_parametrisation_it_does_not_know(kind):
+    with pytest.raises(ValueError, match="parametrisation is 'velocity'; it must be one of own, score, noise, clean"):
+        kind(SDE, 2, parametrisation="velocity")
 
 
 def test_scorenet_keeps_signals_of_order_one_through_its_layers():

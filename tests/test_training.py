@@ -8,8 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from scoredm import VESDE, GaussianMixture, TrainConfig, Trainer, TrainMetrics, notebook_score_error, score_error
-from scoredm.training import BOUNDS, default_device, learning_rate, mean_floor, uniform_times
+from scoredm import (
+    VESDE,
+    VPSDE,
+    CosineVPSDE,
+    GaussianMixture,
+    GeometricVESDE,
+    SubVPSDE,
+    TrainConfig,
+    Trainer,
+    TrainMetrics,
+    dsm_losses,
+    notebook_score_error,
+    score_error,
+)
+from scoredm.losses import WEIGHTINGS
+from scoredm.training import BOUNDS, CHOICES, averaging_share, default_device, learning_rate, mean_floor, uniform_times
 
 TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
 SDE = VESDE(25.0)
@@ -18,6 +32,7 @@ RECIPES = {
     "ours": SHORT,
     "notebook": replace(TrainConfig.notebook(), data_size=300, steps=12, eval_every=5),
     "full batch": replace(SHORT, batch=0),
+    "other choices": replace(SHORT, parametrisation="clean", weighting="edm", average="ema", decay=0.95),
 }
 EACH_RECIPE = pytest.mark.parametrize("config", RECIPES.values(), ids=RECIPES.keys())
 
@@ -42,7 +57,7 @@ def test_the_notebooks_recipe():
     assert (config.network, config.data_size, config.batch, config.steps) == ("notebook", 10_000, 0, 500)
     assert (config.learning_rate, config.schedule, config.eps, config.seed) == (0.005, "constant", 0.01, 2021)
     assert not config.paired
-    assert not config.averaged
+    assert (config.parametrisation, config.weighting, config.average) == ("own", "sigma2", "none")
 
 
 def test_a_recipe_is_a_value():
@@ -65,7 +80,7 @@ def test_numbers_out_of_bounds_are_refused_with_the_value_and_the_range(name):
         assert repr(value) in str(refusal.value)
 
 
-@pytest.mark.parametrize("bad", [{"network": "cnn"}, {"schedule": "step"}, {"paired": 1}, {"averaged": "yes"}, {"steps": 2.5}])
+@pytest.mark.parametrize("bad", [*({name: "x"} for name in CHOICES), {"average": True}, {"paired": 1}, {"steps": 2.5}])
 def test_words_and_fractions_out_of_place_are_refused(bad: dict[str, Any]):
     (name, value), *_ = bad.items()
     with pytest.raises(ValueError, match=f"{name} is {value!r}; it must be"):
@@ -144,11 +159,70 @@ def test_errors_are_those_of_independent_measures():
 
 def test_loss_is_the_floor_plus_the_error_on_average():
     """An untrained ScoreNet is the score of a Gaussian: its loss less the floor must be its error, 0.018."""
-    history = trained(TrainConfig(learning_rate=1e-5, schedule="constant", steps=150, averaged=False)).history
+    history = trained(TrainConfig(learning_rate=1e-5, schedule="constant", steps=150, average="none")).history
     assert np.mean([metrics.dsm - metrics.floor for metrics in history]) == pytest.approx(history[-1].test_error, abs=0.012)
 
 
+# Parametrisation, weighting and average
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_the_optimiser_follows_the_weighted_loss_and_the_loss_reported_is_always_that_of_sigma_squared(weighting):
+    config = replace(SHORT, weighting=weighting, eps=0.02)
+    trainer, twin, plain = (Trainer(TUTORIAL, VPSDE(), c, "cpu") for c in (config, config, replace(config, weighting="sigma2")))
+    assert next(trainer).dsm == next(plain).dsm
+    x0, t, noise = twin._batch()
+    spread = float(twin._data.var(0).mean()) ** 0.5
+    even = torch.linspace(0.02, 1, 20_001, dtype=torch.float64)
+    mean = float(torch.trapezoid(WEIGHTINGS[weighting](VPSDE(), even, spread), even)) / 0.98
+    weight = WEIGHTINGS[weighting](VPSDE(), t, spread) / mean
+    (weight * dsm_losses(twin._network, VPSDE(), x0, t, noise)).mean().backward()
+    for mine, theirs in zip(trainer._network.parameters(), twin._network.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("average", "decay"), [("running", 0.999), ("ema", 0.999), ("ema", 0.9)])
+def test_the_averaged_weights_follow_the_recursion_of_their_kind(average, decay):
+    config = replace(SHORT, average=average, decay=decay, steps=140, eval_every=1000)
+    trainer = Trainer(TUTORIAL, SDE, config, "cpu")
+
+    def weights(network: torch.nn.Module) -> torch.Tensor:
+        return torch.nn.utils.parameters_to_vector(network.parameters()).detach().double()
+
+    expected = weights(trainer.score_fn)
+    for k, _ in enumerate(trainer):
+        kept = 1 - min(1.0, 5 / (k + 1)) if average == "running" else min(decay, (1 + k) / (10 + k))
+        expected = kept * expected + (1 - kept) * weights(trainer._network)
+    torch.testing.assert_close(weights(trainer.score_fn), expected, rtol=1e-5, atol=1e-6)
+    assert (expected - weights(trainer._network)).abs().max() > 1e-3
+
+
+def test_shares_of_the_averages():
+    running, slow, fast = (TrainConfig(average=a, decay=d) for a, d in (("running", 0.999), ("ema", 0.999), ("ema", 0.9)))
+    assert [averaging_share(running, k) for k in (0, 4, 9)] == [1, 1, 0.5]
+    assert [averaging_share(slow, k) for k in (0, 80, 10**6)] == pytest.approx([0.9, 0.1, 0.001])
+    assert averaging_share(fast, 10**6) == pytest.approx(0.1)
+
+
+def test_without_an_average_the_score_is_the_networks():
+    trainer = trained(replace(SHORT, average="none"))
+    assert trainer.score_fn is trainer._network
+
+
+@pytest.mark.parametrize("choices", [{"parametrisation": p} for p in ("score", "noise", "clean")])
+def test_every_parametrisation_learns(choices):
+    trainer = trained(TrainConfig(steps=150, batch=512, eps=0.05, **choices))
+    assert trainer.history[-1].test_error < 0.03 < trainer.history[0].test_error
+
+
 # That it learns
+
+
+@pytest.mark.parametrize("sde", [GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()], ids=lambda s: type(s).__name__)
+def test_every_kind_of_sde_passes_the_notebooks_final_error_too(sde):
+    trainer = Trainer(TUTORIAL, sde, TrainConfig(), "cpu")
+    reached = next(metrics for metrics in trainer if metrics.evaluated and metrics.test_error < 0.0054)
+    assert reached.step <= 200
 
 
 @pytest.mark.parametrize("seed", [2021, 7])
