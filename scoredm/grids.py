@@ -13,15 +13,15 @@ from scipy.optimize import root_scalar
 
 from scoredm.sde import SDE
 
-EARLIEST = 1e-12  # no grid asks for a time below it
+EARLIEST = 1e-12  # the least t_min of a grid
 
 
 def check_grid(steps: int, t_min: float) -> None:
-    """Raise ValueError unless steps is a whole number, 1 or more, and 0 < t_min < 1."""
+    """Raise ValueError unless steps is a whole number, 1 or more, and 1e-12 <= t_min < 1."""
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
         raise ValueError(f"steps is {steps!r}; it must be a whole number, 1 or more")
-    if not 0 < t_min < 1:
-        raise ValueError(f"t_min is {t_min!r}; it must lie between 0 and 1")
+    if not EARLIEST <= t_min < 1:
+        raise ValueError(f"t_min is {t_min!r}; it must lie between 0 and 1, and not below {EARLIEST:g}")
 
 
 def time_of_log_snr(sde: SDE, value: float) -> float:
@@ -29,10 +29,15 @@ def time_of_log_snr(sde: SDE, value: float) -> float:
 
     Raises ValueError for a value that no t in [1e-12, 1] has.
     """
-    least, most = float(sde.log_snr(1.0)), float(sde.log_snr(EARLIEST))
+
+    def level(log_t: float) -> float:
+        return float(sde.log_snr(math.exp(log_t)))
+
+    earliest = math.log(EARLIEST)
+    least, most = level(0.0), level(earliest)
     if not least <= value <= most:
         raise ValueError(f"log-SNR is {value:g}; here it runs from {least:g} at t = 1 to {most:g} near t = 0")
-    found = root_scalar(lambda u: float(sde.log_snr(math.exp(u))) - value, bracket=(math.log(EARLIEST), 0.0), xtol=1e-14)
+    found = root_scalar(lambda log_t: level(log_t) - value, bracket=(earliest, 0.0), xtol=1e-14)
     return math.exp(found.root)
 
 

@@ -32,7 +32,7 @@ def rollout(
 
     x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
     The noise is drawn on the generator's device, or read from `noise`, (len(times) - 1, N, D), which is left as it is.
-    Raises ValueError for noise of another shape.
+    Raises ValueError for noise of another shape, and for times that rise or leave [0, 1].
     """
     yield from _steps(sde, score_fn, x, times, step, generator, storage, noise)
 
@@ -48,6 +48,8 @@ def _steps(
     noise: Tensor | None,
 ) -> Iterator[Tensor]:
     """The loop of `rollout`, for a caller that has gradients switched off already."""
+    if len(times) < 2 or not all(1 >= t >= t_next >= 0 for t, t_next in pairwise(times)):
+        raise ValueError(f"times are {[*times[:5]]}...; there must be two or more, they must not rise and must lie in [0, 1]")
     if noise is not None and noise.shape != (len(times) - 1, *x.shape):
         raise ValueError(f"noise has shape {tuple(noise.shape)}; this run needs {(len(times) - 1, *x.shape)}")
     score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
@@ -86,12 +88,12 @@ def sample(
     so that two samplers can run on the same numbers.
     Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
     Memory: the array returned, one more frame for the score, and a working set of 2 MB that does not grow with n.
-    Raises ValueError for n or steps below 1, t_min outside (0, 1), shapes that disagree, or no prior for a score that does not
-    know its dimension.
+    Raises ValueError for n or steps below 1, t_min outside (0, 1), times that rise, shapes that disagree, or no prior for a
+    score that does not know its dimension.
     """
     times = uniform_times(steps, t_min) if times is None else times
     x = (_draw_start(sde, score_fn, n, prior, generator) if start is None else start).to(_device_of(score_fn))
-    if len(x) != n:
+    if x.ndim != 2 or len(x) != n:
         raise ValueError(f"start has shape {tuple(x.shape)}; it must be (n, D) with n = {n}")
     path = coordinates_first((len(times) if trajectory else 1, *x.shape), x)
     x = path[0].copy_(x)

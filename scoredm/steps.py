@@ -41,10 +41,10 @@ def reverse_step(eta: float) -> Step:
     """A step of the reverse process with its noise turned up or down by eta >= 0: the law of x_t is the same for every eta.
 
     x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z: 1 is the reverse SDE, 0 the probability flow.
-    Raises ValueError for a negative eta. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
+    Raises ValueError for an eta that is negative or not finite. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
     """
-    if not eta >= 0:
-        raise ValueError(f"eta is {eta}; it must be 0 or more")
+    if not 0 <= eta < math.inf:
+        raise ValueError(f"eta is {eta}; it must be a number, 0 or more")
 
     def step(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
         dt, g = t - t_next, float(sde.diffusion(t))
@@ -128,11 +128,18 @@ class AdaptiveFlow:
     """The probability flow by an adaptive Runge-Kutta method of order 5(4), which chooses its own steps between t and t_next.
 
     rtol, atol: the error allowed in each of its steps, root mean square over all coordinates of all particles.
-    The solver is scipy.integrate.solve_ivp, RK45 (Dormand and Prince 1980). Raises RuntimeError where it gives up.
+    The solver is scipy.integrate.solve_ivp, RK45 (Dormand and Prince 1980). Raises ValueError for a tolerance outside
+    [1e-12, 1], and RuntimeError where the solver gives up.
     """
 
     rtol: float = 1e-5
     atol: float = 1e-5
+
+    def __post_init__(self) -> None:
+        """Refuse tolerances that float64 cannot keep, or that allow anything."""
+        for name, value in (("rtol", self.rtol), ("atol", self.atol)):
+            if not 1e-12 <= value <= 1:
+                raise ValueError(f"{name} is {value}; it must lie between 1e-12 and 1")
 
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
         """x: (N, D) -> (N, D)."""
@@ -150,6 +157,7 @@ class AdaptiveFlow:
 def langevin(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, noise: Tensor, snr: float) -> Tensor:
     """One step of Langevin dynamics at a fixed t, which leaves p_t alone as the step goes to 0: x + e s + sqrt(2 e) z.
 
+    Repeated on N(0, V) it settles at variance V / (1 - e / (2 V)): a bias of e / 2 for a small e.
     e = (snr sigma_t)^2, in proportion to the noise in x_t as in Song and Ermon 2019. Song et al. 2020 take
     2 (snr ||z|| / ||s||)^2, which is twice this e under pure noise, and ties the particles of a batch together.
     Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1; Song et al. 2020, arXiv 2011.13456, algorithms 4 and 5.
@@ -163,11 +171,17 @@ def langevin(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, noise: Tensor, sn
 class PredictorCorrector:
     """A predictor down in time, and a Langevin step at every time that the grid visits twice.
 
+    Many small steps end at the corrector's bias (see `langevin`), not at the predictor's: there is no order at a fixed snr,
+    and the predictor's order where snr^2 falls like the length of a step. Raises ValueError unless 0 < snr <= 1.
     Source: Song et al. 2020, arXiv 2011.13456, algorithm 1.
     """
 
     snr: float = 0.16
     predictor: Step = ancestral
+
+    def __post_init__(self) -> None:
+        """Refuse a step of Langevin dynamics that overshoots."""
+        _check_snr(self.snr)
 
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
         """x, noise: (N, D) -> (N, D); a step with t = t_next corrects."""
@@ -182,16 +196,26 @@ class AnnealedLangevin:
     """Langevin steps only: the noise level falls between them and x stays where it is.
 
     It needs several visits to each time, and has no order: the law is right only as both steps and visits grow.
+    Raises ValueError unless 0 < snr <= 1.
     Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1.
     """
 
     snr: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse a step of Langevin dynamics that overshoots."""
+        _check_snr(self.snr)
 
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
         """x, noise: (N, D) -> (N, D); a step with t = t_next moves x, any other only turns the noise level down."""
         if t_next == t:
             return langevin(sde, score_fn, x, t, noise, self.snr)
         return x
+
+
+def _check_snr(snr: float) -> None:
+    if not 0 < snr <= 1:
+        raise ValueError(f"snr is {snr}; it must be above 0 and at most 1")
 
 
 def _flow(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> Tensor:
@@ -234,7 +258,9 @@ LANGEVIN_VISITS = 5
 SAMPLERS = {
     "euler-maruyama": Sampler("Euler-Maruyama", lambda: euler_maruyama, stochastic=True),
     "ancestral": Sampler("Ancestral (DDPM)", lambda: ancestral, stochastic=True),
-    "predictor-corrector": Sampler("Predictor-corrector", PredictorCorrector, evaluations=2, stochastic=True, visits=1),
+    "predictor-corrector": Sampler(
+        "Predictor-corrector", PredictorCorrector, evaluations=2, stochastic=True, order=None, visits=1
+    ),
     "langevin": Sampler(
         "Annealed Langevin", AnnealedLangevin, evaluations=LANGEVIN_VISITS, stochastic=True, order=None, visits=LANGEVIN_VISITS
     ),
