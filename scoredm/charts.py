@@ -80,7 +80,7 @@ def finish(chart: Any, height: int) -> Spec:
 @cache
 def variance_spec(mode: str) -> Spec:
     """Variance over time on a log axis: exact as lines, found as points."""
-    series = colours({"exact": palette.INK[mode], "particles": palette.SAMPLES})
+    series = colours({"exact": palette.INK[mode], "particles": palette.SAMPLES[mode]})
     base = alt.Chart().encode(x=TIME, y=log_axis("variance:Q", "variance"))
     exact = base.mark_line(strokeWidth=2).encode(color=series, detail="coordinate:N").transform_filter("datum.series == 'exact'")
     found = base.mark_point(filled=True, size=28).encode(color=series).transform_filter("datum.series == 'particles'")
@@ -138,7 +138,7 @@ POINTS = 1000  # drawn of a sample at most
 def cloud_spec(mode: str, exact: bool) -> Spec:
     """Points in the plane over exact contours, equal aspect; exact: the points too are the truth. A dashed frame if given."""
     base = alt.Chart().encode(x=alt.X("x:Q", title="x₁", scale=_window()), y=alt.Y("y:Q", title="x₂", scale=_window()))
-    colour = palette.MUTED[mode] if exact else palette.SAMPLES
+    colour = palette.MUTED[mode] if exact else palette.SAMPLES[mode]
     points = base.mark_circle(size=12, opacity=0.7, color=colour, clip=True).transform_filter("datum.kind == 'point'")
     line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).encode(detail="line:N", order="order:Q")
     contours = line.transform_filter("datum.kind == 'contour'")
@@ -180,7 +180,7 @@ def bars_spec(mode: str, exact: bool) -> Spec:
     """A histogram on the line and the exact density as a curve; exact: the sample too is the truth."""
     x = alt.X("x:Q", title="x", scale=_window())
     base = alt.Chart().encode(x=x, y=alt.Y("y:Q", title="density"))
-    colour = palette.MUTED[mode] if exact else palette.SAMPLES
+    colour = palette.MUTED[mode] if exact else palette.SAMPLES[mode]
     bars = (
         base.mark_rect(opacity=0.55, color=colour).encode(x2="right:Q", y2=alt.datum(0)).transform_filter("datum.kind == 'bar'")
     )
@@ -200,7 +200,7 @@ def bars_table(values: np.ndarray, box: np.ndarray, curve: np.ndarray, bins: int
 @cache
 def weights_spec(mode: str) -> Spec:
     """Component weights: found as bars with two standard errors, exact as ticks."""
-    series = colours({"exact": palette.INK[mode], "found": palette.SAMPLES})
+    series = colours({"exact": palette.INK[mode], "found": palette.SAMPLES[mode]})
     base = alt.Chart().encode(
         x=alt.X("component:O", title="component", axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6))
     )
@@ -233,7 +233,7 @@ def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: in
     """Curves over x, the mixture in ink and components in their colours; samples as a histogram, the probe as a rule."""
     base, colour = _curve_parts(mode, components, lowest=False)
     y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False), axis=_edge())
-    bars = base.mark_rect(opacity=0.5, clip=True, color=palette.SAMPLES).encode(y=y, x2="right:Q", y2=alt.datum(0))
+    bars = base.mark_rect(opacity=0.5, clip=True, color=palette.SAMPLES[mode]).encode(y=y, x2="right:Q", y2=alt.datum(0))
     thin = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, color=colour).transform_filter("isValid(datum.component)")
     thick = (
         base.mark_line(strokeWidth=2.4, clip=True, color=palette.INK[mode])
@@ -332,7 +332,7 @@ SOLID, DASHED = [1, 0], [6, 4]
 def training_spec(mode: str, log: bool, notebook: bool) -> Spec:
     """Loss, floor and errors over steps; notebook: the tutorial's metric too."""
     looks = {
-        LOSS: (palette.SAMPLES, SOLID),
+        LOSS: (palette.SAMPLES[mode], SOLID),
         FLOOR: (palette.INK[mode], DASHED),
         TRAIN: (palette.LEARNED, SOLID),
         FRESH: (palette.LEARNED, DASHED),
@@ -412,12 +412,12 @@ def learned_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray, 
 @cache
 def sample_spec(mode: str, dim: int, colour: str) -> Spec:
     """cloud_spec in the plane or bars_spec on the line, with the sample in a colour."""
-    return _recoloured((cloud_spec if dim == 2 else bars_spec)(mode, False), colour)
+    return _recoloured((cloud_spec if dim == 2 else bars_spec)(mode, False), palette.SAMPLES[mode], colour)
 
 
-def _recoloured(spec: Any, colour: str) -> Any:
+def _recoloured(spec: Any, before: str, colour: str) -> Any:
     if isinstance(spec, dict):
-        return {name: _recoloured(value, colour) for name, value in spec.items()}
+        return {name: _recoloured(value, before, colour) for name, value in spec.items()}
     if isinstance(spec, list):
-        return [_recoloured(value, colour) for value in spec]
-    return colour if spec == palette.SAMPLES else spec
+        return [_recoloured(value, before, colour) for value in spec]
+    return colour if spec == before else spec

@@ -89,7 +89,7 @@ def before_after(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")
         for axis, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
-            colour = palette.MUTED["light"] if panel.exact else palette.SAMPLES
+            colour = palette.MUTED["light"] if panel.exact else palette.SAMPLES["light"]
             plane = panel.points.shape[1] == 2
             (_cloud if plane else _bars)(axis, panel.points[:KDE_POINTS], colour, shares)
             for line in panel.lines:
@@ -203,7 +203,7 @@ def loss_curves(curves: "Curves", floor: float, title: str) -> Figure:
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axis = figure.subplots()
-        axis.plot(curves.steps, curves.dsm, color=palette.SAMPLES, linewidth=1.0, label="DSM loss")
+        axis.plot(curves.steps, curves.dsm, color=palette.SAMPLES["light"], linewidth=1.0, label="DSM loss")
         axis.axhline(floor, color=palette.INK["light"], linewidth=1.0, linestyle="--", label=f"its floor, {floor:.3g}")
         for name, values, style in (("training", curves.train_error, "-"), ("fresh", curves.test_error, "--")):
             look = {"color": palette.LEARNED, "linewidth": 1.3, "linestyle": style}

@@ -30,7 +30,7 @@ def roads_spec(mode: str) -> Spec:
             x=TIME,
             y=alt.Y("x:Q", title="first coordinate of x"),
             detail="path:N",
-            color=colours({NOISY: palette.SAMPLES, FLOW: palette.INK[mode]}),
+            color=colours({NOISY: palette.SAMPLES[mode], FLOW: palette.INK[mode]}),
         )
     )
     return finish(line, 300)
@@ -49,7 +49,7 @@ def roads_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.Da
 @cache
 def sides_spec(mode: str) -> Spec:
     """Both losses against the share of the exact score: two parabolas, one a constant above the other."""
-    series = colours({DSM: palette.SAMPLES, RIGHT: palette.INK[mode], ESM: palette.MUTED[mode]})
+    series = colours({DSM: palette.SAMPLES[mode], RIGHT: palette.INK[mode], ESM: palette.MUTED[mode]})
     base = alt.Chart().encode(
         x=alt.X("share:Q", title="share c of the exact score", scale=alt.Scale(nice=False)),
         y=alt.Y("loss:Q", title="σ²-weighted loss"),
@@ -72,7 +72,7 @@ def sides_table(sides: "TwoSides") -> pd.DataFrame:
 @cache
 def floor_spec(mode: str) -> Spec:
     """The floor over time, by quadrature as a line, by draws as points with bars of two standard errors."""
-    base = alt.Chart().encode(x=TIME, color=colours({FLOOR: palette.INK[mode], SPREAD: palette.SAMPLES}))
+    base = alt.Chart().encode(x=TIME, color=colours({FLOOR: palette.INK[mode], SPREAD: palette.SAMPLES[mode]}))
     y = alt.Y("floor:Q", title="least possible loss")
     line = base.mark_line(strokeWidth=2).encode(y=y).transform_filter(alt.datum.series == FLOOR)
     drawn = base.transform_filter(alt.datum.series == SPREAD)

@@ -198,7 +198,7 @@ def forward_step(story: "Story", mode: str) -> str:
 
 def reverse_step(story: "Story", mode: str) -> str:
     """Noise gathering into data."""
-    return _journey(story, story.reverse, [palette.SAMPLES] * story.reverse.shape[1], mode, back=True)
+    return _journey(story, story.reverse, [palette.SAMPLES[mode]] * story.reverse.shape[1], mode, back=True)
 
 
 def score_step(story: "Story", mode: str) -> str:

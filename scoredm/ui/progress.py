@@ -166,7 +166,7 @@ def inside(chosen: Recipe, run: "Run") -> None:
             times, floor = learned.floor_over_time(experiment, eps)
             error = learned.error_over_time(experiment, model, eps)
             ends = learned.learned_ends(experiment, model, eps)
-            panels = _panels(experiment, ends)
+            panels = _panels(experiment, ends, show.mode())
             beside = [comparison.compare(experiment, points) for points in (ends.learned, ends.exact)]
     except ValueError as problem:
         st.error(f"The samples of this model cannot be compared: {problem}. Try a lower rate.")
@@ -192,8 +192,9 @@ def inside(chosen: Recipe, run: "Run") -> None:
             f"{show.figures(ends.apart)} of each other, learned and exact."
         )
         with st.container(horizontal=True):
+            printed = _panels(experiment, ends, "light")
             shares = comparison.SHARES
-            show.download("learned-samples", lambda: figures.learned_comparison(panels, shares), "Download samples")
+            show.download("learned-samples", lambda: figures.learned_comparison(printed, shares), "Download samples")
             _download_curves(chosen, run)
     with right:
         table = charts.error_table(times, floor, error)
@@ -210,13 +211,13 @@ def _download_curves(chosen: Recipe, run: "Run") -> None:
     show.download("loss-curves", lambda: figures.loss_curves(curves(run.trainer.history, 10), floor, title), "Download curves")
 
 
-def _panels(experiment: Experiment, ends: "Ends") -> list[tuple[Panel, str]]:
-    """The three samples over the exact lines, each with its colour."""
+def _panels(experiment: Experiment, ends: "Ends", mode: str) -> list[tuple[Panel, str]]:
+    """The three samples over the exact lines, each with its colour in a theme."""
     outline = comparison.outline(experiment, 0.0)
     samples = {
         "By the learned score": (ends.learned, palette.LEARNED),
-        "By the exact score": (ends.exact, palette.SAMPLES),
-        "Of the mixture": (comparison.reference(experiment, learned.COMPARED).numpy(), palette.MUTED["light"]),
+        "By the exact score": (ends.exact, palette.SAMPLES[mode]),
+        "Of the mixture": (comparison.reference(experiment, learned.COMPARED).numpy(), palette.MUTED[mode]),
     }
     return [(Panel(title, points, outline.box, outline.lines), colour) for title, (points, colour) in samples.items()]
 

@@ -30,9 +30,9 @@ def moving(count, seed, falling):
 def picture():
     image = np.zeros((1, 8, 8))
     image[0, 0, 0] = 1
-    particles = np.array([[[3.0, -2.0], [-2.0, 1.0], [np.nan, 0.0]]])
+    particles = np.array([[[3.0, -2.0], [-2.0, 1.0], [np.nan, 0.0], [4.3, 0.0]]])
     return Frames(np.zeros(1), np.array([[-4.0, 4.0, -3.0, 3.0]]), particles=particles,
-                  labels=np.array([0, 2, 1]), image=image)
+                  labels=np.array([0, 2, 1, 3]), image=image)
 
 @st.cache_resource
 def paths():
@@ -220,7 +220,7 @@ def test_new_data_keeps_playing(page: Page, url: str) -> None:
 
 
 def test_dots_and_image_are_where_the_axes_say(page: Page, url: str) -> None:
-    """The window is 8 x 6 and widened in x; pixels per unit agree, y goes up, row 0 of the image is at the bottom."""
+    """The frame is 8 x 6 as the window is; pixels per unit agree, y goes up, row 0 of the image is at the bottom."""
     canvas = opened(page, f"{url}/?show=picture")
     picture = pixels(canvas)
     first, third = centre_of(picture, "#E69F00"), centre_of(picture, "#009E73")
@@ -228,6 +228,7 @@ def test_dots_and_image_are_where_the_axes_say(page: Page, url: str) -> None:
     assert unit > 20
     assert (first[0] - third[0]) / 5 == pytest.approx(unit, rel=0.02)
     assert not (picture[..., :3] == [0x56, 0xB4, 0xE9]).all(axis=-1).any(), "a particle that is not a number is drawn"
+    assert not (picture[..., :3] == [0xCC, 0x79, 0xA7]).all(axis=-1).any(), "a particle is drawn beyond the frame"
     middle = (third[0] + 2 * unit, third[1] + unit)
     corner = picture[round(middle[1] + 2.6 * unit), round(middle[0] - 3.5 * unit), :3]
     opposite = picture[round(middle[1] - 2.6 * unit), round(middle[0] + 3.5 * unit), :3]

@@ -46,13 +46,15 @@ def test_unproject_undoes_project(js: Call) -> None:
 
 
 @pytest.mark.parametrize("size", [(900, 300), (200, 700), (400, 400)])
-def test_letterbox_widens_one_axis_about_the_centre_until_units_are_equal(js: Call, size: tuple[int, int]) -> None:
-    window = np.array([-1.0, 3.0, 2.0, 5.0])
-    x0, x1, y0, y1 = js("return S.letterbox(...a)", window.tolist(), *size)
-    assert np.isclose((x1 - x0) / size[0], (y1 - y0) / size[1])
-    assert np.allclose([(x0 + x1) / 2, (y0 + y1) / 2], [1, 3.5])
-    assert x0 <= -1 and x1 >= 3 and y0 <= 2 and y1 >= 5
-    assert np.isclose(x1 - x0, 4) or np.isclose(y1 - y0, 3)
+def test_a_fitted_box_has_the_shape_of_its_window_and_touches_two_opposite_edges(js: Call, size: tuple[int, int]) -> None:
+    width, height = size
+    box = js("return S.fitted(...a)", [-1.0, 3.0, 2.0, 5.0], {"left": 50, "top": 10, "width": width, "height": height})
+    assert box["width"] / 4 == pytest.approx(box["height"] / 3, abs=0.5)
+    assert box["width"] == width or box["height"] == height
+    left, top = box["left"] - 50, box["top"] - 10
+    right, bottom = width - left - box["width"], height - top - box["height"]
+    assert min(left, top, right, bottom) >= 0 and abs(left - right) <= 1 and abs(top - bottom) <= 1
+    assert all(float(edge).is_integer() for edge in box.values())
 
 
 def test_dequantise_reads_what_python_wrote(js: Call) -> None:

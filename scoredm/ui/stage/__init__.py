@@ -1,6 +1,6 @@
 """The animated plane: one canvas component for everything that moves."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,9 +33,9 @@ def stage(
     trails: int = 0,
     probe: bool = False,
     probe_at: tuple[float, float] | None = None,
+    probe_arrows: Sequence[tuple[int, float, float]] = (),
     on_probe: Callable[[], None] | None = None,
     start: Literal["first", "last"] = "first",
-    colour: str = palette.SAMPLES,
     autoplay: bool = True,
     layers_hidden: Collection[Layer] = (),
 ) -> tuple[float, float] | None:
@@ -44,6 +44,7 @@ def stage(
     height: of the picture at full width, in pixels; a narrow column makes it lower.
     trails: how many past frames each particle drags behind it; at least T draws its whole path.
     probe_at: where the probe's cross stands; None leaves it where the reader clicked.
+    probe_arrows: vectors (component or -1 for their sum, x, y) drawn large from the cross, to one scale of their own.
     on_probe: called after a click, before the rerun, when `probed(key)` already is the new point.
     start: the frame shown when nothing plays by itself, as for readers who prefer reduced motion or with autoplay off.
     autoplay: play once from the first frame when the stage appears.
@@ -58,9 +59,10 @@ def stage(
         "trails": trails,
         "probe": probe,
         "probeAt": probe_at,
+        "probeArrows": [(k if k < 0 else k % len(palette.COMPONENTS), x, y) for k, x, y in probe_arrows],
         "start": start,
         "autoplay": autoplay,
-        "colour": colour,
+        "samples": palette.SAMPLES,
         "components": list(palette.COMPONENTS),
     }
     columns, layout = frames.encoded

@@ -21,12 +21,11 @@ export function between(position, count) {
   return { first, second, fraction: second === first ? 0 : position - first }
 }
 
-/** The window [x0, x1, y0, y1] widened on one axis until a unit is as long in x as in y. */
-export function letterbox([x0, x1, y0, y1], width, height) {
-  const unit = Math.max((x1 - x0) / width, (y1 - y0) / height)
-  const [midX, midY] = [(x0 + x1) / 2, (y0 + y1) / 2]
-  const [halfX, halfY] = [(unit * width) / 2, (unit * height) / 2]
-  return [midX - halfX, midX + halfX, midY - halfY, midY + halfY]
+/** The largest box in the middle of another that has the shape of the window [x0, x1, y0, y1], in whole pixels. */
+export function fitted([x0, x1, y0, y1], { left, top, width, height }) {
+  const unit = Math.min(width / (x1 - x0), height / (y1 - y0))
+  const [across, down] = [Math.round(unit * (x1 - x0)), Math.round(unit * (y1 - y0))]
+  return { left: left + Math.floor((width - across) / 2), top: top + Math.floor((height - down) / 2), width: across, height: down }
 }
 
 /** What maps a window onto a box of pixels {left, top, width, height}: pixel = offset + scale * value, y upwards. */
@@ -185,7 +184,7 @@ function readData(data) {
   }
 }
 
-/** The window at a playing position, before any letterboxing. */
+/** The window at a playing position. */
 function windowAt(frames, at) {
   return frames.edges.map((edge) => lerp(edge[at.first], edge[at.second], at.fraction))
 }
@@ -212,7 +211,6 @@ function readTheme(element, context) {
     dark,
     paper,
     ink: named("--st-text-color", dark ? "#f2f4f7" : "#1b1f24"),
-    beyond: named("--st-secondary-background-color", dark ? "#1b212b" : "#f3f5f8"),
     font: style.fontFamily || "sans-serif",
     size: parseFloat(style.fontSize) || 16,
     ramps: {
@@ -222,14 +220,16 @@ function readTheme(element, context) {
   }
 }
 
-const sameTheme = (a, b) => a && a.paper === b.paper && a.ink === b.ink && a.beyond === b.beyond && a.font === b.font && a.size === b.size
+const sameTheme = (a, b) => a && a.paper === b.paper && a.ink === b.ink && a.font === b.font && a.size === b.size
 
 // ---------------------------------------------------------------- drawing
 
+/** Room for the numbers and the name of the vertical axis. */
+const axisRoom = (width, size) => size * (width < 480 ? 3.1 : 3.9)
+
 function plotBox(width, height, size, margin) {
-  const small = width < 480
   const panel = margin ? clamp(width * 0.2, 64, 190) : 0
-  const left = size * (small ? 3.1 : 3.9)
+  const left = axisRoom(width, size)
   const top = size * 0.6
   const right = size * 0.8 + (margin ? panel + size * 0.8 : 0)
   const bottom = size * 3.2
@@ -278,12 +278,9 @@ function imageTile(scene, at) {
 }
 
 function drawImage(scene, view, at, [x0, x1, y0, y1]) {
-  const { context, theme } = scene
-  context.fillStyle = theme.beyond
-  context.fillRect(view.box.left, view.box.top, view.box.width, view.box.height)
   const [left, top] = project(view, x0, y1)
   const [right, bottom] = project(view, x1, y0)
-  context.drawImage(imageTile(scene, at), left, top, right - left, bottom - top)
+  scene.context.drawImage(imageTile(scene, at), left, top, right - left, bottom - top)
 }
 
 const PHASES = 4
@@ -340,6 +337,8 @@ function place(context, canvas, box, ratio, pad = 0) {
 
 const colourOf = (scene, index, plain) => (index < 0 ? plain : scene.options.components[index])
 
+const samplesColour = ({ options, theme }) => options.samples[theme.dark ? "dark" : "light"]
+
 /** Coefficients [ax, bx, ay, by] of pixel = a q + b for a layer's 16-bit coordinates, in device pixels from the plot's corner. */
 function pixelScale(view, layer, ratio) {
   const line = (scale, offset, low, step) => [ratio * scale * step, ratio * (offset + scale * (low + QUANTA * step))]
@@ -351,14 +350,14 @@ function pixelScale(view, layer, ratio) {
 
 /** Dots are written pixel by pixel: thirty times as fast as stamping ten thousand of them with drawImage. */
 function drawParticles(scene, view, at, ratio) {
-  const { frames, options } = scene
+  const { frames } = scene
   const { x, y, count, runs } = frames.particles
   const [ax, bx, ay, by] = pixelScale(view, frames.particles, ratio)
   const { width, height, canvas, context, image, words } = pixelLayer(scene, view.box, ratio)
   const radius = dotRadius(count) * scene.thickness
   words.fill(0)
   for (const [colour, start, length] of runs) {
-    const { side, masks } = dotMasks(scene, colourOf(scene, colour, options.colour), radius, ratio, width)
+    const { side, masks } = dotMasks(scene, colourOf(scene, colour, samplesColour(scene)), radius, ratio, width)
     const shift = PAD - side / 2
     for (let i = at.first * count + start, j = at.second * count + start, end = i + length; i < end; i++, j++) {
       if (x[i] === MISSING || x[j] === MISSING || y[i] === MISSING || y[j] === MISSING) continue
@@ -398,7 +397,7 @@ function strokeRuns(scene, context, scale, frame, fraction) {
   for (let k = 0; k < most; k += few) {
     for (const [colour, start, length] of particles.runs) {
       if (k >= length) continue
-      context.strokeStyle = colourOf(scene, colour, scene.options.colour)
+      context.strokeStyle = colourOf(scene, colour, samplesColour(scene))
       strokeStep(context, particles, scale, frame, fraction, start + k, start + Math.min(length, k + few))
     }
   }
@@ -466,8 +465,8 @@ function drawEllipses(scene, view, at) {
   }
 }
 
-/** Arrows of one colour as one path: a shaft and an open head, both shorter than the arrow. */
-function arrowPath(arrows) {
+/** Arrows of one colour as one path: a shaft and an open head, shorter than the arrow and no longer than `longest`. */
+function arrowPath(arrows, longest = 7) {
   const path = new Path2D()
   for (const [x, y, dx, dy] of arrows) {
     const length = Math.hypot(dx, dy)
@@ -475,7 +474,7 @@ function arrowPath(arrows) {
       path.rect(x - 0.4, y - 0.4, 0.8, 0.8)
       continue
     }
-    const head = Math.min(7, 0.4 * length) / length
+    const head = Math.min(longest, 0.4 * length) / length
     path.moveTo(x, y)
     path.lineTo(x + dx, y + dy)
     path.moveTo(x + dx - head * (dx + 0.6 * dy), y + dy - head * (dy - 0.6 * dx))
@@ -499,34 +498,56 @@ function arrowAt(arrows, frame, view, [x0, x1, y0, y1], at, m) {
   return Number.isFinite(x + y + dx + dy) ? [...project(view, x, y), dx, dy] : null
 }
 
+function strokePath({ context, thickness }, path, colour, width) {
+  context.strokeStyle = colour
+  context.lineWidth = width * thickness
+  context.stroke(path)
+}
+
+/** Arrows in colour lie on an edge of paper: on dots of their own colour they would not be seen. */
 function drawArrows(scene, view, at, window) {
-  const { context, frames, options, theme } = scene
-  context.lineWidth = 1.6 * scene.thickness
+  const { context, frames, theme } = scene
   context.lineJoin = "bevel"
   context.lineCap = "butt"
   context.globalAlpha = 0.9
   for (const [colour, start, length] of frames.arrows.runs) {
     const found = []
     for (let m = start; m < start + length; m++) found.push(arrowAt(frames.arrows, at.first, view, window, at, m))
-    context.strokeStyle = colour < 0 ? theme.ink : options.components[colour]
-    context.stroke(arrowPath(found.filter((arrow) => arrow !== null)))
+    const path = arrowPath(found.filter((arrow) => arrow !== null))
+    if (colour >= 0) strokePath(scene, path, theme.paper, 3.6)
+    strokePath(scene, path, colourOf(scene, colour, theme.ink), 1.6)
   }
   context.globalAlpha = 1
 }
 
+function crossPath(x, y) {
+  const path = new Path2D()
+  for (const [dx, dy] of [[-10, 0], [10, 0], [0, -10], [0, 10]]) {
+    path.moveTo(x + 0.35 * dx, y + 0.35 * dy)
+    path.lineTo(x + dx, y + dy)
+  }
+  return path
+}
+
+/** The probe's vectors [colour, dx, dy] as paths to one scale, the longest a fifth of the frame. */
+function probePaths(vectors, view, x, y) {
+  const longest = Math.max(1e-300, ...vectors.map(([, dx, dy]) => Math.hypot(dx, dy)))
+  const length = view.box.width / 5 / longest
+  return vectors.map(([colour, dx, dy]) => [colour, arrowPath([[x, y, length * dx, -length * dy]], 11)])
+}
+
+/** A cross with its arrows, all on one edge of paper: parts in colour, and their sum, thin, over them. */
 function drawProbe(scene, view) {
   const { context, theme } = scene
   const [x, y] = project(view, ...scene.probe)
-  for (const [colour, width] of [[theme.paper, 6], [theme.ink, 2.5]]) {
-    context.strokeStyle = colour
-    context.lineWidth = width * scene.thickness
-    context.beginPath()
-    for (const [dx, dy] of [[-10, 0], [10, 0], [0, -10], [0, 10]]) {
-      context.moveTo(x + 0.35 * dx, y + 0.35 * dy)
-      context.lineTo(x + dx, y + dy)
-    }
-    context.stroke()
-  }
+  const cross = crossPath(x, y)
+  const arrows = probePaths(scene.probeArrows, view, x, y)
+  context.lineCap = "butt"
+  strokePath(scene, cross, theme.paper, 6)
+  strokePath(scene, cross, theme.ink, 2.5)
+  context.lineJoin = context.lineCap = "round"
+  for (const [colour, path] of arrows) strokePath(scene, path, theme.paper, colour < 0 ? 5 : 7.5)
+  for (const [colour, path] of arrows) strokePath(scene, path, colourOf(scene, colour, theme.ink), colour < 0 ? 2.2 : 4.2)
 }
 
 function drawAxes(scene, view) {
@@ -559,16 +580,16 @@ function drawAxes(scene, view) {
     context.fillText(tickText(tick, ys.step), left - 7, y)
   }
   context.stroke()
-  drawAxisNames(context, options, view.box, size)
+  drawAxisNames(context, options, view.box, size, left - axisRoom(scene.width, size))
 }
 
-function drawAxisNames(context, options, { left, top, width, height }, size) {
+function drawAxisNames(context, options, { left, top, width, height }, size, edge) {
   context.font = `${size * 1.08}px ${context.font.replace(/^\S+\s/, "")}`
   context.textAlign = "center"
   context.textBaseline = "bottom"
   context.fillText(options.xLabel, left + width / 2, top + height + size * 3.05)
   context.save()
-  context.translate(size * 0.15, top + height / 2)
+  context.translate(edge + size * 0.15, top + height / 2)
   context.rotate(-Math.PI / 2)
   context.textBaseline = "top"
   context.fillText(options.yLabel, 0, 0)
@@ -587,7 +608,7 @@ function heightsAt({ y, count, low, step }, at) {
 
 /** Beside the plane: the exact density along y, and the histogram of the particles there. */
 function drawMargin(scene, view, panel, at, window) {
-  const { context, frames, theme, options } = scene
+  const { context, frames, theme } = scene
   const { values: table, count } = frames.margin
   const curve = rowBetween(table, count, at.first, at.second, at.fraction)
   const [, , y0, y1] = window
@@ -598,7 +619,7 @@ function drawMargin(scene, view, panel, at, window) {
   const across = (density) => panel.left + (panel.width * density) / most
   const down = (y) => project(view, 0, y)[1]
   clip(context, panel, () => {
-    context.fillStyle = options.colour
+    context.fillStyle = samplesColour(scene)
     context.globalAlpha = 0.55
     const binHeight = (y1 - y0) / bins
     bars.forEach((density, i) => {
@@ -645,8 +666,9 @@ function drawScene(scene) {
   const ratio = window.devicePixelRatio || 1
   const at = between(scene.position, frames.count)
   const shown = windowAt(frames, at)
-  const { box, panel } = plotBox(scene.width, scene.height, scene.size, frames.margin)
-  const view = projection(options.equalAspect ? letterbox(shown, box.width, box.height) : shown, box)
+  const { box: room, panel } = plotBox(scene.width, scene.height, scene.size, frames.margin)
+  const box = options.equalAspect ? fitted(shown, room) : room
+  const view = projection(shown, box)
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
   context.clearRect(0, 0, scene.width, scene.height)
   clip(context, box, () => {
@@ -705,7 +727,7 @@ class Stage {
     this.loopButton = find(".loop-button")
     this.speed = find("select")
     this.context = this.canvas.getContext("2d")
-    Object.assign(this, { position: 0, playing: false, loop: false, probe: null, request: 0, drawn: 0, dots: new Map(), theme: null })
+    Object.assign(this, { position: 0, playing: false, loop: false, probe: null, probeArrows: [], request: 0, drawn: 0, dots: new Map(), theme: null })
     this.listen(find(".left-button"), find(".right-button"))
     this.observer = new ResizeObserver(() => this.resize())
     this.observer.observe(this.root)
@@ -751,6 +773,7 @@ class Stage {
     }
     if (!this.options.probe) this.probe = null
     else if (this.options.probeAt) this.probe = this.options.probeAt
+    this.probeArrows = this.options.probeArrows
     this.canvas.setAttribute("aria-label", this.options.alt)
     this.canvas.classList.toggle("probing", this.options.probe)
     this.transport.hidden = this.frames.count < 2
@@ -898,6 +921,7 @@ class Stage {
     const { left, top, width, height } = this.view.box
     if (px < left || px > left + width || py < top || py > top + height) return
     this.probe = unproject(this.view, px, py)
+    this.probeArrows = [] // those of the point before; the server sends the others
     this.draw()
     this.setStateValue("probe", this.probe)
   }
