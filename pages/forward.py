@@ -3,7 +3,7 @@
 import streamlit as st
 
 from scoredm import charts, figures
-from scoredm.ui import compute, controls, shell, show
+from scoredm.ui import compute, controls, forwarding, shell, show
 from scoredm.ui.stage import stage
 
 PARTICLES = controls.Number("n", "Particles", 20, 5000, 20, 200)
@@ -22,6 +22,7 @@ with side:
         controls.preset("2-D demo", {"target": "tight", "sde": "ve", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"})
         camera = controls.camera(disabled=not plane)
 
+seen = forwarding.schedule(experiment)
 run = compute.forward(experiment, compute.Forward(n, steps, camera == "follow"))
 names = ("x₁", "x₂") if plane else ("x",)
 
@@ -44,16 +45,23 @@ with picture:
         "What to look for: the particles forget where they came from (their colour), yet at every t they fill the grey "
         "density, which is exact."
     )
+    st.markdown(forwarding.merging(seen))
 with side:
-    rows = [(names[d], i, d) for d in range(len(names)) for i in (0, len(run.times) // 2, -1)]
+    rows = [(names[d], i, d) for d in range(len(names)) for i in ((0, -1) if plane else (0, len(run.times) // 2, -1))]
     show.exact_and_found(
         [(f"Var {name} at t = {run.times[i]:.2g}", run.variance[i, d], run.found[i, d], run.error[i, d]) for name, i, d in rows]
     )
     mode = show.mode()
     table = charts.variance_table(run.times, run.variance, run.found, names)
     show.chart(charts.variance_spec(mode), table, key="variance", alt="Variance of the particles beside the exact one, over time")
-    table = charts.noise_table(run.times, run.sigma, run.diffusion)
-    show.chart(charts.noise_spec(mode), table, key="noise", alt="Sigma and g over time")
+    three, one = charts.schedule_tables(
+        seen.times, seen.alpha, seen.sigma, seen.diffusion, seen.log_snr, [merger.t for merger in seen.mergers]
+    )
+    left, right = st.columns(2, gap="small")
+    with left:
+        show.chart(charts.schedule_spec(mode), three, key="schedule", alt="Alpha, sigma and g over time")
+    with right:
+        show.chart(charts.log_snr_spec(mode), one, key="log-snr", alt="The log signal-to-noise ratio over time")
 
 show.download("forward-paths", lambda: figures.forward_paths(run.times, run.paths, run.labels, run.variance**0.5, run.mean))
 shell.sections("forward")

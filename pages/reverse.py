@@ -94,8 +94,10 @@ st.subheader("The update", anchor=False)
 control, equation = st.columns([1, 3], vertical_alignment="center")
 with control:
     step = compute.reverse_step(experiment, run, controls.number(MOMENT))
+    drift = f", f(t) = −{show.figures(-step.f)}" if step.f else ""
     st.caption(
-        f"t = {step.t:.3f}, Δt = {show.figures(step.dt)}, g(t) = {show.figures(step.g)}. The numbers are the first particle's."
+        f"t = {step.t:.3f}, Δt = {show.figures(step.dt)}, g(t) = {show.figures(step.g)}{drift}. "
+        "The numbers are the first particle's."
     )
 equation.latex(reversing.update(step))
 

@@ -89,8 +89,9 @@ def draw_line() -> None:
 
 with picture:
     (draw_plane if plane else draw_line)()
-    sigma = show.figures(float(experiment.sde.sigma(t)))
-    st.markdown(rf"$p_t = \sum_k w_k\, \mathcal N(\mu_k,\ S_k + \sigma_t^2 I), \quad \sigma_t = {sigma}$")
+    alpha, sigma = (show.figures(float(value)) for value in (experiment.sde.alpha(t), experiment.sde.sigma(t)))
+    law = r"p_t = \sum_k w_k\, \mathcal N(\alpha_t \mu_k,\ \alpha_t^2 S_k + \sigma_t^2 I)"
+    st.markdown(rf"${law}, \quad \alpha_t = {alpha}, \quad \sigma_t = {sigma}$")
 
 
 def printed() -> "Figure":

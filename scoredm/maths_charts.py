@@ -96,8 +96,8 @@ def weightings_spec(mode: str) -> Spec:
         alt.Chart()
         .mark_line(strokeWidth=2, color=palette.INK[mode])
         .encode(
-            x=alt.X("level:Q", title="noise σ, in units of the data's spread", scale=alt.Scale(type="log", nice=False)),
-            y=alt.Y("share:Q", title="share of the loss, per ln σ"),
+            x=alt.X("level:Q", title="noise σ / α, in units of the data's spread", scale=alt.Scale(type="log", nice=False)),
+            y=alt.Y("share:Q", title="share of the loss, per ln(σ / α)"),
             strokeDash=alt.StrokeDash("series:N", title=None, scale=dash, legend=legend),
         )
     )

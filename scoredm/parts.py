@@ -111,17 +111,18 @@ def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
     pair = most_responsible(mixture, x, 2)
     if len(pair) < 2:
         return None
-    ridge = _ridge(mixture, pair)
-    height = mixture.log_prob(ridge)
+    curve = ridge(mixture, pair)
+    height = mixture.log_prob(curve)
     dips = 1 + torch.nonzero((height[1:-1] <= height[:-2]) & (height[1:-1] < height[2:]))[:, 0]
     if len(dips) == 0:
         return None
-    point = _newton(mixture, ridge[dips[height[dips].argmin()]])
+    point = _newton(mixture, curve[dips[height[dips].argmin()]])
     found = bool((mixture.score(point).abs() < 1e-6 * mixture.component_scores(point).abs().max()).all())
     return point.numpy() if found and float(torch.linalg.eigvalsh(hessian(mixture, point))[-1]) > 0 else None
 
 
-def _ridge(mixture: GaussianMixture, pair: np.ndarray) -> Tensor:
+def ridge(mixture: GaussianMixture, pair: np.ndarray) -> Tensor:
+    """The curve a -> (a P_i + (1 - a) P_j)^{-1} (a P_i mu_i + (1 - a) P_j mu_j) of two components, from mu_j to mu_i, (M, D)."""
     means, covariances, _ = mixture.parameters
     P_i, P_j = torch.linalg.inv(covariances[torch.from_numpy(pair)])
     mu_i, mu_j = means[torch.from_numpy(pair)]

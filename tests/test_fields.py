@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoredm import VESDE, exact_score, fields, targets
+from scoredm import VESDE, VPSDE, CosineVPSDE, GaussianMixture, exact_score, fields, targets
 
 SDE = VESDE(25.0)
 TIMES = [0.0, 0.3, 1.0]
@@ -20,6 +20,21 @@ def test_windows_hold_the_mass(name):
             assert inside.float().mean() > 0.99
             assert x_max - x_min == pytest.approx(y_max - y_min)
     assert len(np.unique(fields.windows(mixture, SDE, TIMES, False), axis=0)) == 1
+
+
+@pytest.mark.parametrize("sde", [VPSDE(), CosineVPSDE()])
+def test_windows_hold_shrinking_data(sde):
+    """Where the means move inwards, a window or span that forgets alpha is too large or in the wrong place."""
+    mixture = GaussianMixture([[3.0, 5.0], [5.0, 9.0]], [[[0.04, 0.0], [0.0, 0.04]]] * 2, [1, 1])
+    for t, (x_min, x_max, y_min, y_max) in zip(TIMES, fields.windows(mixture, sde, TIMES, True), strict=True):
+        p_t = mixture.diffuse(sde.alpha(t), sde.sigma(t))
+        np.testing.assert_allclose([(x_min + x_max) / 2, (y_min + y_max) / 2], p_t.mean)
+        assert x_max - x_min == pytest.approx(2 * fields.REACH * float(p_t.covariance.diagonal().max()) ** 0.5)
+    line = GaussianMixture([[5.0], [9.0]], [[[0.04]]] * 2, [1, 1])
+    low, high = fields.span(line, sde)
+    for t in np.linspace(0, 1, 11).tolist():
+        x = line.diffuse(sde.alpha(t), sde.sigma(t)).sample(5000, torch.Generator().manual_seed(0))
+        assert ((x > low) & (x < high)).float().mean() > 0.99
 
 
 @pytest.mark.parametrize("scale", ["root", "log"])

@@ -1,6 +1,6 @@
 """A sample beside the exact mixture: its moments and weights line by line, its distance, and what a perfect sample would show.
 
-Nothing here depends on lambda or on how the sample was made, so every sampler's result is held against the same truth.
+Nothing here depends on the SDE or on how the sample was made, so every sampler's result is held against the same truth.
 """
 
 from collections.abc import Sequence

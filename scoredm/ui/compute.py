@@ -62,8 +62,6 @@ class ForwardRun:
     variance: np.ndarray  # (T, D), exact
     found: np.ndarray  # (T, D), of the particles
     error: np.ndarray  # (T, D), standard error of found
-    sigma: np.ndarray  # (T,)
-    diffusion: np.ndarray  # (T,)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -87,8 +85,6 @@ def forward(experiment: Experiment, settings: Forward) -> ForwardRun:
         variance=np.stack([p.covariance.diagonal().numpy() for p in laws]),
         found=found,
         error=((paths - paths.mean(axis=1, keepdims=True)) ** 2).std(axis=1) / np.sqrt(paths.shape[1]),
-        sigma=np.array([float(sde.sigma(t)) for t in times.tolist()]),
-        diffusion=np.array([float(sde.diffusion(t)) for t in times.tolist()]),
     )
 
 
@@ -165,10 +161,11 @@ class ReverseRun:
 
 @dataclass(frozen=True)
 class ReverseStep:
-    """One update of the first particle, x_next = x + g^2 score dt + g sqrt(dt) noise."""
+    """One update of the first particle, x_next = (1 - f dt) x + g^2 score dt + g sqrt(dt) noise."""
 
     t: float
     dt: float
+    f: float
     g: float
     x: np.ndarray  # (D,)
     score: np.ndarray  # (D,)
@@ -224,10 +221,11 @@ def reverse_step(experiment: Experiment, run: ReverseRun, t: float) -> ReverseSt
     """The update under way at time t: the first particle's, from the last time of the grid that is not below t."""
     times = run.times[: len(run.walk)]
     i = int(np.clip(np.searchsorted(-times, -t, side="right") - 1, 0, len(times) - 2))
-    dt, g = float(times[i] - times[i + 1]), float(experiment.sde.diffusion(float(times[i])))
+    t, dt = float(times[i]), float(times[i] - times[i + 1])
+    f, g = float(experiment.sde.drift_rate(t)), float(experiment.sde.diffusion(t))
     x, score, x_next = run.walk[i], run.scores[i], run.walk[i + 1]
-    noise = (x_next - x - g**2 * score * dt) / (g * np.sqrt(dt))
-    return ReverseStep(float(times[i]), dt, g, x, score, noise, x_next)
+    noise = (x_next - (1 - f * dt) * x - g**2 * score * dt) / (g * np.sqrt(dt))
+    return ReverseStep(t, dt, f, g, x, score, noise, x_next)
 
 
 def _reverse_frames(experiment: Experiment, settings: Reverse, times: np.ndarray, path: np.ndarray) -> Frames:

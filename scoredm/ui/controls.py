@@ -129,7 +129,14 @@ def camera(**extra: Any) -> str:
 
 def preset(label: str, values: Mapping[str, Any], **extra: Any) -> None:
     """A button that sets several controls at once, {key: value}."""
-    st.button(label, on_click=st.session_state.update, args=(dict(values),), **extra)
+    st.button(label, on_click=_set, args=(dict(values),), **extra)
+
+
+def _set(values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if key not in st.session_state:  # Streamlit writes only the values of fields it has seen into the URL
+            st.query_params[key] = str(value)
+        st.session_state[key] = value
 
 
 def begin(page: str) -> None:

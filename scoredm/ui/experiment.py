@@ -20,9 +20,9 @@ LAM = controls.Number(
     "lam", "λ, noise rate", 0.5, 50.0, 0.5, 25.0, "g(t) = λᵗ: the larger λ, the more noise at t = 1.", format="%.4g"
 )
 SMIN = controls.Number(
-    "smin", "σ least", 0.01, 0.5, 0.01, 0.01, "σₜ² = σ_min² (r²ᵗ − 1), r = σ_max / σ_min: the scale of the first noise.", "%.3g"
+    "smin", "σ min", 0.01, 0.5, 0.01, 0.01, "σₜ² = σ_min² (r²ᵗ − 1), r = σ_max / σ_min: the scale of the first noise.", "%.3g"
 )
-SMAX = controls.Number("smax", "σ most", 1.0, 100.0, 1.0, 10.0, "The noise at t = 1, nearly.", "%.4g")
+SMAX = controls.Number("smax", "σ max", 1.0, 100.0, 1.0, 10.0, "The noise at t = 1, nearly.", "%.4g")
 BMIN = controls.Number(
     "bmin", "β at t = 0", 0.01, 5.0, 0.01, 0.1, "β(t) rises evenly; the data shrink at the rate β / 2.", "%.3g"
 )
@@ -120,8 +120,11 @@ def choose_experiment() -> Experiment:
 def _choose_sde() -> tuple[str, tuple[float, ...]]:
     titles = {name: kind.title for name, kind in KINDS.items()}
     name = controls.choice("sde", "SDE", titles, "ve", "selectbox", help=SDE_HELP)
-    with st.container(horizontal=True):
-        return name, tuple(controls.number(parameter) for parameter in KINDS[name].parameters)
+    parameters, values = KINDS[name].parameters, []
+    for place, parameter in zip(st.columns(len(parameters)) if parameters else (), parameters, strict=True):
+        with place:
+            values.append(controls.number(parameter))
+    return name, tuple(values)
 
 
 def _choose_target() -> str:

@@ -24,6 +24,8 @@ class Glance:
     components: int
     mean: np.ndarray  # (D,)
     covariance: np.ndarray  # (D, D)
+    sde: str  # in a few words
+    alpha: float  # alpha_1
     sigma: float  # sigma_1
     merging: float | None  # see merge_time
     portrait: "Portrait"
@@ -48,6 +50,8 @@ def glance(experiment: Experiment) -> Glance:
         components=mixture.n_components,
         mean=mixture.mean.numpy(),
         covariance=mixture.covariance.numpy(),
+        sde=experiment.sde_label,
+        alpha=float(sde.alpha(1.0)),
         sigma=float(sde.sigma(1.0)),
         merging=merge_time(mixture, sde),
         portrait=portrait(name),
@@ -57,12 +61,14 @@ def glance(experiment: Experiment) -> Glance:
 def facts(seen: Glance) -> str:
     """A glance as a table in Markdown."""
     spread = math.sqrt(float(seen.covariance.diagonal().mean()))
+    left = "the data's spread" if seen.alpha == 1 else "what is left of the data"
     many = "s" if seen.components > 1 else ""
     rows = [
         ("Made of", f"{seen.components} Gaussian{many} in {len(seen.mean)}-D"),
         ("Mean", _vector(seen.mean)),
         ("Covariance" if len(seen.mean) > 1 else "Variance", _matrix(seen.covariance)),
-        ("Noise at t = 1", f"σ₁ = {figures(seen.sigma)}, {figures(seen.sigma / spread)} × the data's spread"),
+        ("SDE", seen.sde),
+        ("Noise at t = 1", f"σ₁ = {figures(seen.sigma)}, {figures(seen.sigma / (seen.alpha * spread))} × {left}"),
     ]
     if seen.merging is not None:
         rows.append(("The two modes", _merging(seen.merging)))

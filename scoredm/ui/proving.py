@@ -127,7 +127,7 @@ class Dresses:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def dresses(experiment: Experiment, t: float) -> Dresses:
-    """Draw one point of p_t and say what is known about it in the tutorial's dress and in the variance-preserving one."""
+    """Draw one point of p_t and say what is known about it with alpha = 1 and in the variance-preserving dress."""
     import torch
 
     from scoredm.identities import dress, posterior_mean, variance_preserving
@@ -137,8 +137,8 @@ def dresses(experiment: Experiment, t: float) -> Dresses:
     x = sde.perturb(x0, t, torch.randn(x0.shape, generator=draws))[0]
     alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
     a, s = variance_preserving(alpha, sigma)
-    exploding = dress(mixture, alpha, sigma, x)
-    return Dresses(exploding, dress(mixture, a, s, x * a / alpha), posterior_mean(mixture, sde, x.double(), t).numpy())
+    exploding, preserving = dress(mixture, 1.0, sigma / alpha, x / alpha), dress(mixture, a, s, x * a / alpha)
+    return Dresses(exploding, preserving, posterior_mean(mixture, sde, x.double(), t).numpy())
 
 
 def dresses_words(both: Dresses) -> str:

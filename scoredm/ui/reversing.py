@@ -27,23 +27,35 @@ def verdict(experiment: Experiment, settings: compute.Reverse, beside: Compared)
 
 
 def _advice(experiment: Experiment, settings: compute.Reverse, kind: str, gap: float) -> str:
-    left = float(experiment.sde.sigma(settings.t_min)) ** 2
-    if kind == "spread" and gap > 0 and not settings.denoise and left > gap / 2:
-        return f"At t_min noise of variance σ² = {show.figures(left)} is still there: stop later, or take the last step."
-    if kind == "spread" and gap < 0 and settings.denoise and left > -gap / 2:
+    t = settings.t_min
+    sde, left = experiment.sde, _left(experiment, t, kind)
+    if not settings.denoise and left / gap > 0.5:
+        what = "means" if kind == "mean" else "variances"
+        return (
+            f"At t_min noise is still there: {what} are up to {show.figures(abs(left))} off. Stop later, or take the last step."
+        )
+    if kind == "spread" and gap < 0 and settings.denoise and (float(sde.sigma(t)) / float(sde.alpha(t))) ** 2 > -gap / 2:
         return "The last step puts each point at a mean, and means spread less than the data: stop later."
     if settings.prior == "zero":
         return "The start ignores the data's mean and spread: compare a start from the exact p₁."
     return "Compare more steps" + (", or a start from the exact p₁." if settings.prior == "matched" else ".")
 
 
+def _left(experiment: Experiment, t: float, kind: str) -> float:
+    """The largest difference, with its sign, between the means ("mean") or covariances ("spread") of p_t and of the data."""
+    p_t, data = compute.score_mixture(experiment, t), experiment.mixture
+    apart = {"mean": p_t.mean - data.mean, "spread": p_t.covariance - data.covariance}
+    return max(apart[kind].flatten().tolist(), key=abs) if kind in apart else 0.0
+
+
 def update(step: compute.ReverseStep) -> str:
     """LaTeX of the reverse update, in letters and with the numbers of one step of one particle."""
-    drift, noise = show.figures(step.g**2 * step.dt), show.figures(step.g * step.dt**0.5)
+    pull, kick = show.figures(step.g**2 * step.dt), show.figures(step.g * step.dt**0.5)
+    drift, keep = (r" - f(t)\,x_t\,\Delta t", show.figures(1 - step.f * step.dt) + r"\,") if step.f else ("", "")
     return (
-        r"\begin{aligned} x_{t-\Delta t} &= x_t + g(t)^2\,s(x_t, t)\,\Delta t + g(t)\sqrt{\Delta t}\;z \\"
-        rf"&= {_vector(step.x)} + {drift}\,{_vector(step.score)} \\"
-        rf"&\phantom{{=}} + {noise}\,{_vector(step.noise)} = {_vector(step.x_next)}"
+        rf"\begin{{aligned}} x_{{t-\Delta t}} &= x_t{drift} + g(t)^2\,s(x_t, t)\,\Delta t + g(t)\sqrt{{\Delta t}}\;z \\"
+        rf"&= {keep}{_vector(step.x)} + {pull}\,{_vector(step.score)} \\"
+        rf"&\phantom{{=}} + {kick}\,{_vector(step.noise)} = {_vector(step.x_next)}"
         r"\end{aligned}"
     )
 

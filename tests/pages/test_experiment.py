@@ -1,8 +1,12 @@
 """The shared experiment and the address bar: what is absurd there becomes the nearest sensible page, and says so."""
 
+from itertools import product
+
 import pytest
 
-from scoredm.ui.experiment import Experiment, mixture_of
+from scoredm import VESDE, VPSDE
+from scoredm.ui.experiment import KINDS, Experiment, mixture_of
+from scoredm.ui.shell import PAGES
 
 
 def warnings(at) -> str:
@@ -81,3 +85,48 @@ def test_an_experiment_is_a_key():
     assert hash(Experiment("ring", 1, parameters=(5.0,))) != hash(Experiment("ring", 2, parameters=(5.0,)))
     with pytest.raises(ValueError, match="component"):
         mixture_of("m0 s-1")
+
+
+def test_every_choice_of_numbers_is_a_diffusion():
+    for kind, chosen in KINDS.items():
+        for parameters in product(*((p.low, p.default, p.high) for p in chosen.parameters)):
+            assert type(Experiment(kind=kind, parameters=parameters).sde).__name__ == chosen.law
+    assert Experiment().sde == VESDE(25.0) and Experiment().sde_label == "λ = 25"
+    chosen = Experiment(kind="vp", parameters=(0.2, 12.0))
+    assert chosen.sde == VPSDE(0.2, 12.0) and chosen.sde_label == "VP, β 0.2 to 12"
+    with pytest.raises(ValueError, match="'nothing'"):
+        Experiment(kind="nothing")
+    with pytest.raises(ValueError, match="2 parameters; 1"):
+        Experiment(kind="vp")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_screen_takes_every_kind(open_page, page):
+    """Each kind in one dimension or in two, so that a screen meets drift and no drift in both."""
+    for i, kind in enumerate(list(KINDS)[1:], list(PAGES).index(page)):
+        at = open_page(page, sde=kind, target=("tutorial", "two-modes")[i % 2])
+        assert not at.exception and not at.error and not at.warning, kind
+        assert at.selectbox(key="sde").value == kind
+
+
+def test_numbers_of_a_kind_come_from_the_address_and_are_mended_there(open_page):
+    at = open_page("forward", sde="VP", bmin=2, bmax=12.5)
+    assert not at.warning and not at.slider(key="n").disabled
+    assert (at.slider(key="bmin").value, at.slider(key="bmax").value) == (2.0, 12.5)
+    at = open_page("forward", sde="vp", bmin="99", bmax="x", smin="2")  # smin is no number of this kind: nobody asks for it
+    assert (at.slider(key="bmin").value, at.slider(key="bmax").value) == (5.0, 20.0)
+    assert "99 is outside 0.01 to 5" in warnings(at) and "“x” is not a number" in warnings(at) and len(at.warning) == 2
+    at = open_page("forward", sde="geometric", smin="0", smax="1e308")
+    assert (at.slider(key="smin").value, at.slider(key="smax").value) == (0.01, 100.0)
+    assert "0 is outside 0.01 to 0.5" in warnings(at) and "1e308 is outside 1 to 100" in warnings(at)
+    at = open_page("forward", sde="vpp", lam=5)
+    assert not at.exception
+    assert "“vpp” is not one of ve, geometric, vp, subvp, cosine" in warnings(at)
+    assert (at.selectbox(key="sde").value, at.slider(key="lam").value) == ("ve", 5.0)
+
+
+def test_a_preset_brings_its_own_kind_and_the_address_says_so(open_page):
+    at = open_page("forward", sde="vp")
+    next(b for b in at.button if b.label == "2-D demo").click().run()
+    assert (at.selectbox(key="sde").value, at.slider(key="lam").value) == ("ve", 26.0)
+    assert "sde" not in at.query_params and at.query_params["lam"] == "26.0"

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scoredm import VESDE, targets
-from scoredm.ui import compute
+from scoredm import VESDE, VPSDE, targets
+from scoredm.identities import merge_time
+from scoredm.ui import compute, forwarding
 from scoredm.ui.experiment import Experiment
 
 
@@ -61,11 +62,48 @@ def test_fewer_steps_keep_the_data_and_the_law():
 def test_controls_change_the_picture(open_page):
     at = open_page("forward")
     at.slider(key="steps").set_value(10).run()
-    assert len(np.unique(chart_rows(at, 1)["t"])) == 10  # sigma is 0 at t = 0, which a log axis leaves out
+    assert len(np.unique(chart_rows(at, 0).query("series == 'exact'")["t"])) == 11
     at.slider(key="lam").set_value(5.0).run()
     assert f"| {VESDE(5.0).sigma(1.0) ** 2 + 2.5:.2f} |" in the_table(at)
     at.slider(key="n").set_value(2000).run()
     assert not at.exception
+
+
+def test_particles_follow_a_shrinking_law():
+    run = compute.forward(Experiment("one-mode", kind="vp", parameters=(0.1, 20.0)), compute.Forward(5000, 20, True))
+    sde = VPSDE()
+    alpha, sigma = (np.array([float(f(t)) for t in run.times.tolist()]) for f in (sde.alpha, sde.sigma))
+    np.testing.assert_allclose(run.mean[:, 0], 2 * alpha)
+    np.testing.assert_allclose(run.variance[:, 0], (0.7 * alpha) ** 2 + sigma**2)
+    assert np.abs((run.found - run.variance) / run.error).max() < 4.5
+    assert np.abs(run.paths.mean(1) - run.mean).max() < 4.5 / np.sqrt(5000)
+
+
+def test_the_panel_draws_the_sde_and_rules_where_modes_merge(open_page):
+    at = open_page("forward", sde="vp", target="three-modes")
+    three, one = chart_rows(at, 1), chart_rows(at, 2)
+    sde, t = VPSDE(), 0.5
+    for name, value in (("αₜ", sde.alpha(t)), ("σₜ", sde.sigma(t)), ("g(t)", sde.diffusion(t))):
+        assert three[(three["series"] == name) & np.isclose(three["t"], t)]["value"].item() == pytest.approx(value)
+    assert one[(one["series"] == "log-SNR") & np.isclose(one["t"], t)]["value"].item() == pytest.approx(sde.log_snr(t))
+    rules = one[one["series"] == "merger"]["t"].tolist()
+    assert len(rules) == 2 and rules == three[three["series"] == "merger"]["t"].tolist()
+    assert any(f"one from **t = {rules[1]:.3f}**" in m.value for m in at.markdown)
+
+
+def test_modes_merge_at_one_log_snr_whatever_the_sde():
+    kinds = {"ve": (25.0,), "geometric": (0.01, 10.0), "vp": (0.1, 20.0), "subvp": (0.1, 20.0), "cosine": ()}
+    for kind, parameters in kinds.items():
+        experiment = Experiment("two-modes", kind=kind, parameters=parameters)
+        seen = forwarding.schedule(experiment)
+        (merger,) = seen.mergers
+        assert (seen.modes, merger.modes) == (2, 1)
+        assert merger.log_snr == pytest.approx(-np.log(24), abs=1e-3)
+        assert merger.t == pytest.approx(merge_time(experiment.mixture, experiment.sde), abs=1e-3)
+        assert "**t = " in forwarding.merging(seen)
+    assert "still there at t = 1" in forwarding.merging(forwarding.schedule(Experiment("two-modes", parameters=(3.0,))))
+    assert "one mode from the start" in forwarding.merging(forwarding.schedule(Experiment("one-mode")))
+    assert "for two components" in forwarding.merging(forwarding.schedule(Experiment("ring")))
 
 
 def test_one_dimension_by_the_demo_button(open_page):

@@ -62,6 +62,14 @@ def test_facts_follow_the_experiment(open_page: OpenPage) -> None:
     assert "The two modes" not in facts(at)
 
 
+def test_facts_of_an_sde_that_shrinks_the_data(open_page: OpenPage) -> None:
+    at = settled(open_page("home", target="two-modes", sde="vp", bmax=10))
+    assert facts(at)["SDE"] == "VP, β 0.1 to 10"
+    alpha = math.exp(-10.1 / 4)
+    sigma = math.sqrt(1 - alpha**2)
+    assert facts(at)["Noise at t = 1"] == f"σ₁ = {sigma:.3f}, {sigma / alpha / math.sqrt(26):.2f} × what is left of the data"
+
+
 @pytest.mark.parametrize("target", ["tutorial", "three-modes"])
 def test_pictures_change_with_lambda_and_seed(open_page: OpenPage, target: str) -> None:
     at = settled(open_page("home", target=target))

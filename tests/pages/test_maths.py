@@ -1,5 +1,6 @@
 """The maths page: every topic in both dimensions, controls that change numbers, and charts checked against the library."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -35,6 +36,27 @@ def test_every_topic_unfolds_and_computes(open_page: OpenPage, topic: str, targe
     assert headings[: len(steps)] == steps
     assert {"Summary of the class", "References"} <= set(headings)
     assert any("What to look for" in caption.value for caption in at.caption)
+
+
+@pytest.mark.parametrize(("topic", "kind"), [*zip(TOPICS, ("cosine", "vp", "subvp", "cosine", "geometric"), strict=True)])
+def test_topics_take_other_kinds(open_page: OpenPage, topic: str, kind: str) -> None:
+    at = settled(open_page("maths", topic=topic, sde=kind))
+    assert not at.exception and not at.error and not at.warning
+
+
+def test_both_roads_lead_to_the_data_whatever_the_sde() -> None:
+    for kind, parameters in (("vp", (0.1, 20.0)), ("cosine", ())):
+        for _, exact, found, error in proving.roads(Experiment("tutorial", kind=kind, parameters=parameters), 1.0).rows:
+            assert abs(found - exact) < 4 * error + 0.02
+
+
+def test_one_point_of_a_shrinking_sde_in_both_dresses() -> None:
+    experiment = Experiment("tutorial", kind="subvp", parameters=(0.1, 20.0))
+    both = proving.dresses(experiment, 0.5)
+    assert both.exploding.alpha == 1 and both.preserving.alpha**2 + both.preserving.sigma**2 == pytest.approx(1)
+    for dress in (both.exploding, both.preserving):
+        assert dress.sigma / dress.alpha == pytest.approx(math.exp(-float(experiment.sde.log_snr(0.5)) / 2))
+        assert np.allclose(dress.clean, both.bayes, atol=1e-5)
 
 
 def test_references_are_linked(open_page: OpenPage) -> None:

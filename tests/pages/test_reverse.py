@@ -7,7 +7,19 @@ import pyarrow as pa
 import pytest
 import torch
 
-from scoredm import VESDE, against, euler_maruyama, exact_prior, exact_score, fields, figures, sample, sliced_wasserstein, targets
+from scoredm import (
+    VESDE,
+    VPSDE,
+    against,
+    euler_maruyama,
+    exact_prior,
+    exact_score,
+    fields,
+    figures,
+    sample,
+    sliced_wasserstein,
+    targets,
+)
 from scoredm.ui import comparison, compute, reversing
 from scoredm.ui.experiment import Experiment
 
@@ -82,11 +94,28 @@ def test_an_early_stop_leaves_its_noise_and_the_last_step_takes_too_much(open_pa
     noise, data = float(VESDE(25.0).sigma(0.2)) ** 2, float(targets.mixture("one-mode").covariance[0, 0])
     _, found, error = the_rows(at)["Var x"]
     assert found == pytest.approx(data + noise, abs=4 * error)
-    assert says(at, "too high") and says(at, "is still there: stop later")
+    assert says(at, "too high") and says(at, "At t_min noise is still there: variances are up to")
     at = open_page("reverse", target="one-mode", rn=10_000, prior="exact", tmin=0.2, denoise="true")
     _, found, error = the_rows(at)["Var x"]
     assert found == pytest.approx(data**2 / (data + noise), abs=4 * error)  # the variance of a posterior mean
     assert says(at, "too low") and says(at, "means spread less than the data")
+
+
+def test_a_shrinking_sde_stopped_early_leaves_the_mean_short(open_page):
+    at = open_page("reverse", target="own", mixture="m 3 s 1", sde="vp", rn=10_000, tmin=0.3)
+    sde = VPSDE()
+    exact, found, error = the_rows(at)["Mean x"]
+    assert (exact, found) == (3, pytest.approx(3 * float(sde.alpha(0.3)), abs=4 * error))
+    assert says(at, "too low") and says(at, f"means are up to {3 - 3 * float(sde.alpha(0.3)):.2f} off")
+
+
+def test_the_drift_is_in_the_update_only_where_there_is_one(open_page):
+    at = open_page("reverse", rn=100, rsteps=100)
+    assert "f(t)" not in at.latex[0].value and not any("f(t)" in c.value for c in at.caption)
+    at = open_page("reverse", rn=100, rsteps=100, sde="vp", at=1)
+    dt = 0.999 / 100
+    assert r"- f(t)\,x_t\,\Delta t" in at.latex[0].value and rf"&= {1 + 10 * dt:.2f}\," in at.latex[0].value
+    assert any("f(t) = −10.0" in c.value for c in at.caption)
 
 
 def test_the_last_step_is_the_librarys_and_ends_the_film_at_0():
@@ -118,13 +147,16 @@ def test_the_film_shows_the_run_and_the_arrows_are_the_score():
         assert (unit * drawn).sum(1).min() > 0.999
 
 
+EXPERIMENTS = [Experiment("tutorial", parameters=(10.0,)), Experiment("tutorial", kind="subvp", parameters=(0.1, 20.0))]
+
+
 @pytest.mark.parametrize("t", [1.0, 0.503, 0.0])
-def test_the_update_shown_is_the_step_of_the_sampler(t):
-    experiment = Experiment("tutorial", parameters=(10.0,))
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_update_shown_is_the_step_of_the_sampler(experiment, t):
     run = compute.reverse(experiment, settings(100, 40))
     step = compute.reverse_step(experiment, run, t)
     assert step.t - step.dt - 1e-9 <= max(t, 1e-3) <= step.t
-    assert step.g == pytest.approx(10**step.t)
+    assert step.g == pytest.approx(experiment.sde.diffusion(step.t))
     x, z = (torch.tensor(v, dtype=torch.float64)[None] for v in (step.x, step.noise))
     after = euler_maruyama(experiment.sde, experiment.score, x, step.t, step.t - step.dt, z.clone())
     np.testing.assert_allclose(after[0].numpy(), step.x_next, atol=1e-5)
@@ -133,8 +165,8 @@ def test_the_update_shown_is_the_step_of_the_sampler(t):
     assert np.abs(step.noise).max() < 4.5
 
 
-def test_the_noise_that_the_updates_reveal_is_standard_normal():
-    experiment = Experiment("tutorial", parameters=(10.0,))
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_noise_that_the_updates_reveal_is_standard_normal(experiment):
     run = compute.reverse(experiment, settings(100, 400))
     steps = [compute.reverse_step(experiment, run, float(t)) for t in run.times[:-1]]
     noise = np.stack([step.noise for step in steps])

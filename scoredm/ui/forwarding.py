@@ -1,0 +1,73 @@
+"""The forward screen's look at the SDE itself: alpha, sigma, g and log-SNR over time, and where the target's modes merge."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from scoredm.ui.experiment import Experiment, mixture_of
+from scoredm.ui.show import figures
+
+TIMES = np.linspace(0.01, 1, 100)  # at t = 0 sigma is 0, and g may be: log axes cannot show it
+
+
+@dataclass(frozen=True)
+class Merger:
+    """From time t on p_t has so many modes."""
+
+    t: float
+    modes: int
+    log_snr: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """An SDE over time, (T,) each, and the mergers of the target's modes that it brings about."""
+
+    times: np.ndarray
+    alpha: np.ndarray
+    sigma: np.ndarray
+    diffusion: np.ndarray
+    log_snr: np.ndarray
+    modes: int | None  # of the data; None where they are not counted
+    mergers: tuple[Merger, ...]  # before t = 1
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def schedule(experiment: Experiment) -> Schedule:
+    """Tabulate the SDE, and turn the noise levels at which modes merge into its times."""
+    from scoredm.grids import time_of_log_snr
+
+    sde, levels = experiment.sde, _levels(experiment.target)
+    columns = (sde.alpha, sde.sigma, sde.diffusion, sde.log_snr)
+    changes = [(-2 * float(np.log(r)), modes) for r, modes in levels[1:]]
+    return Schedule(
+        TIMES,
+        *(np.array([float(f(t)) for t in TIMES.tolist()]) for f in columns),
+        modes=levels[0][1] if levels else None,
+        mergers=tuple(Merger(time_of_log_snr(sde, v), modes, v) for v, modes in changes if v >= sde.log_snr(1.0)),
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _levels(target: str) -> list[tuple[float, int]]:
+    """See `mode_levels`; empty where the modes are not counted."""
+    from scoredm.modes import countable, mode_levels
+
+    mixture = mixture_of(target)
+    return mode_levels(mixture) if countable(mixture) else []
+
+
+def merging(seen: Schedule) -> str:
+    """Where the modes merge, in Markdown."""
+    if seen.modes is None:
+        return "When do modes merge? It is worked out on the line, and for two components: try *Two tight modes*."
+    if seen.modes == 1:
+        return "There is one mode from the start. When do modes merge? Try *Two modes* or *Two tight modes*."
+    if not seen.mergers:
+        return f"The {seen.modes} modes are still there at t = 1: too little noise to forget the data."
+    steps = ", ".join(
+        f"{m.modes if m.modes > 1 else 'one'} from **t = {figures(m.t)}** (log-SNR {figures(m.log_snr).replace('-', '−')})"
+        for m in seen.mergers
+    )
+    return f"Modes: {seen.modes} in the data, {steps}. The log-SNR of a merger is the same for every SDE, its time is not."
