@@ -155,7 +155,7 @@ class _Errors(NamedTuple):
 
 @final
 class Trainer:
-    """Trains a network on samples of a mixture, one optimiser step per `next`.
+    """Trains a network on samples of a mixture, or on points of one's own, one optimiser step per `next`.
 
     Iterating yields a TrainMetrics after each step and ends after config.steps; between any two steps it can be left and
     taken up again, with the same numbers. `.score_fn` is the network (it goes on changing while training goes on).
@@ -164,16 +164,28 @@ class Trainer:
     """
 
     def __init__(
-        self, mixture: GaussianMixture, sde: SDE, config: TrainConfig | None = None, device: torch.device | str | None = None
+        self,
+        mixture: GaussianMixture,
+        sde: SDE,
+        config: TrainConfig | None = None,
+        device: torch.device | str | None = None,
+        data: Tensor | None = None,
     ) -> None:
-        """Draw data, weights and evaluation sets; config: our recipe by default; device: `default_device()` by default."""
+        """Draw data, weights and evaluation sets; config: our recipe by default; device: `default_device()` by default.
+
+        data: training points (N, D), N at least 2, in place of config.data_size draws of the mixture; the floor and both score
+        errors stay those of the mixture. Raises ValueError for data of another shape.
+        """
         self.config = config = config or TrainConfig()
         self.sde = sde
         self.mixture = mixture
         self.device = torch.device(device) if device is not None else default_device()
         self.history: list[TrainMetrics] = []
         seeds = torch.Generator().manual_seed(config.seed)
-        data = mixture.sample(config.data_size, seeds)
+        if data is None:
+            data = mixture.sample(config.data_size, seeds)
+        if data.ndim != 2 or len(data) < 2 or data.shape[1] != mixture.dim:
+            raise ValueError(f"data have shape {tuple(data.shape)}; they must be (N, {mixture.dim}) with N at least 2")
         self._network = _network(sde, data, config, seeds).to(self.device)
         self.score_fn = copy.deepcopy(self._network).requires_grad_(False) if config.average != "none" else self._network
         self._weigh = _weighting(sde, data, config)
