@@ -1,11 +1,11 @@
 """How far a sample is from the exact answer: distances between two samples, and moments and shares against a mixture.
 
-Samples are (N, D) tensors; every figure is computed in float64. None of them is zero for a perfect sampler, because a sample
-is finite: `fresh_reference` gives the same figure for a fresh exact sample.
+Samples are (N, D) tensors; sums are taken in float64. No figure is zero for a perfect sampler, because a sample is finite:
+`fresh_range` gives the same figure for fresh exact samples. `METRICS` names the figures that all take (x, mixture, generator).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,16 @@ from torch import Tensor
 
 from scoredm.mixture import GaussianMixture
 
-# Distances are computed in blocks of about this many numbers.
+# Distances are computed in blocks of about this many numbers; a block of pairs stays within a core's cache.
 SORT_NUMBERS = 1 << 22
 PAIR_NUMBERS = 1 << 17
 
+FAR = 1e18  # the largest coordinate whose square float32 holds
+
+REFERENCE_POINTS = 10_000  # in the exact sample that METRICS hold x against, whatever the size of x
+
 Metric = Callable[[Tensor, Tensor], float]
+MixtureMetric = Callable[[Tensor, GaussianMixture, torch.Generator | None], float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +38,34 @@ class Estimate:
     def difference(self) -> np.ndarray:
         """Found minus exact."""
         return self.found - self.exact
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a metric shows for a perfect sampler: the median and the 5 and 95 % points over fresh exact samples of one size."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class NamedMetric:
+    """A figure of merit with what to call it on screen, its unit ("" where it has none) and what it means in a sentence.
+
+    Called as metric(x, mixture, generator), x: (N, D); 0 is perfect, and no finite sample reaches it. Sliced Wasserstein and
+    energy distance draw an exact sample of REFERENCE_POINTS points from the generator: generators of one seed give every
+    sample the same one. The others draw nothing. Raises ValueError for other shapes, NaN or infinity.
+    """
+
+    title: str
+    unit: str
+    caption: str
+    function: MixtureMetric
+
+    def __call__(self, x: Tensor, mixture: GaussianMixture, generator: torch.Generator | None = None, /) -> float:
+        """The figure for a sample x, (N, D)."""
+        return self.function(x, mixture, generator)
 
 
 @dataclass(frozen=True)
@@ -60,6 +93,13 @@ def _checked_pair(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return x, y
 
 
+def _checked_for(x: Tensor, mixture: GaussianMixture, least: int = 1) -> Tensor:
+    x = _checked(x, "x", least)
+    if x.shape[1] != mixture.dim:
+        raise ValueError(f"x has {x.shape[1]} coordinates; points of a {mixture.dim}-D mixture have {mixture.dim}")
+    return x
+
+
 def _directions(n: int, dim: int, generator: torch.Generator | None, like: Tensor) -> Tensor:
     """n random unit vectors, (n, D); on the line there is only one direction."""
     if dim == 1:
@@ -73,6 +113,11 @@ def _quantile_pairs(n: int, m: int, device: torch.device) -> tuple[Tensor, Tenso
     """Which sorted x meets which sorted y in the optimal coupling of n and m equal masses, and how much mass they share."""
     cuts = torch.cat([torch.arange(n + 1, device=device) * m, torch.arange(1, m, device=device) * n]).unique()
     return cuts[:-1] // m, cuts[:-1] // n, cuts.diff().to(torch.float64) / (n * m)
+
+
+def _sorted_rows(rows: Tensor) -> Tensor:
+    """Each row in rising order; numpy's sort is several times faster than torch's on the CPU."""
+    return torch.from_numpy(np.sort(rows.numpy(), 1)) if rows.device.type == "cpu" else rows.sort(1).values
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None = None, n_projections: int = 128) -> float:
@@ -89,30 +134,64 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None =
     i, j, mass = _quantile_pairs(len(x), len(y), x.device)
     total = 0.0
     for u in directions.split(max(1, SORT_NUMBERS // (len(x) + len(y)))):
-        gap = (u @ x.T).sort(1).values[:, i] - (u @ y.T).sort(1).values[:, j]
+        gap = _sorted_rows(u @ x.T)[:, i] - _sorted_rows(u @ y.T)[:, j]
         total += float((gap**2 @ mass).sum())
     return math.sqrt(total / len(directions))
 
 
-def _pairwise(x: Tensor, y: Tensor) -> Tensor:
-    """|x_i - y_j|, (N, M), without the cancellation of the matrix-product form."""
-    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+def _in_float32(*samples: Tensor, unit: float | None = None) -> tuple[float, list[Tensor]]:
+    """Samples as rows of coordinates, (D, N), in float32, about their common median and in units of `unit` (default: the
+    largest coordinate, so that nothing overflows); the unit, and the rows.
+
+    float32 is three times faster over pairs. What it rounds is each point, by 6e-8 of its distance from the median: as the same
+    rounded points meet in every sum, distances of samples that agree stay 0.
+    """
+    middle = torch.cat(samples).median(0).values
+    rows = [(x - middle).T for x in samples]
+    unit = unit or max(float(r.abs().max()) for r in rows) or 1.0
+    return unit, [(r / unit).clamp(-FAR, FAR).to(torch.float32).contiguous() for r in rows]
 
 
-def _mean_distance(x: Tensor, y: Tensor) -> float:
-    """The mean of |x_i - y_j| over all pairs."""
-    blocks = x.split(max(1, PAIR_NUMBERS // len(y)))
-    return sum(float(_pairwise(block, y).sum()) for block in blocks) / (len(x) * len(y))
+def _squared_distances(x: Tensor, y: Tensor, triangle: bool = False) -> Iterator[tuple[int, Tensor]]:
+    """|x_i - y_j|^2 in blocks of rows i, (B, M), each overwritten by the next; x: (D, N), y: (D, M).
+
+    triangle: y is x, and a block starts at the column of its own first row: each unlike pair comes once outside the square on
+    the diagonal. Yields the number of columns of that square (0 without triangle) and the block.
+    """
+    size = max(1, PAIR_NUMBERS // y.shape[1])
+    work = torch.empty(2, size * y.shape[1], dtype=x.dtype, device=x.device)
+    for start in range(0, x.shape[1], size):
+        columns = y[:, start:] if triangle else y
+        rows = x[:, start : start + size, None]
+        shape = rows.shape[1], columns.shape[1]
+        total, gap = (part[: shape[0] * shape[1]].view(shape) for part in work)
+        torch.sub(rows[0], columns[0], out=total).square_()
+        for row, column in zip(rows[1:], columns[1:], strict=True):
+            torch.sub(row, column, out=gap)
+            total.addcmul_(gap, gap)
+        yield shape[0] if triangle else 0, total
 
 
-def _mean_distance_within(x: Tensor) -> float:
-    """The mean of |x_i - x_j| over all pairs, each unlike pair computed once."""
-    size = max(1, PAIR_NUMBERS // len(x))
+def _mean_over_pairs(x: Tensor, y: Tensor, of_: Callable[[Tensor], Tensor]) -> float:
+    """The mean of a function of |x_i - y_j|^2 over all pairs; x: (D, N), y: (D, M)."""
+    blocks = _squared_distances(x, y)
+    return sum(float(of_(block).sum(dtype=torch.float64)) for _, block in blocks) / (x.shape[1] * y.shape[1])
+
+
+def _mean_within(x: Tensor, of_: Callable[[Tensor], Tensor]) -> float:
+    """The mean of a function of |x_i - x_j|^2 over all pairs, a point with itself included; x: (D, N)."""
     total = 0.0
-    for start in range(0, len(x), size):
-        distance = _pairwise(x[start : start + size], x[start:])
-        total += 2 * float(distance.sum()) - float(distance[:, :size].sum())
-    return total / len(x) ** 2
+    for square, block in _squared_distances(x, x, triangle=True):
+        values = of_(block)
+        total += 2 * float(values.sum(dtype=torch.float64)) - float(values[:, :square].sum(dtype=torch.float64))
+    return total / x.shape[1] ** 2
+
+
+def _squared_energy_on_the_line(x: Tensor, y: Tensor) -> float:
+    """2 int (F - G)^2, F and G the empirical distribution functions of x (N,) and y (M,)."""
+    order = torch.cat([x, y]).sort()
+    mass = torch.cat([x.new_full(x.shape, 1 / len(x)), y.new_full(y.shape, -1 / len(y))])
+    return 2 * float(mass[order.indices].cumsum(0)[:-1].square() @ order.values.diff())
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:
@@ -120,12 +199,83 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
 
     sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), each E over all pairs, a point with itself included; so it is never negative,
     is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one law.
+    On the line it is sqrt(2 int (F - G)^2), found by sorting.
     x: (N, D), y: (M, D). Raises ValueError for other shapes, NaN or infinity.
     Source: Szekely and Rizzo 2013, "Energy statistics: a class of statistics based on distances".
     """
     x, y = _checked_pair(x, y)
-    squared = 2 * _mean_distance(x, y) - _mean_distance_within(x) - _mean_distance_within(y)
+    if x.shape[1] == 1:
+        return math.sqrt(_squared_energy_on_the_line(x[:, 0], y[:, 0]))
+    unit, (a, b) = _in_float32(x, y)
+    squared = 2 * _mean_over_pairs(a, b, Tensor.sqrt_) - _mean_within(a, Tensor.sqrt_) - _mean_within(b, Tensor.sqrt_)
+    return math.sqrt(unit * max(squared, 0.0))
+
+
+def mmd_bandwidth(mixture: GaussianMixture) -> float:
+    """The default width h of the kernel in `mmd_to_mixture`: the standard deviation of a component along an axis, in the
+    geometric mean over axes and, by weight, over components; in the units of x.
+
+    h = prod_k prod_d l_kd^{w_k / 2D}, l_kd the variances along the axes of component k. A kernel of about a component's own
+    width sees both a component that is too wide or too narrow and one that has too much weight. Points needed to see, in the
+    targets' grid of 25, one component 10 % too heavy, and all components 10 % too wide: 26 000 and 1 200 at h, 46 000 and 1 300
+    at h / 2, 19 000 and 30 000 at 4 h, and 28 000 and 5.6 million at the width of the whole mixture, 14 h.
+    """
+    variances, _ = mixture.principal_axes
+    return math.exp(float(mixture.weights @ variances.log().mean(1)) / 2)
+
+
+def _checked_bandwidth(h: float) -> float:
+    if not (math.isfinite(h) and h > 0):
+        raise ValueError(f"the bandwidth is {h:g}; it must be finite and above 0")
+    return h
+
+
+def _gaussian(squared: Tensor) -> Tensor:
+    """exp(-r^2 / 2), in place of r^2; below exp(-80) it stays there, for numbers that leave float32's range slow a core down."""
+    return squared.mul_(-0.5).clamp_(min=-80).exp_()
+
+
+def mmd(x: Tensor, y: Tensor, bandwidth: float) -> float:
+    """The maximum mean discrepancy of two samples with the kernel k(x, y) = exp(-|x - y|^2 / 2 h^2); without a unit.
+
+    sqrt(E k(X, X') + E k(Y, Y') - 2 E k(X, Y)), each E over all pairs, a point with itself included (the V-statistic); so it is
+    never negative, is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one law.
+    x: (N, D), y: (M, D), bandwidth: h > 0, in the units of x. Raises ValueError for other shapes, NaN or infinity.
+    Source: Gretton et al. 2012, "A kernel two-sample test", eq. 5.
+    """
+    _, (a, b) = _in_float32(*_checked_pair(x, y), unit=_checked_bandwidth(bandwidth))
+    return math.sqrt(max(_mean_within(a, _gaussian) + _mean_within(b, _gaussian) - 2 * _mean_over_pairs(a, b, _gaussian), 0.0))
+
+
+def mmd_to_mixture(x: Tensor, mixture: GaussianMixture, bandwidth: float | None = None) -> float:
+    """The maximum mean discrepancy of a sample and the mixture itself: `mmd` with an endless second sample.
+
+    The mixture's side is exact: with q = p * N(0, h^2 I) and Y, Y' from p, both
+    E k(x, Y) = (2 pi h^2)^{D/2} q(x) and E k(Y, Y') = (2 pi h^2)^{D/2} sum_kl w_k w_l N(mu_k - mu_l; 0, S_k + S_l + h^2 I).
+    For an exact sample of N points its mean square is (1 - E k(Y, Y')) / N.
+    x: (N, D), bandwidth: h, default `mmd_bandwidth`. Raises ValueError for other shapes, NaN or infinity, or h not above 0.
+    Source: Gretton et al. 2012, "A kernel two-sample test", eq. 2 and 5.
+    """
+    x = _checked(x, "x")
+    h = _checked_bandwidth(mmd_bandwidth(mixture) if bandwidth is None else bandwidth)
+    across = mixture.diffuse(1.0, h).log_prob(x)
+    both = torch.logsumexp(_pair_log_density(mixture, h), 0)
+    peak = mixture.dim / 2 * math.log(2 * math.pi * h**2)
+    _, (a,) = _in_float32(x, unit=h)
+    squared = _mean_within(a, _gaussian) - 2 * float((across + peak).exp().mean()) + float((both + peak).exp())
     return math.sqrt(max(squared, 0.0))
+
+
+def _pair_log_density(mixture: GaussianMixture, h: float) -> Tensor:
+    """log(w_k w_l N(mu_k - mu_l; 0, S_k + S_l + h^2 I)) for every pair of components, (K^2,)."""
+    means, covariances, log_weights = mixture.means, mixture.covariances, mixture.weights.log()
+    offset = (means[:, None] - means).flatten(0, 1)
+    S = (covariances[:, None] + covariances + h**2 * torch.eye(mixture.dim, dtype=torch.float64)).flatten(0, 1)
+    factor = torch.linalg.cholesky(S)
+    along = torch.linalg.solve_triangular(factor, offset[..., None], upper=False)[..., 0]
+    log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    log_density = -along.square().sum(-1) / 2 - log_det - mixture.dim / 2 * math.log(2 * math.pi)
+    return (log_weights[:, None] + log_weights).flatten() + log_density
 
 
 def sample_moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,3 +320,97 @@ def fresh_reference(
     """
     x = mixture.sample(n, generator)
     return metric(x, mixture.sample(n, generator) if reference is None else reference)
+
+
+def fresh_range(
+    mixture: GaussianMixture, n: int, metric: MixtureMetric, generator: torch.Generator | None = None, repeats: int = 20
+) -> Reference:
+    """What a metric shows for a perfect sampler: its median and 5 to 95 % range over fresh exact samples of n points.
+
+    metric: one of METRICS, or any function (x, mixture, generator) -> float; samples and the metric's own draws come from the
+    generator in turn, so the range covers the scatter of both. Raises ValueError unless n and repeats are 1 or more.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats is {repeats}; it must be 1 or more")
+    values = [metric(mixture.sample(n, generator), mixture, generator) for _ in range(repeats)]
+    low, median, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
+    return Reference(median, low, high)
+
+
+def _sliced_wasserstein(x: Tensor, mixture: GaussianMixture, generator: torch.Generator | None) -> float:
+    return sliced_wasserstein(x, mixture.sample(REFERENCE_POINTS, generator), generator)
+
+
+def _energy(x: Tensor, mixture: GaussianMixture, generator: torch.Generator | None) -> float:
+    return energy_distance(x, mixture.sample(REFERENCE_POINTS, generator))
+
+
+def _mmd(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None) -> float:
+    return mmd_to_mixture(x, mixture)
+
+
+def mean_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None = None) -> float:
+    """The length of the error of the mean in standard deviations of the mixture, sqrt((m' - m)' S^{-1} (m' - m)); x: (N, D).
+
+    m and S: mean and covariance of the mixture, m': mean of x. N times its square is chi-squared with D degrees of freedom for
+    an exact sample of many points. Raises ValueError for other shapes, NaN or infinity. Source: Mahalanobis 1936.
+    """
+    error = _checked_for(x, mixture).mean(0) - mixture.mean
+    return math.sqrt(float(error @ torch.linalg.solve(mixture.covariance, error)))
+
+
+def covariance_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None = None) -> float:
+    """|S' - S| / |S| in the Frobenius norm, S' the covariance of x (N, D), N at least 2, and S the mixture's.
+
+    Raises ValueError for other shapes, NaN or infinity.
+    """
+    _, found = sample_moments(_checked_for(x, mixture, least=2))
+    return float((found - mixture.covariance).norm() / mixture.covariance.norm())
+
+
+def weight_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None = None) -> float:
+    """The total variation sum_k |w'_k - w_k| / 2, w' the `component_weights` of x (N, D): the share of points to be moved.
+
+    Raises ValueError for other shapes, NaN or infinity.
+    """
+    return float((component_weights(x, mixture) - mixture.weights).abs().sum()) / 2
+
+
+METRICS = {
+    "sliced-wasserstein": NamedMetric(
+        "Sliced Wasserstein distance",
+        "units of x",
+        "How far points must move, root mean square over lines through the plane, to become an exact sample of 10 000 points.",
+        _sliced_wasserstein,
+    ),
+    "energy": NamedMetric(
+        "Energy distance",
+        "square root of the units of x",
+        "How much farther the points lie from an exact sample of 10 000 points than each of the two lies from itself.",
+        _energy,
+    ),
+    "mmd": NamedMetric(
+        "Maximum mean discrepancy",
+        "",
+        "The distance of two densities blurred by a Gaussian as wide as a component; the mixture's side is exact.",
+        _mmd,
+    ),
+    "mean": NamedMetric(
+        "Error of the mean",
+        "standard deviations",
+        "How far the mean of the points is from the exact mean.",
+        mean_error,
+    ),
+    "covariance": NamedMetric(
+        "Error of the covariance",
+        "relative",
+        "How far the covariance of the points is from the exact one, as a part of the exact one's size.",
+        covariance_error,
+    ),
+    "weights": NamedMetric(
+        "Error of the weights",
+        "share of the points",
+        "The share of points that belong to another component than they should.",
+        weight_error,
+    ),
+}

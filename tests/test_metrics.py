@@ -1,4 +1,4 @@
-"""Distances against scipy, brute force and closed forms, and standard errors that are neither too small nor too large."""
+"""Distances against scipy, brute force and closed forms, standard errors of the right size, and zeros that are known."""
 
 import math
 from functools import partial
@@ -10,12 +10,18 @@ import torch
 from torch import Tensor
 
 from scoredm import (
+    METRICS,
     GaussianMixture,
+    Reference,
     against,
     component_weights,
     energy_distance,
+    fresh_range,
     fresh_reference,
     metrics,
+    mmd,
+    mmd_bandwidth,
+    mmd_to_mixture,
     sample_moments,
     sliced_wasserstein,
     targets,
@@ -101,13 +107,107 @@ def test_energy_distance_is_the_mean_over_all_pairs_in_any_block_size(monkeypatc
         return np.linalg.norm(u[:, None] - v[None], axis=-1).mean()
 
     monkeypatch.setattr(metrics, "PAIR_NUMBERS", block)
-    assert energy_distance(x, y) == pytest.approx(math.sqrt(2 * mean(a, b) - mean(a, a) - mean(b, b)), rel=1e-9)
+    assert energy_distance(x, y) == pytest.approx(math.sqrt(2 * mean(a, b) - mean(a, a) - mean(b, b)), rel=1e-6)
 
 
 def test_energy_distance_far_from_the_origin_does_not_cancel():
     x, y = normal(100, 2), 0.5 + normal(80, 2, seed=1)
     assert energy_distance(x + 1e5, y + 1e5) == pytest.approx(energy_distance(x, y), rel=1e-6)
-    assert energy_distance(x, x) == pytest.approx(0, abs=1e-6)
+    for D in (1, 2):
+        assert energy_distance(x[:, :D], x[:, :D].flip(0)) == pytest.approx(0, abs=1e-6)
+
+
+def test_energy_distance_sees_small_shifts_and_survives_lost_points():
+    x = normal(300, 2)
+    y = x + 1e-3
+    exact = math.sqrt(2 * float(torch.cdist(x, y).mean()) - float(torch.cdist(x, x).mean() + torch.cdist(y, y).mean()))
+    assert energy_distance(x, y) == pytest.approx(exact, rel=1e-3)
+    lost = torch.cat([x[:-1], torch.full((1, 2), 1e30, dtype=torch.float64)])
+    farther = math.sqrt(2 * math.sqrt(2) * 1e30) / 300  # twice the distance the point went, times its mass squared
+    assert energy_distance(lost, x) == pytest.approx(farther, rel=1e-3)
+
+
+# Maximum mean discrepancy.
+
+
+def kernel(u: Tensor, v: Tensor, h: float) -> Tensor:
+    return (-(u[:, None] - v[None]).square().sum(-1) / (2 * h**2)).exp()
+
+
+@pytest.mark.parametrize("block", [1, 100, 1 << 20])
+@pytest.mark.parametrize("D", [1, 2, 3])
+def test_mmd_is_the_mean_kernel_over_all_pairs_in_any_block_size(monkeypatch, block, D):
+    x, y, h = normal(33, D), 0.5 + normal(20, D, seed=1), 0.8
+    monkeypatch.setattr(metrics, "PAIR_NUMBERS", block)
+    squared = kernel(x, x, h).mean() + kernel(y, y, h).mean() - 2 * kernel(x, y, h).mean()
+    assert mmd(x, y, h) == pytest.approx(math.sqrt(squared), rel=1e-5)
+    assert mmd(10 * x, 10 * y, 10 * h) == pytest.approx(mmd(x, y, h), rel=1e-5)
+    assert mmd(x + 1e5, y + 1e5, h) == pytest.approx(mmd(x, y, h), rel=1e-5)
+    assert mmd(x, x.flip(0), h) == pytest.approx(0, abs=1e-6)
+
+
+def test_mmd_of_two_points_far_apart_is_the_root_of_two():
+    points = torch.tensor([[0.0, 0.0], [1e30, -1e30]])
+    assert mmd(points[:1], points[1:], 1.0) == pytest.approx(math.sqrt(2))
+
+
+@pytest.mark.parametrize("name", ["three-modes", "tutorial", "needle"])
+@pytest.mark.parametrize("h", [None, 0.7])
+def test_mmd_to_the_mixture_is_that_to_an_endless_sample(name, h):
+    mixture = targets.mixture(name)
+    x = mixture.sample(300, generator()).double() + 0.5 * math.sqrt(float(mixture.covariance.trace()))
+    y = mixture.sample(5000, generator(1)).double()
+    width = mmd_bandwidth(mixture) if h is None else h
+    assert mmd_to_mixture(x, mixture, h) == pytest.approx(mmd(x, y, width), abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["spike", "tutorial"])
+def test_the_mean_square_mmd_of_exact_samples_is_known(name):
+    mixture, n = targets.mixture(name), 50
+    h = mmd_bandwidth(mixture)
+    squares = [mmd_to_mixture(mixture.sample(n, generator(seed)), mixture) ** 2 for seed in range(400)]
+    x, y = (mixture.sample(2000, generator(seed)).double() for seed in (1, 2))
+    expected = (1 - float(kernel(x, y, h).mean())) / n
+    error = float(np.std(squares)) / math.sqrt(len(squares))
+    assert np.mean(squares) == pytest.approx(expected, abs=5 * error)
+    assert error < 0.04 * expected
+
+
+def test_the_bandwidth_is_the_width_of_a_component():
+    covariances = np.array([np.diag([0.04, 1.0]), np.diag([0.01, 0.01])])
+    pair = GaussianMixture([[0, 0], [90, 90]], covariances, [3, 1])
+    assert mmd_bandwidth(pair) == pytest.approx((0.2 * 1.0) ** (3 / 8) * 0.1 ** (1 / 4))
+
+
+# Moments and weights.
+
+
+def test_the_error_of_the_mean_is_chi_distributed():
+    n, runs = 400, 500
+    for name in ("three-modes", "needle"):
+        mixture = targets.mixture(name)
+        errors = [METRICS["mean"](mixture.sample(n, generator(seed)), mixture) * math.sqrt(n) for seed in range(runs)]
+        assert scipy.stats.kstest(errors, scipy.stats.chi(mixture.dim).cdf).pvalue > 1e-3
+    line = targets.mixture("one-mode")
+    assert METRICS["mean"](torch.tensor([[2.7]]), line) == pytest.approx(1)
+
+
+def test_the_error_of_the_covariance_is_relative():
+    covariance = torch.tensor([[2.0, 0.8], [0.8, 0.6]], dtype=torch.float64)
+    root = torch.linalg.cholesky(covariance)
+    x = normal(500, 2)
+    white = (x - x.mean(0)) @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(x.T))).T
+    target = GaussianMixture([[1.0, -1.0]], covariance[None], [1.0])
+    assert METRICS["covariance"](white @ root.T, target) == pytest.approx(0, abs=1e-12)
+    assert METRICS["covariance"](math.sqrt(1.3) * white @ root.T, target) == pytest.approx(0.3)
+
+
+def test_the_error_of_the_weights_is_the_share_to_move():
+    tight = targets.mixture("tight")
+    x, k = tight.sample_labelled(1000, generator())
+    moved = torch.cat([x[k == 0][:300], x[k == 1][:100]])
+    assert METRICS["weights"](moved, tight) == pytest.approx(0.25, abs=1e-9)
+    assert METRICS["weights"](x, targets.mixture("gaussian")) == 0
 
 
 # Against a mixture.
@@ -184,6 +284,46 @@ def test_a_fresh_reference_shrinks_like_one_over_root_n(metric):
     assert small / large == pytest.approx(4, rel=0.35)
 
 
+@pytest.mark.parametrize("key", METRICS)
+@pytest.mark.parametrize("name", ["three-modes", "grid"])
+def test_every_named_metric_grows_when_the_sample_is_spoilt(monkeypatch, key, name):
+    monkeypatch.setattr(metrics, "REFERENCE_POINTS", 1000)
+    mixture = targets.mixture(name)
+    metric = METRICS[key]
+    x, k = mixture.sample_labelled(1000, generator(1))
+    zero = fresh_range(mixture, 1000, metric, generator(), repeats=3)
+    spoilt = torch.cat([x, x[k == 0].repeat(40, 1)]) * 1.1
+    assert metric(spoilt, mixture, generator()) > 2 * zero.high
+    assert metric(x, mixture, generator()) == metric(x, mixture, generator())
+    assert metric.title
+    assert metric.caption.endswith(".")
+
+
+def test_distances_are_taken_to_an_exact_sample_of_a_stated_size_from_the_generator(monkeypatch):
+    monkeypatch.setattr(metrics, "REFERENCE_POINTS", 700)
+    x, shared = normal(50, 2), generator(3)
+    y = MIXTURE.sample(700, shared)
+    assert METRICS["energy"](x, MIXTURE, generator(3)) == energy_distance(x, y)
+    assert METRICS["sliced-wasserstein"](x, MIXTURE, generator(3)) == sliced_wasserstein(x, y, shared)
+    assert METRICS["mmd"](x, MIXTURE) == mmd_to_mixture(x, MIXTURE)
+
+
+def test_a_fresh_range_holds_the_middle_of_fresh_samples():
+    seen = []
+
+    def metric(x: Tensor, mixture: GaussianMixture, rng: torch.Generator | None) -> float:
+        seen.append(METRICS["weights"](x, mixture, rng))
+        return seen[-1]
+
+    found = fresh_range(MIXTURE, 200, metric, generator(), repeats=21)
+    assert len(set(seen)) == 21
+    assert found == Reference(float(np.median(seen)), sorted(seen)[1], sorted(seen)[19])
+    assert found == fresh_range(MIXTURE, 200, METRICS["weights"], generator(), repeats=21)
+    again = [METRICS["weights"](MIXTURE.sample(200, generator(seed)), MIXTURE) for seed in range(400)]
+    wide = fresh_range(MIXTURE, 200, METRICS["weights"], generator(), repeats=400)
+    assert np.mean([wide.low < value < wide.high for value in again]) == pytest.approx(0.9, abs=0.06)
+
+
 # Refusals.
 
 BAD = {
@@ -204,7 +344,7 @@ def test_bad_samples_are_refused_by_name_and_value(case):
             call(x, good)
         with pytest.raises(ValueError, match=message.replace("x", "y", 1)):
             call(good, x)
-    for call in (component_weights, against):
+    for call in (component_weights, against, mmd_to_mixture, *METRICS.values()):
         with pytest.raises(ValueError, match=message):
             call(x, MIXTURE)
     with pytest.raises(ValueError, match=message):
@@ -220,5 +360,13 @@ def test_other_refusals():
         sample_moments(torch.zeros(1, 2))
     with pytest.raises(ValueError, match="number of samples is 0"):
         fresh_reference(MIXTURE, 0, energy_distance, generator())
-    with pytest.raises(ValueError, match="2-D mixture"):
-        against(torch.zeros(4, 3), MIXTURE)
+    for call in (against, mmd_to_mixture, *METRICS.values()):
+        with pytest.raises(ValueError, match=r"2-D mixture|must agree|2 coordinates"):
+            call(torch.zeros(4, 3), MIXTURE)
+    for h in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="the bandwidth is"):
+            mmd(torch.zeros(4, 2), torch.zeros(4, 2), h)
+        with pytest.raises(ValueError, match="the bandwidth is"):
+            mmd_to_mixture(torch.zeros(4, 2), MIXTURE, h)
+    with pytest.raises(ValueError, match="repeats is 0"):
+        fresh_range(MIXTURE, 10, METRICS["mmd"], generator(), repeats=0)
