@@ -13,19 +13,20 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from scoredm import samplers, targets
 from scoredm.grids import GRIDS
-from scoredm.metrics import METRICS
+from scoredm.metrics import METRICS, Reference
 from scoredm.mixture import GaussianMixture
 from scoredm.samplers import coarsen, sample
 from scoredm.score import ScoreFn, exact_score
@@ -40,6 +41,7 @@ PRIORS = ("exact", "matched", "zero")
 POINTS = (10, 100_000)  # fewest and most particles of a job
 MOST_STEPS = 20_000
 TRAINED = 8  # networks kept for the jobs that share them
+CLEAR = 2.0  # a value is clear of the finite-sample zero from so many times its 95 % point
 
 Row = dict[str, Any]
 
@@ -112,7 +114,7 @@ class Job:
         values["metrics"] = " ".join(self.metrics)
         return values
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A short name that only equal jobs share."""
         return hashlib.sha256(repr(self.settings).encode()).hexdigest()[:16]
@@ -157,10 +159,8 @@ def end_points(job: Job) -> tuple[Tensor, int]:
     for_start, for_noise, _ = _streams(job.seed)
     times = method.times(GRIDS[job.grid](sde, job.steps, job.t_min))
     start = starting_law(job.prior, sde, mixture).sample(job.n, for_start)
-    shared = None
-    if job.noise_steps and method.stochastic and not method.visits:
-        fine = torch.randn(job.noise_steps, job.n, mixture.dim, generator=for_noise)
-        shared = coarsen(fine, job.noise_steps // job.steps)
+    follows = job.noise_steps and method.stochastic and not method.visits
+    shared = _shared_noise(job, for_noise) if follows else None
     score = learned_score(job.target, sde, job.recipe) if job.recipe else exact_score(mixture, sde).on_grid(times, start)
     counted = CountedScore(score)
     x = sample(
@@ -175,6 +175,16 @@ def end_points(job: Job) -> tuple[Tensor, int]:
         noise=shared,
     )
     return x.cpu(), counted.calls
+
+
+def _shared_noise(job: Job, generator: torch.Generator) -> Tensor:
+    """The noise of the job's steps along the path that jobs with its seed and noise_steps share, (steps, n, D)."""
+
+    def fine() -> Tensor:  # drawn step by step: the numbers do not depend on how many of them make a step of the job
+        return torch.randn(job.n, job.mixture.dim, generator=generator)
+
+    factor = job.noise_steps // job.steps
+    return torch.cat([coarsen(torch.stack([fine() for _ in range(factor)]), factor) for _ in range(job.steps)])
 
 
 def perform(job: Job) -> Row:
@@ -194,7 +204,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] | None = None) -> Iterator[Row]:
+def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] | None = None) -> Generator[Row]:
     """Run jobs on an executor, yielding each row as it arrives; leaving the loop cancels what has not begun.
 
     saved: a Parquet file that holds every row so far; rows it already has come first and their jobs are not run again, but jobs
@@ -270,3 +280,61 @@ def race(
         for count in steps
         for seed in seeds
     ]
+
+
+class Slope(NamedTuple):
+    """The slope of log value over log NFE, and the number of points that it was fitted to."""
+
+    value: float
+    points: int
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What one sampler on one grid reaches, and what it costs: an entry for each number of steps, by rising cost.
+
+    steps, nfe, value: (M,), means over seeds; error: (M,), the standard error of value, NaN for a single seed.
+    """
+
+    sampler: str
+    grid: str
+    steps: np.ndarray
+    nfe: np.ndarray
+    value: np.ndarray
+    error: np.ndarray
+
+    def slope(self, zero: Reference) -> Slope | None:
+        """The least-squares slope in log-log where the value is above CLEAR times the 95% point of the finite-sample zero.
+
+        Below, what is seen is the sample's own spread, which no step makes smaller. None with fewer than two points.
+        """
+        clear = self.value > CLEAR * zero.high
+        if clear.sum() < 2:
+            return None
+        return Slope(float(np.polyfit(np.log(self.nfe[clear]), np.log(self.value[clear]), 1)[0]), int(clear.sum()))
+
+    def zero_from(self, zero: Reference) -> float | None:
+        """The NFE from which on the value stays within the finite-sample zero; None if it does not."""
+        outside = np.flatnonzero(self.value > zero.high)
+        first = outside[-1] + 1 if len(outside) else 0
+        return float(self.nfe[first]) if first < len(self.nfe) else None
+
+
+def curves(rows: Iterable[Row], metric: str) -> list[Curve]:
+    """The rows of a race as curves in one metric; failed rows are left out."""
+    found: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = {}
+    for row in rows:
+        if not row["error"]:
+            by_steps = found.setdefault((row["sampler"], row["grid"]), {})
+            by_steps.setdefault(row["steps"], []).append((row["nfe"], row[metric]))
+    return [_curve(*name, by_steps) for name, by_steps in sorted(found.items())]
+
+
+def _curve(sampler: str, grid: str, by_steps: dict[int, list[tuple[float, float]]]) -> Curve:
+    columns = [(steps, *np.mean(pairs, 0), _standard_error([value for _, value in pairs])) for steps, pairs in by_steps.items()]
+    return Curve(sampler, grid, *np.array(sorted(columns, key=lambda column: column[1])).T)
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan

@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from scoredm import SAMPLERS, VESDE, VPSDE, Sampler, TrainConfig, Trainer, exact_prior, exact_score, targets
-from scoredm.metrics import METRICS
-from scoredm.samplers import sample
-from scoredm.studies import Job, end_points, load, perform, race, run, table
+from scoredm.metrics import METRICS, Reference
+from scoredm.samplers import coarsen, sample
+from scoredm.studies import Job, _shared_noise, curves, end_points, load, perform, race, run, table
 
 SDE = VESDE(10.0)
-JOBS = race("tutorial", SDE, ["euler-maruyama", "ddim"], [5, 10], ["uniform", "karras"], seeds=[0, 1], n=200)
+METRIC = "mmd"
+JOBS = race("tutorial", SDE, ["euler-maruyama", "ddim"], [5, 10], ["uniform", "karras"], seeds=[0, 1], n=200, metrics=(METRIC,))
 
 
 class Inline(Executor):
@@ -38,6 +39,14 @@ def tidy(rows) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def processes():
+    """Starts of processes that share one loading of the library."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["scoredm.studies"])
+    return context
+
+
+@pytest.fixture(scope="module")
 def expected() -> pd.DataFrame:
     return tidy(run(JOBS, Inline()))
 
@@ -47,8 +56,8 @@ def test_threads_give_the_same_table(expected):
         pd.testing.assert_frame_equal(tidy(run(JOBS, pool)), expected)
 
 
-def test_processes_give_the_same_table(expected):
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+def test_processes_give_the_same_table(expected, processes):
+    with ProcessPoolExecutor(2, mp_context=processes) as pool:
         pd.testing.assert_frame_equal(tidy(run(JOBS, pool)), expected)
 
 
@@ -64,7 +73,7 @@ def test_every_job_has_its_row(expected):
     assert set(expected["key"]) == {job.key for job in JOBS}
     assert (expected["error"] == "").all()
     assert (expected["nfe"] == expected["steps"] + 1).all(), "the Tweedie step asks once more"
-    assert expected["sliced-wasserstein"].between(0, 10).all()
+    assert expected[METRIC].between(0, 10).all()
 
 
 def test_a_study_cut_short_goes_on_where_it_stopped(tmp_path, expected):
@@ -107,10 +116,10 @@ def explode(sde, score_fn, x, t, t_next, noise):
 @pytest.mark.parametrize(("step", "reason"), [(stumble, "KeyError: 'no such thing'"), (explode, "NaN and infinity are not")])
 def test_a_job_that_fails_is_a_row_that_says_why_and_is_tried_again(tmp_path, step, reason):
     jobs = [replace(JOBS[0], sampler=Sampler("Broken", lambda: step)), JOBS[0]]
-    rows = list(run(jobs, Inline(), tmp_path / "s.parquet"))
-    assert reason in rows[0]["error"]
-    assert math.isnan(rows[0]["sliced-wasserstein"])
-    assert rows[1]["error"] == ""
+    rows = {row["key"]: row for row in run(jobs, Inline(), tmp_path / "s.parquet")}
+    assert reason in rows[jobs[0].key]["error"]
+    assert math.isnan(rows[jobs[0].key][METRIC])
+    assert rows[jobs[1].key]["error"] == ""
     again = Inline()
     list(run(jobs, again, tmp_path / "s.parquet"))
     assert again.ran == 1
@@ -120,8 +129,8 @@ def make_vanish():
     return vanish
 
 
-def test_a_lost_worker_is_a_row_that_says_so():
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+def test_a_lost_worker_is_a_row_that_says_so(processes):
+    with ProcessPoolExecutor(1, mp_context=processes) as pool:
         (row,) = run([replace(JOBS[0], sampler=Sampler("Vanishing", make_vanish))], pool)
     assert "BrokenProcessPool" in row["error"]
     assert row["key"]
@@ -164,10 +173,18 @@ def test_different_numbers_of_steps_follow_one_brownian_path():
     assert apart < 0.1 * other
 
 
+def test_shared_noise_does_not_depend_on_how_it_is_added_up():
+    """Odd sizes: a generator's vectorised draws must not show."""
+    coarse, fine = (Job("one-mode", SDE, steps=steps, n=11, noise_steps=12, seed=3) for steps in (3, 12))
+    z = _shared_noise(fine, torch.Generator().manual_seed(5))
+    torch.testing.assert_close(_shared_noise(coarse, torch.Generator().manual_seed(5)), coarsen(z, 4))
+    assert z.shape == (12, 11, 1)
+
+
 def test_seeds_change_the_numbers_and_names_do_not():
     job = JOBS[0]
-    assert perform(job)["sliced-wasserstein"] == perform(replace(job))["sliced-wasserstein"]
-    assert perform(job)["sliced-wasserstein"] != perform(replace(job, seed=9))["sliced-wasserstein"]
+    assert perform(job)[METRIC] == perform(replace(job))[METRIC]
+    assert perform(job)[METRIC] != perform(replace(job, seed=9))[METRIC]
     assert len({job.key for job in JOBS}) == len(JOBS)
     assert replace(job, sde=VESDE(10.5)).key != job.key
 
@@ -188,6 +205,31 @@ def test_seeds_change_the_numbers_and_names_do_not():
 def test_a_job_that_cannot_be_run_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         replace(JOBS[0], **change)
+
+
+def power_rows(slope: float, zero: float, seeds: int = 3) -> list[dict]:
+    """Rows of a sampler whose error is a power of its cost, down to what a sample's own spread leaves."""
+    values = [(steps, seed, math.hypot(30 * steps**slope, zero)) for steps in (5, 10, 20, 40, 80, 160) for seed in range(seeds)]
+    return [
+        {"sampler": "s", "grid": "uniform", "steps": steps, "seed": seed, "nfe": steps, METRIC: value + 0.01 * (seed - 1) * zero}
+        | {"error": "", "key": f"{steps}-{seed}"}
+        for steps, seed, value in values
+    ]
+
+
+def test_a_slope_is_fitted_clear_of_the_finite_sample_zero_only():
+    zero = Reference(0.04, 0.03, 0.05)
+    rows = [*power_rows(-2.0, 0.04), {"sampler": "t", "grid": "uniform", "steps": 5, "error": "lost", "key": "x"}]
+    (curve,) = curves(rows[::-1], METRIC)
+    assert curve.steps.tolist() == curve.nfe.tolist() == [5, 10, 20, 40, 80, 160]
+    fit = curve.slope(zero)
+    assert fit is not None
+    assert fit.points == 2, "5 and 10 steps: 1.2 and 0.3"
+    assert fit.value == pytest.approx(-2.0, abs=0.02)
+    assert curve.zero_from(zero) == 40, "30 / 40^2 = 0.019, and 0.044 with the zero"
+    assert curve.error[0] == pytest.approx(0.01 * 0.04 / math.sqrt(3))
+    assert curve.slope(Reference(0.4, 0.3, 0.5)) is None, "one point is no line"
+    assert curve.zero_from(Reference(0.001, 0.0005, 0.002)) is None
 
 
 def test_all_metrics_in_one_row():
