@@ -29,7 +29,9 @@ class Step(Protocol):
 def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
     """The reverse SDE by Euler-Maruyama, x - [f x - g^2 s] dt + g sqrt(dt) z, with f, g and s taken at t.
 
-    x, noise: (N, D), dt = t - t_next > 0. Strong order 1/2, weak order 1. Source: Song et al. 2020, arXiv 2011.13456, sec. 4.1.
+    x, noise: (N, D), dt = t - t_next > 0. Weak order 1, and strong order 1 too, as g does not depend on x.
+    Source: Song et al. 2020, arXiv 2011.13456, sec. 4.1; Kloeden and Platen 1992, "Numerical Solution of Stochastic
+    Differential Equations", sec. 10.2 and 10.3.
     """
     dt = t - t_next
     g = float(sde.diffusion(t))

@@ -1,6 +1,7 @@
 """Laws of the forward paths and of the reverse samplers; the usual mistakes are planted here and must be caught."""
 
 import math
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate, pairwise
 
@@ -12,13 +13,17 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from scoredm import (
+    SAMPLERS,
     VESDE,
     VPSDE,
+    AnnealedLangevin,
     CosineVPSDE,
     GaussianMixture,
     GeometricVESDE,
     SubVPSDE,
     against,
+    ancestral,
+    coarsen,
     denoise,
     euler_maruyama,
     exact_prior,
@@ -92,6 +97,44 @@ def test_forward_paths_refuse_times_out_of_order_or_range(times):
         forward_paths(VESDE(), torch.zeros(3, 1), times, generator())
 
 
+def forward_euler(sde, x: Tensor, times, g_factor: float = 1.0, f_factor: float = 1.0) -> list[Tensor]:
+    """x_t at each of the times, by a thousand small steps of dx = f x dt + g dw from t = 0."""
+    shared, dt, frames = generator(1), times[-1] / 1000, []
+    for i in range(1, 1001):
+        t = (i - 1) * dt
+        z = torch.randn(x.shape, generator=shared)
+        x = (1 + f_factor * sde.drift_rate(t) * dt) * x + g_factor * sde.diffusion(t) * math.sqrt(dt) * z
+        if i in [round(time / dt) for time in times]:
+            frames.append(x)
+    return frames
+
+
+def off_by(x: Tensor, mixture: GaussianMixture) -> float:
+    """The largest deviation of a mean, a covariance or a component weight from the mixture's, in standard errors."""
+    found = against(x, mixture)
+    return max(float((abs(part.difference) / part.error).max()) for part in (found.mean, found.covariance, found.weights))
+
+
+def forward_deviation(sde, **factors: float) -> float:
+    """How far the laws of long Euler-Maruyama paths are from the diffused mixtures, at worst."""
+    mixture, times = targets.mixture("tutorial"), [0.285, 0.95]
+    frames = forward_euler(sde, mixture.sample(5000, generator()), times, **factors)
+    laws = [mixture.diffuse(sde.alpha(t), sde.sigma(t)) for t in times]
+    return max(off_by(frame, law) for frame, law in zip(frames, laws, strict=True))
+
+
+@each_kind
+def test_long_paths_of_the_written_sde_have_the_laws_of_the_diffused_mixture(sde):
+    assert forward_deviation(sde) < 4.5
+
+
+@each_kind
+def test_and_not_with_a_wrong_constant_in_f_or_g(sde):
+    assert forward_deviation(sde, g_factor=1.25) > 7
+    if sde.drift_rate(0.5):
+        assert forward_deviation(sde, f_factor=1.3) > 7
+
+
 # Backward on one Gaussian: the variance obeys v <- (1 - (f + g^2 / V) dt)^2 v + g^2 dt, V = alpha^2 S + sigma^2, in closed form.
 
 S = 0.5
@@ -155,56 +198,72 @@ def test_the_recursion_catches_a_drift_run_forwards():
     assert worst_deviation(VPSDE(3.0, 3.0), wrong_step(keep=1.0)) > 20
 
 
-@each_kind
-def test_one_step_is_the_written_update(sde):
-    x, z = torch.randn(2, 40, 2, generator=generator(), dtype=torch.float64)
-    score, t, dt = exact_score(targets.mixture("tutorial"), sde), 0.7, 0.05
-    g = sde.diffusion(t)
-    expected = x - (sde.drift_rate(t) * x - g**2 * score(x, t)) * dt + g * math.sqrt(dt) * z
-    before = x.clone()
-    torch.testing.assert_close(euler_maruyama(sde, score, x, t, t - dt, z.clone()), expected)
-    assert torch.equal(x, before)
-
-
-def final_variance_error(steps: int) -> float:
-    """Euler-Maruyama is affine on a Gaussian, so its variance is carried exactly by where it sends 1 and the noise."""
-    sde, one = VESDE(25.0), torch.ones(1, 1, dtype=torch.float64)
-    mixture = GaussianMixture([[0.0]], [[[1.0]]], [1.0])
-    v = 1 + float(sde.sigma(1.0)) ** 2
-    for t, t_next in pairwise(uniform_times(steps, 1e-6)):
-        a = euler_maruyama(sde, exact_score(mixture, sde), one, t, t_next, 0 * one)
-        b = euler_maruyama(sde, exact_score(mixture, sde), 0 * one, t, t_next, one.clone())
-        v = float(a) ** 2 * v + float(b) ** 2
-    return abs(v - 1)
-
-
-def test_euler_maruyama_has_weak_order_one():
-    steps = [20, 40, 80, 160, 320, 640]
-    errors = [final_variance_error(n) for n in steps]
-    assert errors[0] == pytest.approx(3.7e-2, rel=0.03)
-    assert errors[-1] == pytest.approx(7.4e-4, rel=0.03)
-    slopes = -np.diff(np.log(errors)) / np.diff(np.log(steps))
-    assert slopes[-1] == pytest.approx(1.0, abs=0.05)
-
-
 # The sampler as a whole.
 
 
-@pytest.mark.parametrize("sde", [VESDE(), VPSDE(8.0, 8.0)], ids=repr)
-def test_samples_from_the_exact_prior_have_the_law_of_the_data(sde):
-    mixture = targets.mixture("unequal")
-    x = sample(sde, exact_score(mixture, sde), 10_000, steps=500, prior=exact_prior(sde, mixture), generator=generator())
-    found = against(x, mixture)
-    assert (abs(found.mean.difference) < 5 * found.mean.error).all()
-    assert (abs(found.weights.difference) < 5 * found.weights.error).all()
-    assert (abs(found.covariance.difference) < 5 * found.covariance.error + 0.02).all()
+def without_root_of_dt(step):
+    return lambda sde, score, x, t, t_next, z: step(sde, score, x, t, t_next, z * math.sqrt(t - t_next))
 
 
-def test_times_fall_evenly_from_one_to_t_min():
-    times = uniform_times(4, 0.2)
-    assert times == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2])
-    assert (times[0], times[-1]) == (1.0, 0.2)
-    assert uniform_times(3)[-1] == 1e-3
+def with_half_the_score(step):
+    return lambda sde, score, *rest: step(sde, lambda x, t: score(x, t) / 2, *rest)
+
+
+class RootOfG:
+    """An SDE whose g^2 is read where g should be."""
+
+    def __init__(self, sde) -> None:
+        self._sde = sde
+
+    def __getattr__(self, name: str):
+        return getattr(self._sde, name)
+
+    def diffusion(self, t):
+        return math.sqrt(self._sde.diffusion(t))
+
+
+def with_g_for_g_squared(step):
+    return lambda sde, *rest: step(RootOfG(sde), *rest)
+
+
+def deviation_from_the_data(sde, name: str, spoil=lambda step: step) -> float:
+    """How far the law of a sampler's end points is from the tutorial's mixture, in standard errors."""
+    method, steps, mixture = SAMPLERS[name], 200, targets.mixture("tutorial")
+    if name == "rk45":
+        steps = 1  # between the ends of the grid it chooses its own
+    if name == "langevin":
+        method, steps = replace(method, visits=100, make_step=lambda: AnnealedLangevin(0.8)), 20
+    run = partial(sample, sde, exact_score(mixture, sde), 1500, prior=exact_prior(sde, mixture), generator=generator())
+    return off_by(run(step=spoil(method.make_step()), times=method.times(uniform_times(steps))), mixture)
+
+
+@each_kind
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_ends_in_the_law_of_the_data(name, sde):
+    assert deviation_from_the_data(sde, name) < 5
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), CosineVPSDE()], ids=repr)
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_half_the_score_term_does_not(name, sde):
+    assert deviation_from_the_data(sde, name, with_half_the_score) > 10
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), CosineVPSDE()], ids=repr)
+@pytest.mark.parametrize("name", ["euler-maruyama", "flow-euler", "heun", "rk45"])
+def test_g_in_place_of_g_squared_does_not(name, sde):
+    assert deviation_from_the_data(sde, name, with_g_for_g_squared) > 10
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), CosineVPSDE()], ids=repr)
+@pytest.mark.parametrize("name", ["euler-maruyama", "ancestral"])
+def test_a_missing_square_root_of_dt_does_not(name, sde):
+    assert deviation_from_the_data(sde, name, without_root_of_dt) > 10
+
+
+@pytest.mark.parametrize("mistake", [mistake for mistake in PLANTED if mistake != "g and s one step late"])
+def test_nor_does_euler_maruyama_with(mistake):
+    assert deviation_from_the_data(VESDE(25.0), "euler-maruyama", lambda _: PLANTED[mistake]) > 10
 
 
 def test_each_step_is_taken_once_with_fresh_noise():
@@ -311,6 +370,114 @@ def test_an_untracked_run_leaves_the_callers_gradient_mode_alone():
     frames = rollout(sde, exact_score(GAUSSIAN, sde), torch.zeros(5, 1), uniform_times(3), generator=generator())
     for _ in frames:
         assert torch.is_grad_enabled()
+
+
+# Noise, starts and times handed in.
+
+
+def root_mean_square(x: Tensor) -> float:
+    return float((x**2).sum(-1).mean().sqrt())
+
+
+def falls(errors: list[float]) -> float:
+    """The slope of log error against the log of a number of steps that doubles from each error to the next."""
+    return -float(np.polyfit(np.arange(len(errors)) * math.log(2), np.log(errors), 1)[0])
+
+
+def shared_run(sde, steps: int, noise: Tensor, step) -> Tensor:
+    """End points from the same starts, on the noise given."""
+    mixture, n = targets.mixture("tutorial"), noise.shape[1]
+    start = exact_prior(sde, mixture).sample(n, generator()).double()
+    times = uniform_times(steps, 0.05)
+    return sample(sde, exact_score(mixture, sde), n, step=step, times=times, start=start, noise=noise)
+
+
+def fresh_noise(steps: int, n: int = 300) -> Tensor:
+    return torch.randn(steps, n, 2, generator=generator(1), dtype=torch.float64)
+
+
+@each_kind
+def test_ancestral_meets_euler_maruyama_on_the_same_noise_as_steps_grow(sde):
+    apart = []
+    for steps in (40, 80, 160):
+        ends = [shared_run(sde, steps, fresh_noise(steps), step) for step in (ancestral, euler_maruyama)]
+        apart.append(root_mean_square(ends[0] - ends[1]))
+    assert falls(apart) == pytest.approx(1, abs=0.15)
+
+
+@each_kind
+@pytest.mark.parametrize("step", [euler_maruyama, ancestral])
+def test_coarsened_noise_walks_the_same_brownian_path_and_strong_order_is_one(step, sde):
+    fine = fresh_noise(320)
+    end = {factor: shared_run(sde, 320 // factor, coarsen(fine, factor), step) for factor in (1, 2, 4, 8)}
+    apart = [root_mean_square(end[factor] - end[factor // 2]) for factor in (8, 4, 2)]
+    assert falls(apart) == pytest.approx(1, abs=0.2)
+    unrelated = shared_run(sde, 160, fresh_noise(160), step)
+    assert root_mean_square(unrelated - end[1]) > 20 * apart[-1]
+
+
+def test_coarsened_noise_adds_the_increments_up():
+    fine, dt = fresh_noise(12, 500), 1 / 12
+    coarse = coarsen(fine, 4)
+    assert coarse.shape == (3, 500, 2)
+    torch.testing.assert_close(coarse[1] * math.sqrt(4 * dt), (fine[4:8] * math.sqrt(dt)).sum(0))
+    assert kstest(coarse.flatten().numpy(), "norm").pvalue > 1e-4
+    assert torch.equal(coarsen(fine, 1), fine)
+
+
+@pytest.mark.parametrize("factor", [0, -2, 5, 24])
+def test_a_factor_that_does_not_divide_the_steps_is_refused(factor):
+    with pytest.raises(ValueError, match=f"factor is {factor}; it must divide the 12 steps"):
+        coarsen(fresh_noise(12, 3), factor)
+
+
+@pytest.mark.parametrize("trajectory", [False, True])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_same_noise_same_path_and_the_noise_is_left_as_it_was(name, trajectory):
+    sde, method, mixture = VPSDE(), SAMPLERS[name], targets.mixture("tutorial")
+    times = method.times(uniform_times(5))
+    noise, start = fresh_noise(len(times) - 1, 40).float(), torch.randn(40, 2, generator=generator(2))
+    kept = noise.clone(), start.clone()
+    run = partial(sample, sde, exact_score(mixture, sde), 40, times=times, start=start, trajectory=trajectory)
+    first = run(step=method.make_step(), noise=noise, generator=generator(3))
+    assert torch.equal(first, run(step=method.make_step(), noise=noise, generator=generator(4)))
+    assert torch.equal(noise, kept[0])
+    assert torch.equal(start, kept[1])
+    drawn = run(step=method.make_step(), generator=generator(5))
+    assert torch.equal(first, drawn) != method.stochastic
+    if trajectory:
+        assert torch.equal(first[0], start)
+
+
+def test_a_start_and_times_take_the_place_of_the_prior_and_the_grid():
+    sde, score = VESDE(), exact_score(targets.mixture("tutorial"), VESDE())
+    start, times = torch.full((7, 2), 3.0, dtype=torch.float64), [0.4, 0.3, 0.25]
+    path = sample(sde, score, 7, start=start, times=times, steps=99, trajectory=True, generator=generator())
+    assert path.shape == (3, 7, 2)
+    assert path.dtype == torch.float64
+    torch.testing.assert_close(path[1:], torch.stack(list(rollout(sde, score, start, times, generator=generator()))))
+
+
+@pytest.mark.parametrize(
+    "settings,message",
+    [
+        ({"noise": torch.zeros(4, 10, 1)}, r"noise has shape \(4, 10, 1\); this run needs \(5, 10, 1\)"),
+        ({"noise": torch.zeros(5, 10, 2)}, r"noise has shape \(5, 10, 2\)"),
+        ({"start": torch.zeros(9, 1)}, r"start has shape \(9, 1\)"),
+        ({"start": torch.zeros(10)}, r"start has shape \(10,\)"),
+        ({"times": [0.2, 0.5]}, r"times are \[0.2, 0.5\]"),
+        ({"times": [1.5, 0.5]}, r"times are \[1.5, 0.5\]"),
+        ({"times": [1.0, -0.5]}, r"times are \[1.0, -0.5\]"),
+        ({"times": [1.0, math.nan]}, r"times are \[1.0, nan\]"),
+        ({"times": [1.0]}, r"times are \[1.0\]"),
+    ],
+)
+def test_what_is_handed_in_must_fit(settings, message):
+    with pytest.raises(ValueError, match=message):
+        sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 10, **({"steps": 5, "generator": generator()} | settings))
+
+
+# Priors and refusals.
 
 
 @each_kind

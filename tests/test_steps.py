@@ -1,0 +1,369 @@
+"""Every step against a closed form.
+
+On one Gaussian each step is affine, so the law it leads to is carried exactly, without a random number, and its distance from
+the law it should lead to shows the order of convergence.
+"""
+
+import math
+from dataclasses import replace
+from functools import cache, partial
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from scoredm import (
+    GRIDS,
+    SAMPLERS,
+    VESDE,
+    VPSDE,
+    AdaptiveFlow,
+    AnnealedLangevin,
+    CosineVPSDE,
+    CountedScore,
+    DPMSolver2M,
+    GeometricVESDE,
+    PredictorCorrector,
+    SubVPSDE,
+    ancestral,
+    ddim,
+    denoise,
+    euler_maruyama,
+    exact_score,
+    flow_euler,
+    heun,
+    reverse_step,
+    targets,
+)
+from scoredm.steps import langevin
+
+# Where sigma_min^2 is far below the data's variance, the leading error of Euler-Maruyama cancels: 0.5 keeps it in sight.
+KINDS = [VESDE(25.0), GeometricVESDE(0.5, 10.0), VPSDE(), SubVPSDE(), CosineVPSDE()]
+each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
+each_sampler = pytest.mark.parametrize("name", SAMPLERS)
+
+MEAN = torch.tensor([0.7, -0.4], dtype=torch.float64)
+VARIANCE = torch.tensor([0.25, 2.0], dtype=torch.float64)
+POINT = torch.zeros(2, dtype=torch.float64)  # the variance of data that are all one point
+T_MIN = 0.01
+
+
+def gaussian(sde, t: float, variance: Tensor = VARIANCE) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of x_t for data N(MEAN, diag(variance))."""
+    return sde.alpha(t) * MEAN, (sde.alpha(t) ** 2 * variance + sde.sigma(t) ** 2).sqrt()
+
+
+def gaussian_score(sde, variance: Tensor = VARIANCE):
+    def score(x: Tensor, t) -> Tensor:
+        mean, std = gaussian(sde, t, variance)
+        return (mean - x) / std**2
+
+    return score
+
+
+def carried(sde, step, times, variance: Tensor = VARIANCE) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation that the steps lead to, exactly, from the law of x at the first time.
+
+    Three particles show what a step does: one at the mean, one a standard deviation off it, and one at the mean with noise 1.
+    """
+    score = gaussian_score(sde, variance)
+    mean, std = gaussian(sde, times[0], variance)
+    noise = torch.tensor([[0.0], [0.0], [1.0]], dtype=torch.float64).expand(3, 2)
+    for t, t_next in pairwise(times):
+        mean, edge, shaken = step(sde, score, torch.stack([mean, mean + std, mean]), t, t_next, noise.clone())
+        std = ((edge - mean) ** 2 + (shaken - mean) ** 2).sqrt()
+    return mean, std
+
+
+def error(sde, step, times, variance: Tensor = VARIANCE) -> float:
+    """The 2-Wasserstein distance between the Gaussian that the steps lead to and p_t at the last time."""
+    found, exact = carried(sde, step, times, variance), gaussian(sde, times[-1], variance)
+    return math.sqrt(sum(float(((a - b) ** 2).sum()) for a, b in zip(found, exact, strict=True)))
+
+
+@cache
+def grid(name: str, sde, steps: int) -> list[float]:
+    return GRIDS[name](sde, steps, T_MIN)
+
+
+def seeded(*shape: int) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+# Orders.
+
+
+@pytest.mark.parametrize("grid_name", GRIDS)
+@each_kind
+@pytest.mark.parametrize("name", [name for name, method in SAMPLERS.items() if method.order and method.evaluations])
+def test_the_error_falls_with_the_stated_order(name, sde, grid_name):
+    method = SAMPLERS[name]
+    coarse, fine = (error(sde, method.make_step(), grid(grid_name, sde, steps)) for steps in (160, 320))
+    assert math.log2(coarse / fine) == pytest.approx(method.order, abs=0.1)
+
+
+@each_kind
+@pytest.mark.parametrize("eta", [0.0, 0.5, 2.0])
+def test_the_law_is_the_same_whatever_eta(eta, sde):
+    coarse, fine = (error(sde, reverse_step(eta), grid("uniform", sde, steps)) for steps in (320, 640))
+    assert math.log2(coarse / fine) == pytest.approx(1, abs=0.2)  # 1.16 for the cosine at eta = 0.5, where g is large at t = 1
+
+
+@each_kind
+def test_the_adaptive_flow_keeps_its_tolerance_and_pays_for_it_by_order_five(sde):
+    (mean, std), (end_mean, end_std) = gaussian(sde, 1.0), gaussian(sde, T_MIN)
+    start, end = torch.stack([mean, mean + std]), torch.stack([end_mean, end_mean + end_std])
+    errors, evaluations = [], []
+    for tolerance in (1e-6, 1e-10, 1e-12):
+        counted = CountedScore(gaussian_score(sde))
+        errors.append(float((AdaptiveFlow(tolerance, tolerance)(sde, counted, start, 1.0, T_MIN, start) - end).norm()))
+        evaluations.append(counted.calls)
+        assert tolerance / 10 < errors[-1] < 10 * tolerance
+    order = math.log(errors[-2] / errors[-1]) / math.log(evaluations[-1] / evaluations[-2])
+    assert order == pytest.approx(SAMPLERS["rk45"].order, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "step,t_min,few,many",
+    [(flow_euler, 1e-5, 2.2e-2, 6.9e-4), (heun, 1e-5, 8.3e-4, 7.5e-7)],
+    ids=["flow-euler", "heun"],
+)
+def test_errors_of_one_particle_of_the_flow(step, t_min, few, many):
+    """lambda = 25, S = 1: the particle that starts at 1 from the mean, after 20 and 640 steps."""
+    sde, unit = VESDE(25.0), torch.ones(2, dtype=torch.float64)
+    for steps, expected in ((20, few), (640, many)):
+        times = GRIDS["uniform"](sde, steps, t_min)
+        start, found, exact = gaussian(sde, 1.0, unit)[1], carried(sde, step, times, unit)[1], gaussian(sde, t_min, unit)[1]
+        assert float(((found - exact).abs() / start)[0]) == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize("steps,expected", [(20, 3.7e-2), (640, 7.4e-4)])
+def test_errors_in_variance_of_euler_maruyama(steps, expected):
+    """lambda = 25, S = 1."""
+    sde, unit = VESDE(25.0), torch.ones(2, dtype=torch.float64)
+    _, std = carried(sde, euler_maruyama, GRIDS["uniform"](sde, steps, 1e-6), unit)
+    assert float((std**2 - 1).abs()[0]) == pytest.approx(expected, rel=0.03)
+
+
+def wrong_euler_maruyama(pull=lambda g, dt: g**2 * dt, shake=lambda g, dt: g * math.sqrt(dt)):
+    def step(sde, score, x, t, t_next, noise):
+        dt, g = t - t_next, sde.diffusion(t)
+        return (1 - sde.drift_rate(t) * dt) * x + pull(g, dt) * score(x, t) + shake(g, dt) * noise
+
+    return step
+
+
+def stale_heun(sde, score, x, t, t_next, noise):
+    """Both slopes are taken at t."""
+    return heun(sde, lambda y, _: score(y, t), x, t, t_next, noise)
+
+
+class Unhalved2M:
+    """DPM-Solver++(2M) with c = h / h' for h / (2 h')."""
+
+    def __init__(self) -> None:
+        self.last = None
+
+    def __call__(self, sde, score, x, t, t_next, _noise):
+        clean = guess = denoise(score, sde, x, t)
+        h = (sde.log_snr(t_next) - sde.log_snr(t)) / 2
+        if self.last is not None:
+            guess = clean + h / self.last[0] * (clean - self.last[1])
+        self.last = h, clean
+        return sde.sigma(t_next) / sde.sigma(t) * x - sde.alpha(t_next) * math.expm1(-h) * guess
+
+
+PLANTED = {
+    "g in place of g squared": (1, lambda: wrong_euler_maruyama(pull=lambda g, dt: g * dt)),
+    "half the score term": (1, lambda: wrong_euler_maruyama(pull=lambda g, dt: g**2 * dt / 2)),
+    "no square root of dt": (1, lambda: wrong_euler_maruyama(shake=lambda g, dt: g * dt)),
+    "both of Heun's slopes at t": (2, lambda: stale_heun),
+    "twice the multistep correction": (2, Unhalved2M),
+}
+
+
+@each_kind
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_the_order_shows(mistake, sde):
+    order, make_step = PLANTED[mistake]
+    coarse, fine = (error(sde, make_step(), grid("karras", sde, steps)) for steps in (160, 320))
+    assert math.log2(coarse / fine) < order - 0.4
+
+
+# Exact where they can be.
+
+
+@each_kind
+@pytest.mark.parametrize("name", ["ancestral", "ddim", "dpm-solver"])
+def test_steps_that_guess_the_clean_data_are_exact_where_the_data_are_one_point(name, sde):
+    assert error(sde, SAMPLERS[name].make_step(), [1.0, 0.4, T_MIN], POINT) < 1e-12
+
+
+@each_kind
+def test_one_step_is_the_written_update(sde):
+    score, t, dt = exact_score(targets.mixture("tutorial"), sde), 0.7, 0.05
+    (x, z), g = seeded(2, 40, 2), sde.diffusion(t)
+    drift, pull, shake = sde.drift_rate(t) * x, g**2 * score(x, t), g * math.sqrt(dt) * z
+    written = {
+        euler_maruyama: x - (drift - pull) * dt + shake,
+        reverse_step(1.0): x - (drift - pull) * dt + shake,
+        reverse_step(0.5): x - (drift - 0.625 * pull) * dt + 0.5 * shake,
+        reverse_step(0.0): x - (drift - 0.5 * pull) * dt,
+        flow_euler: x - (drift - 0.5 * pull) * dt,
+    }
+    for step, expected in written.items():
+        torch.testing.assert_close(step(sde, score, x, t, t - dt, z.clone()), expected)
+
+
+@each_kind
+def test_the_ancestral_step_draws_from_the_posterior_of_x_s(sde):
+    """Two Gaussian sources on x_s: N(alpha_s x_0, sigma_s^2) from the data, and x_t = r x_s + noise of variance v."""
+    score, t, s = exact_score(targets.mixture("tutorial"), sde), 0.7, 0.5
+    x, z = seeded(2, 40, 2)
+    clean, r = denoise(score, sde, x, t), sde.alpha(t) / sde.alpha(s)
+    v = sde.sigma(t) ** 2 - r**2 * sde.sigma(s) ** 2
+    variance = 1 / (1 / sde.sigma(s) ** 2 + r**2 / v)
+    mean = variance * (sde.alpha(s) * clean / sde.sigma(s) ** 2 + r * x / v)
+    torch.testing.assert_close(ancestral(sde, score, x, t, s, z.clone()), mean + math.sqrt(variance) * z)
+    guessed = (x - sde.alpha(t) * clean) / sde.sigma(t)
+    torch.testing.assert_close(ddim(sde, score, x, t, s, z), sde.alpha(s) * clean + sde.sigma(s) * guessed)
+
+
+@each_kind
+def test_two_steps_of_the_multistep_solver_are_algorithm_2(sde):
+    score, x = exact_score(targets.mixture("tutorial"), sde), seeded(40, 2)
+    t, s, u = 0.7, 0.5, 0.45
+    solver = DPMSolver2M()
+    first = solver(sde, score, x, t, s, x)
+    torch.testing.assert_close(first, ddim(sde, score, x, t, s, x))
+    before, now = denoise(score, sde, x, t), denoise(score, sde, first, s)
+    h = (sde.log_snr(u) - sde.log_snr(s)) / 2
+    r = (sde.log_snr(s) - sde.log_snr(t)) / 2 / h
+    D = (1 + 1 / (2 * r)) * now - 1 / (2 * r) * before
+    expected = sde.sigma(u) / sde.sigma(s) * first - sde.alpha(u) * (math.exp(-h) - 1) * D
+    torch.testing.assert_close(solver(sde, score, first, s, u, x), expected)
+
+
+# Langevin dynamics.
+
+
+def settled(sde, t: float, snr: float, variance: Tensor = VARIANCE) -> Tensor:
+    """The variance v that a Langevin step leaves alone: v = (1 - e / V)^2 v + 2 e."""
+    V, e = gaussian(sde, t, variance)[1] ** 2, (snr * sde.sigma(t)) ** 2
+    return 2 * e / (1 - (1 - e / V) ** 2)
+
+
+@each_kind
+def test_langevin_settles_at_its_own_variance(sde):
+    t, snr = 0.7, 0.5
+    mean, std = carried(sde, AnnealedLangevin(snr), [t] * 100)
+    torch.testing.assert_close(mean, gaussian(sde, t)[0])
+    torch.testing.assert_close(std**2, settled(sde, t, snr))
+    V, e = gaussian(sde, t)[1] ** 2, (snr * sde.sigma(t)) ** 2
+    torch.testing.assert_close(std**2, V / (1 - e / (2 * V)))
+    x, z = seeded(2, 10, 2)
+    written = x + e * gaussian_score(sde)(x, t) + math.sqrt(2 * e) * z
+    torch.testing.assert_close(langevin(sde, gaussian_score(sde), x, t, z, snr), written)
+
+
+@each_kind
+def test_annealed_langevin_with_many_visits_settles_at_the_last_level_it_visits(sde):
+    times = replace(SAMPLERS["langevin"], visits=100).times([1.0, 0.8, 0.6, 0.5])
+    mean, std = carried(sde, AnnealedLangevin(0.5), times)
+    torch.testing.assert_close(mean, gaussian(sde, 0.6)[0], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(std**2, settled(sde, 0.6, 0.5), rtol=1e-4, atol=0)
+
+
+@each_kind
+def test_a_corrector_that_shrinks_with_the_steps_keeps_the_predictors_order(sde):
+    """snr^2 like the length of a step."""
+    times = SAMPLERS["predictor-corrector"].times
+    errors = [error(sde, PredictorCorrector(1 / math.sqrt(n)), times(grid("uniform", sde, n))) for n in (160, 320)]
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(1, abs=0.15)
+
+
+def test_a_corrector_of_fixed_snr_has_the_last_word():
+    """For data N(mean, I) under VP the variance to reach is 1 at every t; many steps lead to the corrector's own instead."""
+    sde, unit, t_min = VPSDE(), torch.ones(2, dtype=torch.float64), 0.3
+    _, std = carried(
+        sde, PredictorCorrector(0.3), SAMPLERS["predictor-corrector"].times(GRIDS["uniform"](sde, 1000, t_min)), unit
+    )
+    bias = settled(sde, t_min, 0.3, unit) - 1
+    torch.testing.assert_close(std**2 - 1, bias, rtol=0.03, atol=0)
+    assert float(bias[0]) > 0.02
+    assert SAMPLERS["predictor-corrector"].order is None
+
+
+# What every step keeps.
+
+
+@each_sampler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_step_leaves_x_alone_and_uses_noise_only_if_it_says_so(name, dtype):
+    sde, method = VPSDE(), SAMPLERS[name]
+    score, times = exact_score(targets.mixture("tutorial"), sde), method.times([0.6, 0.5])
+    x, z = seeded(2, 30, 2).to(dtype)
+    before = x.clone()
+    found = [method.make_step()(sde, score, x, times[0], times[1], noise.clone()) for noise in (z, z, -z)]
+    assert torch.equal(x, before)
+    assert found[0].dtype == dtype
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2]) != method.stochastic
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+@each_sampler
+def test_a_run_costs_the_evaluations_that_the_sampler_names(name, steps):
+    sde, method = CosineVPSDE(), SAMPLERS[name]
+    times, start = method.times(GRIDS["karras"](sde, steps, 1e-3)), seeded(20, 2)
+    counted = CountedScore(exact_score(targets.mixture("tutorial"), sde).on_grid(times, start))
+    assert len(times) == steps * (method.visits + 1) + 1
+    x, step = start, method.make_step()
+    for t, t_next in pairwise(times):
+        x = step(sde, counted, x, t, t_next, seeded(20, 2))
+    assert torch.isfinite(x).all()
+    if method.evaluations is None:
+        assert method.nfe(steps) is None
+        assert counted.calls > 5 * steps
+    else:
+        assert counted.calls == method.nfe(steps)
+
+
+def test_a_corrector_visits_each_time_but_the_last():
+    assert replace(SAMPLERS["langevin"], visits=2).times([1.0, 0.5, 0.1]) == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.1]
+    assert SAMPLERS["heun"].times((1.0, 0.5)) == [1.0, 0.5]
+
+
+def test_one_multistep_object_for_two_runs_gives_what_two_objects_give():
+    sde, times = VESDE(25.0), GRIDS["log-snr"](VESDE(25.0), 12, 1e-3)
+    score, starts = exact_score(targets.mixture("tutorial"), sde), 10 * seeded(2, 30, 2)
+
+    def run(step, x: Tensor) -> Tensor:
+        for t, t_next in pairwise(times):
+            x = step(sde, score, x, t, t_next, x)
+        return x
+
+    shared, expected = DPMSolver2M(), [run(DPMSolver2M(), x) for x in starts]
+    for x, end in zip(starts, expected, strict=True):
+        assert torch.equal(run(shared, x), end)
+    assert torch.equal(run(shared, starts[0, :5]), run(DPMSolver2M(), starts[0, :5]))
+    assert not torch.equal(expected[0], run(ddim, starts[0]))
+
+
+@pytest.mark.parametrize(
+    "make,message",
+    [
+        (partial(reverse_step, -0.1), "eta is -0.1; it must be a number, 0 or more"),
+        (partial(reverse_step, math.nan), "eta is nan"),
+        (partial(reverse_step, math.inf), "eta is inf"),
+        (partial(AdaptiveFlow, 0.0), "rtol is 0.0; it must lie between"),
+        (partial(AdaptiveFlow, atol=math.nan), "atol is nan"),
+        (partial(PredictorCorrector, 0.0), "snr is 0.0; it must be above 0 and at most 1"),
+        (partial(AnnealedLangevin, 1.5), "snr is 1.5"),
+        (partial(AnnealedLangevin, math.nan), "snr is nan"),
+    ],
+)
+def test_refusals_name_the_value(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
