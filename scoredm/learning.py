@@ -1,9 +1,10 @@
-"""What a training run has to say: its curves, its pace, and the learned score beside the exact one."""
+"""What a training run has to say: its curves, its pace, and the learned score beside the exact one, also while it is learned."""
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import final
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from scoredm.mixture import GaussianMixture
 from scoredm.samplers import exact_prior, sample
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE, VESDE
-from scoredm.training import TrainConfig, Trainer, TrainMetrics
+from scoredm.training import TrainConfig, Trainer, TrainMetrics, quadrature_times
 
 LAST_STEPS = 50  # the loss of one batch is noisy: it is averaged over so many
 PACE_STEPS = 6
+RARITY_DRAWS = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +94,8 @@ def pace(config: TrainConfig, dim: int) -> Pace:
 
 def perfect_notebook_error(mixture: GaussianMixture, sde: SDE, eps: float, generator: torch.Generator) -> float:
     """What the exact score scores on the tutorial's metric, averaged over t uniform on [eps, 1]; 0 would be no error."""
-    nodes, weights = np.polynomial.legendre.leggauss(24)
-    times = eps + (1 - eps) * (nodes + 1) / 2
-    return float(notebook_score_error(exact_score(mixture, sde), mixture, times, n=2000, generator=generator) @ weights / 2)
+    times, weights = quadrature_times(eps)
+    return float(notebook_score_error(exact_score(mixture, sde), mixture, times, n=2000, generator=generator) @ weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +117,61 @@ def gap(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, t: float, points:
     fine = points.double()
     exact = exact_score(mixture, sde).on_grid([t], fine)(fine, t)
     return Gap(points.numpy(), sigma * score_fn(points, t).numpy(), sigma * exact.numpy())
+
+
+def rarity(law: GaussianMixture, points: torch.Tensor, generator: torch.Generator) -> np.ndarray:
+    """The share of a law's probability that lies where its density is lower than at a point, P(p(X) < p(x)), for each point.
+
+    Near 1 at its highest point and 0 where nobody ever is; of one Gaussian in the plane it is exp(-r^2 / 2), r standard
+    deviations out. By 4000 draws from the generator: shares below 1/4000 come out as 0. points: (N, D) -> (N,).
+    """
+    drawn = law.log_prob(law.sample(RARITY_DRAWS, generator)).sort().values
+    return (torch.searchsorted(drawn, law.log_prob(points).to(drawn)) / RARITY_DRAWS).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class OverTime:
+    """The sigma_t^2-weighted denoising loss and error of a score at each of T times; each (T,)."""
+
+    loss: np.ndarray
+    error: np.ndarray
+
+
+@final
+class Gauge:
+    """Measures loss and score error of any score at given times, always on the same draws, for one evaluation of it.
+
+    The luck of the draw is taken out of the loss: what the exact score loses on the same draws is known to be the floor in the
+    mean. So the loss is floor + mean(|| sigma s + z ||^2 - || sigma s_exact + z ||^2), which has the same mean and next to
+    no noise near the exact score.
+    """
+
+    def __init__(
+        self, mixture: GaussianMixture, sde: SDE, times: np.ndarray, floor: np.ndarray, n: int, generator: torch.Generator
+    ) -> None:
+        """Draw n points and their noise, with either sign, and score them exactly at every time.
+
+        times: (T,), above 0; floor: (T,), the `dsm_floor` there.
+        """
+        self._floor = floor
+        x0, z = mixture.sample(n, generator), torch.randn(n, mixture.dim, generator=generator)
+        # The same draws at each time: what luck is left moves the curves, and does not roughen them.
+        x0, self._noise = (v.repeat_interleave(len(times), 0) for v in (torch.cat([x0, x0]), torch.cat([z, -z])))
+        self._t = torch.tensor(times, dtype=torch.float32).repeat(2 * n)
+        self._sigma = torch.as_tensor(sde.sigma(self._t))[:, None]
+        self._x = sde.perturb(x0, self._t, self._noise)
+        self._exact = self._sigma * exact_score(mixture, sde)(self._x, self._t)
+
+    @torch.no_grad()
+    def __call__(self, score_fn: ScoreFn) -> OverTime:
+        """Loss and error of a score at each time."""
+        scaled = self._sigma * score_fn(self._x, self._t)
+        beyond = (scaled + self._noise).square() - (self._exact + self._noise).square()
+        loss, error = (self._means(v) for v in (beyond, (scaled - self._exact).square()))
+        return OverTime(self._floor + loss, error)
+
+    def _means(self, values: torch.Tensor) -> np.ndarray:
+        return values.sum(-1).view(-1, len(self._floor)).double().mean(0).numpy()
 
 
 @dataclass(frozen=True, eq=False)

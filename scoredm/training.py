@@ -47,7 +47,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 EVALUATION_POINTS = 1024
-FLOOR_TIMES = 24  # Gauss-Legendre nodes in t for the mean floor
+QUADRATURE_TIMES = 24
 FOLLOWING = 5.0  # the running mean of the weights follows the present ones at the rate 5 / step
 WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
 
@@ -340,9 +340,14 @@ def averaging_share(config: TrainConfig, step: int) -> float:
 
 def mean_floor(mixture: GaussianMixture, sde: SDE, eps: float) -> float:
     """The DSM floor, averaged over t uniform on [eps, 1] by Gauss-Legendre quadrature."""
-    nodes, weights = np.polynomial.legendre.leggauss(FLOOR_TIMES)
-    floors = dsm_floor(mixture, sde, eps + (1 - eps) * (nodes + 1) / 2)
-    return float(floors @ weights / 2)
+    times, weights = quadrature_times(eps)
+    return float(dsm_floor(mixture, sde, times) @ weights)
+
+
+def quadrature_times(eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """24 times and weights whose weighted sum is the mean of a smooth function over t uniform on [eps, 1] (Gauss-Legendre)."""
+    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_TIMES)
+    return eps + (1 - eps) * (nodes + 1) / 2, weights / 2
 
 
 def default_device() -> torch.device:

@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from scoredm import VESDE, GaussianMixture, TrainConfig, Trainer, TrainMetrics, exact_score, targets
-from scoredm.learning import Pace, curves, ends, gap, pace, perfect_notebook_error, recent_loss
+from scoredm import (
+    VESDE,
+    VPSDE,
+    GaussianMixture,
+    TrainConfig,
+    Trainer,
+    TrainMetrics,
+    dsm_floor,
+    dsm_loss,
+    exact_score,
+    score_error,
+    targets,
+)
+from scoredm.learning import Gauge, Pace, curves, ends, gap, pace, perfect_notebook_error, rarity, recent_loss
 
 SDE = VESDE(25.0)
 TUTORIAL = targets.mixture("tutorial")
@@ -70,6 +82,65 @@ def test_the_gap_of_the_exact_score_is_nothing_and_of_no_score_is_the_exact_one(
     sigma = float(SDE.sigma(0.3))
     np.testing.assert_allclose(nothing.exact, sigma * TUTORIAL.diffuse(1.0, sigma).score(points), atol=2e-6)
     assert (nothing.learned == 0).all()
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_rarity_of_a_gaussian_is_the_chance_to_fall_further_out(dim):
+    law = GaussianMixture(torch.ones(1, dim), (4 * torch.eye(dim))[None], [1.0])
+    r = torch.tensor([0.0, 0.5, 1.0, 2.0, 3.0, 9.0])
+    points = torch.ones(6, dim)
+    points[:, 0] += 2 * r
+    further = torch.erfc(r / 2**0.5) if dim == 1 else (-(r**2) / 2).exp()
+    np.testing.assert_allclose(rarity(law, points, generator()), further, atol=4 * 0.5 / 4000**0.5)
+
+
+def test_rarity_is_about_probability_and_not_height():
+    """Half of the mass is in a needle 60000 times as high as the other half: the middle of that half is no rare place."""
+    law = GaussianMixture([[0.0, 0.0], [50.0, 0.0]], torch.stack([0.004 * torch.eye(2), 250 * torch.eye(2)]), [1, 1])
+    assert rarity(law, torch.tensor([[50.0, 0.0]]), generator())[0] == pytest.approx(0.5, abs=0.03)
+
+
+JUDGED = {
+    "exact": exact_score(TUTORIAL, VPSDE()),
+    "nothing": lambda x, _t: torch.zeros_like(x),
+    "shrunk": lambda x, t: 0.9 * exact_score(TUTORIAL, VPSDE())(x, t) + 0.1,
+}
+
+
+@pytest.mark.parametrize("score", JUDGED.values(), ids=JUDGED.keys())
+def test_loss_and_error_at_each_time_are_those_of_independent_draws(score):
+    sde, times = VPSDE(), np.array([0.05, 0.3, 0.9])
+    floor = dsm_floor(TUTORIAL, sde, times)
+    found = Gauge(TUTORIAL, sde, times, floor, 20_000, generator())(score)
+    np.testing.assert_allclose(found.error, score_error(score, TUTORIAL, sde, times, n=20_000), rtol=0.05, atol=1e-9)
+    x0, noise = TUTORIAL.sample(100_000, generator(1)), torch.randn(100_000, 2, generator=generator(2))
+    losses = [float(dsm_loss(score, sde, x0, float(t), noise)) for t in times]
+    np.testing.assert_allclose(found.loss, losses, rtol=0.03)
+
+
+def test_of_the_exact_score_the_loss_is_the_floor_without_any_luck():
+    times = np.array([0.05, 0.3, 0.9])
+    floor = dsm_floor(TUTORIAL, SDE, times)
+    found = Gauge(TUTORIAL, SDE, times, floor, 10, generator())(exact_score(TUTORIAL, SDE))
+    np.testing.assert_allclose(found.loss, floor, atol=1e-5)
+    np.testing.assert_allclose(found.error, 0, atol=1e-9)
+
+
+def test_a_few_draws_find_the_loss_of_a_score_that_is_nearly_exact():
+    """Off by 0.1 / sigma in each coordinate: the loss is .02 above the floor, where a plain mean over 200 draws is off by .1."""
+    exact, times = exact_score(TUTORIAL, SDE), np.array([0.05, 0.5])
+    floor = dsm_floor(TUTORIAL, SDE, times)
+
+    def near(x, t):
+        return exact(x, t) + 0.1 / torch.as_tensor(SDE.sigma(t))[:, None]
+
+    found = Gauge(TUTORIAL, SDE, times, floor, 200, generator())(near)
+    np.testing.assert_allclose(found.error, 0.02, rtol=1e-3)
+    np.testing.assert_allclose(found.loss - floor, 0.02, atol=0.02)
 
 
 def test_both_samples_come_from_the_same_starts_and_noise():

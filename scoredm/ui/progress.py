@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from scoredm import charts, figures, palette
+from scoredm import charts, figures, learning_charts, palette
 from scoredm.figures import Panel
 from scoredm.ui import comparison, learned, recipe, runs, show
 from scoredm.ui.experiment import Experiment
@@ -15,6 +15,7 @@ from scoredm.ui.stage import stage
 
 if TYPE_CHECKING:
     from scoredm.learning import Ends
+    from scoredm.ui.learned import Network
     from scoredm.ui.workers import Run
 
 
@@ -55,19 +56,21 @@ def watch(chosen: Recipe, view: View, live: bool) -> None:
         st.rerun()
     _status(chosen, run)
     chart, beside, numbers = st.columns([7, 5, 5])
+    model = runs.model(run) if run is not None and run.trainer.step and run.error is None else None
     with chart:
         _curves(chosen, view, run)
     with beside:
-        _gap(chosen, view, run)
+        _gap(chosen, view, model)
     with numbers:
         _numbers(chosen, view, run)
+        _over_time(chosen, view, model)
 
 
 def _status(chosen: Recipe, run: "Run | None") -> None:
     """One line: what to do, or how far it is."""
     config = chosen.config
     if run is None:
-        about = _duration(learned.training_seconds(config, chosen.experiment.dim))
+        about = show.duration(learned.training_seconds(config, chosen.experiment.dim))
         st.progress(0.0, f"**Press Train: about {about} on this machine.** {recipe.words(config)}")
         return
     if run.error is not None:
@@ -76,21 +79,15 @@ def _status(chosen: Recipe, run: "Run | None") -> None:
     step = run.trainer.step
     where = f"step {step} of {config.steps}"
     if run.trainer.done:
-        text = f"**Done**, {where}, {_duration(run.trainer.history[-1].seconds)} of computing"
+        text = f"**Done**, {where}, {show.duration(run.trainer.history[-1].seconds)} of computing"
     elif run.parked:
         text = f"**Paused** at {where}"
     else:
         left = run.seconds_left
-        text = f"**Training**, {where}" + (f", about {_duration(left)} left" if left is not None else "")
+        text = f"**Training**, {where}" + (f", about {show.duration(left)} left" if left is not None else "")
         if not runs.wanted(chosen):
             text += "; somebody else is training this same model, so it goes on"
     st.progress(step / config.steps, f"{text}.")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1.5:
-        return "1 second"
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def _curves(chosen: Recipe, view: View, run: "Run | None") -> None:
@@ -106,12 +103,21 @@ def _curves(chosen: Recipe, view: View, run: "Run | None") -> None:
     st.caption("What to look for: the loss comes to rest on its floor, above 0, while the score error still falls.")
 
 
-def _gap(chosen: Recipe, view: View, run: "Run | None") -> None:
+def _over_time(chosen: Recipe, view: View, model: "Network | None") -> None:
+    """Loss, floor and error at each time, as the model is now."""
+    experiment, eps = chosen.experiment, chosen.config.eps
+    found = learned.over_time(experiment, model, eps) if model is not None else None
+    table = learning_charts.over_time_table(*learned.floor_over_time(experiment, eps), found, view.t)
+    alt = f"Loss, its floor, and the score error at each time, with a rule at t = {view.t:g}"
+    show.chart(learning_charts.over_time_spec(show.mode(), view.log), table, key="over-time", alt=alt)
+
+
+def _gap(chosen: Recipe, view: View, model: "Network | None") -> None:
     """Learned beside exact score at one time."""
-    if run is None or not run.trainer.step or run.error is not None:
+    if model is None:
         st.caption("Here the learned score stands beside the exact one, once there is one.")
         return
-    found = learned.score_gap(chosen.experiment, learned.on_cpu(run.snapshot()), view.t)
+    found = learned.score_gap(chosen.experiment, model, view.t)
     if found.frames is not None:
         stage(
             found.frames,
@@ -120,7 +126,10 @@ def _gap(chosen: Recipe, view: View, run: "Run | None") -> None:
             height=330,
             autoplay=False,
         )
-        st.caption(f"Learned minus exact score at t = {view.t:g}, in units of the noise: full colour from 1. Rings: pₜ.")
+        st.caption(
+            f"Learned minus exact score at t = {view.t:g}; colour and arrows go like the root of its size, up to one unit of "
+            "noise. Blank where pₜ has no mass."
+        )
     elif found.density is not None:
         gap = found.gap
         table = charts.learned_curves_table(gap.points[:, 0], gap.exact[:, 0], gap.learned[:, 0], found.density)
@@ -159,12 +168,10 @@ def _table(title: str, rows: Mapping[str, str]) -> None:
 
 
 def inside(chosen: Recipe, run: "Run") -> None:
-    """Error at each time, and samples by the learned score beside samples by the exact one and of the mixture."""
-    experiment, eps, model = chosen.experiment, chosen.config.eps, learned.on_cpu(run.snapshot())
+    """Samples by the learned score beside samples by the exact one and of the mixture."""
+    experiment, eps, model = chosen.experiment, chosen.config.eps, runs.model(run)
     try:
         with st.spinner("Sampling with the learned score", show_time=False):
-            times, floor = learned.floor_over_time(experiment, eps)
-            error = learned.error_over_time(experiment, model, eps)
             ends = learned.learned_ends(experiment, model, eps)
             panels = _panels(experiment, ends, show.mode())
             beside = [comparison.compare(experiment, points) for points in (ends.learned, ends.exact)]
@@ -187,6 +194,7 @@ def inside(chosen: Recipe, run: "Run") -> None:
             "Fresh exact samples": f"{middle} ({low} to {high})",
         }
         _table(f"Sliced Wasserstein, {learned.COMPARED} points", rows)
+    with right:
         st.caption(
             "The last row is what no error looks like. On the same noise half of the particles end within "
             f"{show.figures(ends.apart)} of each other, learned and exact."
@@ -196,11 +204,6 @@ def inside(chosen: Recipe, run: "Run") -> None:
             shares = comparison.SHARES
             show.download("learned-samples", lambda: figures.learned_comparison(printed, shares), "Download samples")
             _download_curves(chosen, run)
-    with right:
-        table = charts.error_table(times, floor, error)
-        alt = "Score error and floor of the loss at each time"
-        show.chart(charts.error_spec(show.mode()), table, key="error", alt=alt)
-        st.caption("What to look for: near t = 0 the loss is nearly all floor, whatever the network does.")
 
 
 def _download_curves(chosen: Recipe, run: "Run") -> None:

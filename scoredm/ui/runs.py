@@ -8,27 +8,32 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import streamlit as st
 
 from scoredm.ui.experiment import Experiment
+from scoredm.ui.learned import on_cpu
 
 if TYPE_CHECKING:
+    from scoredm.memorisation import Points
+    from scoredm.networks import NotebookNet, ScoreNet
     from scoredm.training import TrainConfig
     from scoredm.ui.workers import Pool, Run
 
 RUNS = 64  # kept for everybody
 HELD = 6  # kept for one session, though the others' may have pushed them out
 PAUSE_SECONDS = 0.4  # Pause waits so long for the step in hand
+LOOK_SECONDS = 1.0  # while a run goes on, its model is looked at afresh so often
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained, and how: the same for two readers is one run."""
+    """What is trained, and how: the same for two readers is one run; points: the training points where they are not drawn."""
 
     experiment: Experiment
     config: "TrainConfig"
+    points: "Points | None" = None
 
 
 @dataclass
@@ -69,7 +74,8 @@ def _known() -> "WeakValueDictionary[Recipe, Run]":
 def _made(recipe: Recipe) -> "Run":
     from scoredm.training import Trainer
 
-    run = _pool().submit(Trainer(recipe.experiment.mixture, recipe.experiment.sde, recipe.config))
+    experiment, data = recipe.experiment, None if recipe.points is None else recipe.points.rows()
+    run = _pool().submit(Trainer(experiment.mixture, experiment.sde, recipe.config, None, data))
     _known()[recipe] = run
     return run
 
@@ -88,6 +94,25 @@ def current(recipe: Recipe) -> "Run | None":
     if wanted(recipe):
         run.renew(reader.name)
     return run
+
+
+@st.cache_resource(show_spinner=False)
+def _looks() -> "WeakKeyDictionary[Run, tuple[float, ScoreNet | NotebookNet]]":
+    """When each run's model was last taken, and the model."""
+    return WeakKeyDictionary()
+
+
+def model(run: "Run") -> "ScoreNet | NotebookNet":
+    """The run's model to look at, a copy on the CPU that never changes.
+
+    While the run goes on it is at most a second old and the same for all readers, so that whatever is computed of it is
+    computed once a second; at rest it is the last.
+    """
+    now, resting = time.monotonic(), run.parked
+    taken = _looks().get(run)
+    if taken is None or resting or now - taken[0] >= LOOK_SECONDS:
+        taken = _looks()[run] = now, on_cpu(run.snapshot())
+    return taken[1]
 
 
 def wanted(recipe: Recipe) -> bool:

@@ -40,6 +40,13 @@ def _signed(value: float) -> str:
     return ("+" if value >= 0 else "−") + figures(abs(value), 2)
 
 
+def duration(seconds: float) -> str:
+    """A time in words."""
+    if seconds < 1.5:
+        return "1 second"
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+
+
 def exact_and_found(rows: Sequence[tuple[str, float, float, float]]) -> None:
     """A table of (name, exact, found, standard error of found), with the difference and its uncertainty."""
     lines = ["| | exact | found | difference |", "|:--|--:|--:|--:|"]

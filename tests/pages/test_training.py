@@ -3,6 +3,7 @@
 import io
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +11,12 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, TrainConfig, Trainer, exact_score, targets
+from scoredm import VESDE, ScoreNet, TrainConfig, Trainer, dsm_floor, exact_score, score_error, targets
 from scoredm.charts import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, TRAIN
+from scoredm.learning_charts import PRESENT
 from scoredm.training import mean_floor
+from scoredm.ui import learned, recipe, runs
+from scoredm.ui.experiment import Experiment
 
 SHORT = {"recipe": "Custom", "iters": 12, "points": 200, "batch": 64}
 LONG = {"recipe": "Custom", "iters": 20_000, "points": 100, "batch": 16}
@@ -110,13 +114,112 @@ def test_every_field_of_a_custom_recipe_reaches_the_run(open_page):
 
 def test_bad_links_give_the_nearest_recipe_and_say_so(open_page):
     bad = {"recipe": "Custom", "iters": "1e308", "points": "many", "batch": -5, "rate": 0, "eps": "nan", "net": "transformer"}
-    at = open_page("training", **bad, look=7, smooth="lots", log="perhaps")
+    worse = {"predict": "velocity", "weigh": "p2", "avg": "ema", "decay": 7}
+    at = open_page("training", **bad, **worse, look=7, smooth="lots", log="perhaps")
     assert not at.exception
     complaints = " ".join(w.value for w in at.warning)
+    for label in "The network predicts", "Weight of each t", "Decay: 7 is outside 0.9 to 0.9999":
+        assert label in complaints, label
+    for words in ("average of the weights: EMA", "decay 0.9999"):
+        assert words in status(at), words
     for label in "Steps", "Points", "Batch", "Rate", "Smallest t", "Network", "Compare scores", "Smooth the loss", "Log axis":
         assert label in complaints, label
     for words in ("20000 steps", "10000 points, all at once", "up to 1e-05", "t in [0.01, 1]", "ScoreNet"):
         assert words in status(at), words
+
+
+def test_the_advanced_choices_come_by_the_link_reach_the_run_and_say_what_they_change(open_page, seeds):
+    seed, chosen = next(seeds), {"predict": "noise", "weigh": "min-snr", "avg": "ema", "decay": 0.95}
+    at = open_page("training", **SHORT, seed=seed, **chosen, smooth="Off")
+    assert not at.exception
+    for words in ("predicts noise", "weight Min-SNR", "average of the weights: EMA", "decay 0.95"):
+        assert words in status(at), words
+    captions = [c.value for c in at.caption]
+    for sentence in (recipe.PREDICTS["noise"][1], recipe.WEIGHS["min-snr"][1], recipe.AVERAGES["ema"][1]):
+        assert sentence in captions
+    train_to_the_end(at)
+    changes = {"parametrisation": "noise", "weighting": "min-snr", "average": "ema", "decay": 0.95}
+    history = list(Trainer(targets.mixture("tutorial"), VESDE(25.0), replace(config_of(SHORT, seed), **changes)))
+    np.testing.assert_allclose(values(chart_rows(at, 0), FRESH), [row.test_error for row in history], rtol=1e-4)
+
+
+def test_the_advanced_choices_belong_to_a_custom_recipe_alone(open_page):
+    at = open_page("training", predict="clean", weigh="edm", avg="none")
+    assert "predicts" not in status(at)
+    assert "predict" not in [box.key for box in at.selectbox]
+
+
+def test_at_each_time_there_is_the_floor_and_after_training_the_loss_and_the_error(open_page, seeds):
+    seed = next(seeds)
+    at = open_page("training", **SHORT, seed=seed, look=0.6)
+    rows = chart_rows(at, 1)
+    assert set(rows["series"]) == {FLOOR, PRESENT}
+    assert rows[rows["series"] == PRESENT]["t"].tolist() == [0.6]
+    times = rows[rows["series"] == FLOOR]["t"].to_numpy()
+    mixture, sde = targets.mixture("tutorial"), VESDE(25.0)
+    np.testing.assert_allclose(values(rows, FLOOR), dsm_floor(mixture, sde, times), rtol=1e-6)
+    train_to_the_end(at)
+    rows = chart_rows(at, 1)
+    trainer = Trainer(mixture, sde, config_of(SHORT, seed))
+    list(trainer)
+    error = score_error(trainer.score_fn, mixture, sde, times, n=20_000)
+    np.testing.assert_allclose(values(rows, FRESH), error, rtol=0.6)
+    assert values(rows, FRESH).mean() == pytest.approx(error.mean(), rel=0.2)
+    np.testing.assert_allclose(values(rows, LOSS), values(rows, FLOOR) + error, rtol=0.06)
+
+
+def test_the_error_at_each_time_moves_while_training_goes_on(open_page, seeds, monkeypatch):
+    monkeypatch.setattr(runs, "LOOK_SECONDS", 0.0)
+    at = open_page("training", **LONG, seed=next(seeds))
+    press(at, "train")
+    rerun_until(at, lambda at: step_of(at) > 3)
+    first = values(chart_rows(at, 1), FRESH)
+    assert len(first) == 24
+    rerun_until(at, lambda at: step_of(at) > 100)
+    assert (values(chart_rows(at, 1), FRESH) != first).all()
+    press(at, "pause")
+
+
+class Going:
+    """A run whose model is another one each time."""
+
+    parked = False
+
+    def snapshot(self) -> ScoreNet:
+        return ScoreNet(VESDE())
+
+
+def test_the_model_that_readers_look_at_is_held_for_a_second_while_a_run_goes_on_and_is_the_last_at_rest(monkeypatch):
+    run, now = Going(), 100.0
+    monkeypatch.setattr(runs.time, "monotonic", lambda: now)
+    first = runs.model(run)  # pyright: ignore[reportArgumentType]
+    now += 0.9
+    assert runs.model(run) is first  # pyright: ignore[reportArgumentType]
+    now += 0.2
+    second = runs.model(run)  # pyright: ignore[reportArgumentType]
+    assert second is not first
+    run.parked = True
+    assert runs.model(run) is not second  # pyright: ignore[reportArgumentType]
+
+
+def test_the_map_is_blank_where_there_is_no_mass_and_full_where_the_error_is():
+    experiment = Experiment("tight")
+    mixture, sde = experiment.mixture, experiment.sde
+    frames = learned.score_gap(experiment, ScoreNet(sde, 2), 0.05).frames
+    assert frames is not None
+    image, anchors, arrows = frames.image, frames.anchors, frames.arrows
+    assert image is not None
+    assert anchors is not None
+    assert arrows is not None
+    rings = frames.ellipses[0]  # pyright: ignore[reportOptionalSubscript]
+    far = np.min([np.linalg.norm(anchors[0] - ring[:2], axis=1) / ring[2] for ring in rings], axis=0)
+    drawn = np.isfinite(arrows[0]).all(1)
+    assert drawn[far < 3].all()
+    assert not drawn[far > 5].any()
+    size = np.linalg.norm(arrows[0][drawn], axis=1) / ((frames.windows[0, 1] - frames.windows[0, 0]) / 14)
+    points = torch.tensor(anchors[0][drawn], dtype=torch.float32)
+    gap = float(sde.sigma(0.05)) * (ScoreNet(sde, 2)(points, 0.05).detach() - exact_score(mixture, sde)(points, 0.05))
+    np.testing.assert_allclose(size, gap.norm(dim=1).clamp(max=1).sqrt(), atol=1e-4)
 
 
 def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
@@ -131,9 +234,10 @@ def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
     np.testing.assert_allclose(values(rows, FRESH), [row.test_error for row in history], rtol=1e-5)
     assert numbers(at)["Error, fresh points"] == f"{history[-1].test_error:.3g}"
     excess = np.mean([row.dsm for row in history]) - trainer.floor
-    assert float(numbers(at)["Loss − floor"].split(" ± ")[0]) == pytest.approx(excess, rel=0.02)
+    found = numbers(at)["Loss − floor"].split(" ± ")[0].replace("−", "-")
+    assert float(found) == pytest.approx(excess, rel=0.02)
     assert at.button(key="train").disabled
-    assert len(at.get("vega_lite_chart")) == 1 + 3 + 1  # the curves, three samples, and the error at each time
+    assert len(at.get("vega_lite_chart")) == 1 + 1 + 3  # over steps, over time, three samples
     assert [t.value for t in at.subheader] == ["Samples after 12 steps of training"]
 
 
