@@ -29,7 +29,7 @@ class Noisy:
 
     t: float
     clean: np.ndarray  # (N, D)
-    noisy: np.ndarray  # (N, D)
+    noisy: np.ndarray  # (N, D), in the plane divided by alpha_t
     guess: np.ndarray  # (N, D), E[x_0 | x_t]
     labels: np.ndarray  # (N,)
     window: np.ndarray  # (4,), of the picture; on the line its axes are x_t and x_0
@@ -144,6 +144,8 @@ def _noisy(mixture: GaussianMixture, sde: SDE, generator: torch.Generator) -> No
     noisy = sde.perturb(clean, t, torch.randn(clean.shape, generator=generator))
     window, density, curve = (_blurred_plane if mixture.dim == 2 else _joint_line)(mixture, sde, t)
     guess = posterior_mean(mixture, sde, noisy, t)
+    if mixture.dim == 2:  # from x / alpha the way to the guess is along the score: E[x_0] - x / alpha = sigma^2 s / alpha
+        noisy, window = noisy / float(sde.alpha(t)), window / float(sde.alpha(t))
     return Noisy(t, clean.numpy(), noisy.numpy(), guess.numpy(), labels.numpy(), window, density, curve)
 
 

@@ -17,7 +17,7 @@ def open_screen(page: Page, url: str, title: str) -> None:
     expect(page.get_by_text("Your feedback")).to_be_attached(timeout=WHOLE)
 
 
-@pytest.mark.parametrize(("path", "title"), [("score?target=ring&t=0.3", "The score"), ("", "Home")])
+@pytest.mark.parametrize(("path", "title"), [("score?target=ring&sde=vp&bmax=12&t=0.3", "The score"), ("", "Home")])
 def test_any_link_may_be_the_first_request_to_a_fresh_server(serve, page, console_errors, path, title):
     url = serve("app.py")
     open_screen(page, f"{url}/{path}", title)
@@ -25,6 +25,9 @@ def test_any_link_may_be_the_first_request_to_a_fresh_server(serve, page, consol
     expect(page.get_by_text("This app has encountered an error")).to_have_count(0)
     if path:
         expect(page.get_by_role("combobox", name="Target")).to_have_value(re.compile("Ring of eight"))
+        expect(page.get_by_role("combobox", name="SDE")).to_have_value("VP")
+        expect(page.get_by_test_id("stSidebar").get_by_text("β at t = 1")).to_be_visible()
+        page.wait_for_url(re.compile("bmax=12"))
     assert own(console_errors) == []
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, pictures, story, targets
+from scoredm import VESDE, VPSDE, pictures, story, targets
 from scoredm.ui import feedback, overview
 from scoredm.ui.experiment import Experiment
 
@@ -109,6 +109,17 @@ def test_the_story_ends_where_it_began() -> None:
     exact = float(mixture.covariance[0, 0]) + VESDE(25.0).sigma(1.0) ** 2
     for points in (seen.forward[-1], seen.reverse[-1]):
         assert points.var() == pytest.approx(exact, rel=0.5)
+
+
+def test_the_arrow_to_the_best_guess_is_the_score_in_every_sde() -> None:
+    mixture, sde = targets.mixture("ring"), VPSDE()
+    noisy = story.tell(mixture, sde, *(torch.Generator().manual_seed(seed) for seed in (1, 2))).noisy
+    alpha, sigma = float(sde.alpha(noisy.t)), float(sde.sigma(noisy.t))
+    assert alpha < 0.8
+    score = mixture.diffuse(alpha, sigma).score(torch.tensor(noisy.noisy * alpha))
+    assert np.allclose(noisy.guess - noisy.noisy, sigma**2 / alpha * score.numpy(), atol=1e-4)
+    low, high = noisy.window.reshape(2, 2).T
+    assert ((noisy.noisy > low) & (noisy.noisy < high)).mean() > 0.9
 
 
 def test_the_best_guess_is_nearer_than_the_noisy_point() -> None:
