@@ -37,7 +37,8 @@ STYLE = """<style>
 .stMainBlockContainer {padding: 3.4rem 2.2rem 2rem;}
 .stMainBlockContainer h2 {padding: 0; font-size: 1.6rem;}
 .stMainBlockContainer [data-testid="stVerticalBlock"] {gap: 0.7rem;}
-.stMarkdown table {font-variant-numeric: tabular-nums; font-size: 0.875rem; display: block; max-width: max-content; overflow-x: auto;}
+.stMarkdown table {font-variant-numeric: tabular-nums; font-size: 0.875rem;}
+.stMarkdown table {display: block; max-width: max-content; overflow-x: auto;}
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.5rem; white-space: nowrap;}
 [data-testid="stSidebarHeader"] {height: 2.5rem;}
 @media (max-width: 640px) {.stMainBlockContainer {padding: 3.4rem 1rem 2rem;}}
