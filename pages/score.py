@@ -43,7 +43,7 @@ with side:
             samples = controls.number(SAMPLES)
             follow = controls.camera() == "follow"
         adding = st.popover("Component", icon=":material/add:", help="Add a component to the mixture, at the probe or elsewhere")
-        controls.preset("Tutorial", TUTORIAL)
+        controls.preset("Tutorial", TUTORIAL, help="The tutorial's own view: 5000 samples, and the score at 200 of them")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         x = probe.choose_point(experiment.dim)
         st.button("To the saddle", on_click=probe.put_on_saddle, args=(experiment, t, x), help=SADDLE)
@@ -59,12 +59,13 @@ settings = compute.ScoreField(t, view, component, scale, arrows, samples, follow
 def draw_plane() -> None:
     frames = compute.score_field(experiment, settings)
     stage(
-        frames if view == "component" else compute.with_probe(frames, found),
+        frames,
         key=STAGE,
         alt=f"The score of p_t at t = {t:g} as arrows over its density, with the probe at ({x[0]:g}, {x[1]:g}).",
         height=460,
         probe=True,
         probe_at=(x[0], x[1]),
+        probe_arrows=() if view == "component" else probe.arrows(found),
         on_probe=lambda: probe.put_where_clicked(STAGE),
     )
     nat = "Each step of grey is one nat." if scale == "log" else ""
@@ -79,11 +80,12 @@ def draw_line() -> None:
     mode, names = show.mode(), tuple(curves.components.tolist())
     for name, title, height in (("density", "density", 105), ("log", "log density", 105), ("score", "score", 135)):
         alt = f"The {title} of p_t over x at t = {t:g}"
-        show.chart(charts.curves_spec(mode, title, names, height), tables[name], key=f"score-{name}", alt=alt)
+        spec = charts.curves_spec(mode, title, names, height, nice=name != "log")
+        show.chart(spec, tables[name], key=f"score-{name}", alt=alt)
     show.chart(charts.shares_spec(mode, names, 95), tables["shares"], key="score-shares", alt="Responsibilities over x")
     st.caption(
         "What to look for: the score is the slope of the log density, zero at every peak and in every dip; "
-        "where one component has all the responsibility, it is that component's straight line."
+        "where one component has all the responsibility, it is that component's straight line. Dashed: the probe."
     )
 
 

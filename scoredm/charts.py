@@ -238,14 +238,17 @@ def weights_table(exact: np.ndarray, found: np.ndarray, error: np.ndarray) -> pd
 # The score in one dimension: charts stacked over one x axis, so their left edges must agree.
 
 EDGE = 48  # pixels kept for the labels of the y axis
-LOG_DEPTH = 12.0  # nats below the highest point at which curves of log densities stop
+LOG_DEPTH = 12.0  # nats below the highest point at which curves of log densities leave the frame
 
 
 @cache
-def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: int) -> Spec:
-    """Curves over x, the mixture in ink and components in their colours; samples as a histogram, the probe as a rule."""
+def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: int, nice: bool = True) -> Spec:
+    """Curves over x, the mixture in ink and components in their colours; samples as a histogram, the probe as a rule.
+
+    nice: the frame ends at round numbers, and otherwise where the curves do.
+    """
     base, colour = _curve_parts(mode, components, lowest=False)
-    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False), axis=_edge())
+    y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=nice), axis=_edge())
     bars = base.mark_rect(opacity=0.5, clip=True, color=palette.SAMPLES[mode]).encode(y=y, x2="right:Q", y2=alt.datum(0))
     thin = base.mark_line(strokeWidth=1.8, clip=True).encode(y=y, color=colour).transform_filter("isValid(datum.component)")
     thick = (
@@ -307,24 +310,37 @@ def score_tables(found: "Parts", probe: float, view: str, samples: np.ndarray | 
     with np.errstate(divide="ignore"):
         logs = np.column_stack([log_p, log_p[:, None] + np.log(r)])
     density = np.exp(logs)
-    logs[logs < log_p.max() - LOG_DEPTH] = np.nan
     score = np.column_stack([found.score, np.where(np.abs(pulls) <= edge, pulls, np.nan)])
     shares = np.column_stack([found.responsibilities, found.rest_responsibility])
     tables = {"density": (density, few), "log": (logs, few), "score": (score, few), "shares": (shares, [*names, "rest"])}
-    drawn = {name: _curve_rows(x, values, series, probe) for name, (values, series) in tables.items()}
+    floor = {"log": float(log_p.max()) - LOG_DEPTH}
+    drawn = {name: _curve_rows(x, *table, probe, floor.get(name, -np.inf)) for name, table in tables.items()}
     if samples is not None:
         drawn["density"] = pd.concat([drawn["density"], _histogram_rows(samples, x)], ignore_index=True)
     return drawn
 
 
-def _curve_rows(x: np.ndarray, values: np.ndarray, names: list[str], probe: float) -> pd.DataFrame:
+def _curve_rows(x: np.ndarray, values: np.ndarray, names: list[str], probe: float, floor: float) -> pd.DataFrame:
     parts = [
-        pd.DataFrame({"x": x, "y": y, "right": np.nan, "series": name, "component": None if name == "mixture" else name})
+        pd.DataFrame(_down_to(floor, x, y) | {"right": np.nan, "series": name, "component": None if name == "mixture" else name})
         for name, y in zip(names, values.T, strict=True)
     ]
     if x[0] <= probe <= x[-1]:
         parts.append(pd.DataFrame({"x": [probe], "y": [np.nan], "right": [np.nan], "series": "probe", "component": None}))
     return pd.concat(parts, ignore_index=True)
+
+
+def _down_to(floor: float, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    """The pieces of a curve (N,) above a floor, parted by NaN, with the points where they meet it."""
+    if not (y < floor).any():
+        return {"x": x, "y": y}
+    y = np.maximum(y, -1e300)
+    i = np.flatnonzero((y[:-1] < floor) != (y[1:] < floor))
+    meeting = x[i] + (floor - y[i]) / (y[i + 1] - y[i]) * (x[i + 1] - x[i])
+    places = np.concatenate([x, meeting])
+    order = np.argsort(places, kind="stable")
+    heights = np.concatenate([np.where(y < floor, np.nan, y), np.full(len(i), floor)])
+    return {"x": places[order], "y": heights[order]}
 
 
 def _histogram_rows(values: np.ndarray, x: np.ndarray, bins: int = 60) -> pd.DataFrame:

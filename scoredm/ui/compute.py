@@ -333,7 +333,10 @@ def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
     if settings.samples:
         x, labels = score_samples(experiment, settings.t)
         frames = replace(frames, particles=x[None, : settings.samples], labels=labels[: settings.samples])
-    return frames if settings.arrows == "off" else _with_arrows(frames, *_score_bundles(experiment, settings))
+    if settings.arrows == "off":
+        return frames
+    anchors, arrows, owners = _score_bundles(experiment, settings)
+    return replace(frames, anchors=anchors[None], arrows=arrows[None], arrow_labels=owners)
 
 
 def _score_outlines(experiment: Experiment, settings: ScoreField) -> np.ndarray:
@@ -374,25 +377,6 @@ def _score_bundles(experiment: Experiment, settings: ScoreField) -> tuple[np.nda
         vectors, owners = parts.contributions(p_t, points, ARROW_PARTS if few else 0)
     vectors = fields.bundle_lengths(vectors, float(window[1] - window[0]) / across)
     return np.repeat(points.numpy(), owners.shape[1], axis=0), vectors.reshape(-1, 2), owners.ravel()
-
-
-def with_probe(frames: Frames, found: "Parts") -> Frames:
-    """The frame with the contributions at the probe, and their sum, drawn large; none where the probe is out of view."""
-    x, window = found.x[0], frames.windows[0]
-    if not (window[0] <= x[0] <= window[1] and window[2] <= x[1] <= window[3]):
-        return frames
-    vectors, owners = np.concatenate([found.weighted[0], found.score]), np.append(found.components, -1)
-    longest = max(float(np.linalg.norm(vectors, axis=1).max()), 1e-12)
-    return _with_arrows(frames, np.tile(x, (len(owners), 1)), vectors * (window[1] - window[0]) / 5 / longest, owners)
-
-
-def _with_arrows(frames: Frames, anchors: np.ndarray, arrows: np.ndarray, owners: np.ndarray) -> Frames:
-    """The frame with more arrows; anchors, arrows: (M, 2), owners: (M,), -1 for ink."""
-    if frames.anchors is not None and frames.arrows is not None and frames.arrow_labels is not None:
-        anchors = np.concatenate([frames.anchors[0], anchors])
-        arrows = np.concatenate([frames.arrows[0], arrows])
-        owners = np.concatenate([frames.arrow_labels, owners])
-    return replace(frames, anchors=anchors[None], arrows=arrows[None], arrow_labels=owners)
 
 
 def score_fields(experiment: Experiment, settings: ScoreField) -> "list[Field]":

@@ -1,6 +1,6 @@
 """The probe of the score page, and the form that adds a component where it stands."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from scoredm.ui.experiment import OWN, Experiment
 from scoredm.ui.stage import probed
 
 if TYPE_CHECKING:
+    from scoredm.mixture import GaussianMixture
     from scoredm.parts import Parts
 
 FAR = 1e6
@@ -20,6 +21,9 @@ PROBES = (
     controls.Number("py", "Probe x₂", -FAR, FAR, 0.1, 0.0, format="%.5g"),
 )
 PROBE_1D = controls.Number("px", "Probe x", -FAR, FAR, 0.1, 1.0, format="%.5g")
+STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
+STRETCHED = "From −0.99 to 0.99: how far the component leans along a diagonal."
+NOTHING = 1e-6  # of the longest component score
 PROBLEM = "_score_problem"  # session state: why the last press of a button here changed nothing
 
 
@@ -66,30 +70,51 @@ def show_problem() -> None:
 
 
 def add_component(experiment: Experiment, x: Sequence[float]) -> None:
-    """Fields for one more component, standing at the probe unless moved, and the button that adds it."""
-    weights = experiment.mixture.parameters[2]
+    """Fields for one more component, standing at the probe unless moved, and buttons that add it and take the last away."""
+    mixture = experiment.mixture
     names = ("x",) if len(x) == 1 else ("x₁", "x₂")
     place = ",".join(f"{v:g}" for v in x)  # a probe elsewhere makes fresh fields, which stand there
     mean = [f"add-{name}-{place}" for name in names]
-    for name, key, value in zip(names, mean, x, strict=True):
-        st.number_input(f"Mean {name}", -FAR, FAR, float(value), 0.5, format="%.5g", key=key)
-    st.number_input("Standard deviation", 0.001, 1000.0, 0.5, 0.1, format="%.4g", key="add-std")
-    st.number_input(
-        "Weight", 0.0, FAR, 1.0, 0.5, format="%.4g", key="add-weight", help=f"The weights so far add up to {weights.sum():.4g}."
-    )
+    cells = [cell for _ in range(3) for cell in st.columns(len(names))]
+    for cell, name, key, value in zip(cells, names, mean, x, strict=False):
+        cell.number_input(f"Mean {name}", -FAR, FAR, float(value), 0.5, format="%.5g", key=key)
+    for cell, name, key in zip(cells[len(names) :], names, STDS, strict=False):
+        cell.number_input(f"Std {name}", 0.001, 1000.0, 0.5, 0.1, format="%.4g", key=key, help="Standard deviation")
+    if len(names) == 2:
+        cells[4].number_input("Correlation", -0.99, 0.99, 0.0, 0.1, format="%.2f", key=CORRELATION, help=STRETCHED)
+    so_far = f"The weights so far add up to {mixture.parameters[2].sum():.4g}."
+    cells[-1].number_input("Weight", 0.0, FAR, 1.0, 0.5, format="%.4g", key=WEIGHT, help=so_far)
     st.button("Add it", on_click=_add, args=(experiment, mean), icon=":material/add:", width="stretch")
+    last = mixture.n_components
+    label = f"Remove component {last}"
+    st.button(label, on_click=_remove, args=(experiment,), icon=":material/remove:", width="stretch", disabled=last == 1)
 
 
 def _add(experiment: Experiment, mean: Sequence[str]) -> None:
+    state = st.session_state
+    stds = np.array([state[key] for key in STDS[: len(mean)]])
+    correlations = np.full((len(mean), len(mean)), state.get(CORRELATION, 0.0))
+    np.fill_diagonal(correlations, 1.0)
+    place = [state[key] for key in mean]
+    _change(lambda: experiment.mixture.add(place, correlations * np.outer(stds, stds), state[WEIGHT]), "added")
+
+
+def _remove(experiment: Experiment) -> None:
+    from scoredm.mixture import GaussianMixture
+
+    _change(lambda: GaussianMixture(*(values[:-1] for values in experiment.mixture.parameters)), "removed")
+
+
+def _change(make: Callable[[], "GaussianMixture"], done: str) -> None:
+    """Make a mixture the reader's own target, or say why it cannot be."""
     from scoredm.targets import format_mixture, parse_mixture
 
     state = st.session_state
-    covariance = state["add-std"] ** 2 * np.eye(len(mean))
     try:
-        text = format_mixture(experiment.mixture.add([state[key] for key in mean], covariance, state["add-weight"]))
+        text = format_mixture(make())
         parse_mixture(text)
     except ValueError as error:
-        state[PROBLEM] = f"The component was not added: {error}."
+        state[PROBLEM] = f"The component was not {done}: {error}."
         return
     if state["target"] != OWN:
         # The field for the text is not there yet: Streamlit writes only values of fields it has seen into the URL.
@@ -97,66 +122,91 @@ def _add(experiment: Experiment, mean: Sequence[str]) -> None:
     state.update(target=OWN, mixture=text)
 
 
+def arrows(found: "Parts") -> list[tuple[int, float, float]]:
+    """The contributions at a probe in the plane and, over them, their sum, as the stage draws them."""
+    vectors = np.concatenate([found.weighted[0], found.score])
+    if np.linalg.norm(vectors, axis=1).max() <= _nothing(found):
+        vectors = 0 * vectors
+    return [(int(k), float(x), float(y)) for k, (x, y) in zip([*found.components, -1], vectors, strict=True)]
+
+
+def _nothing(found: "Parts") -> float:
+    """The length below which a contribution is shown as zero."""
+    return NOTHING * float(np.linalg.norm(found.component_scores[0], axis=1).max())
+
+
 def table(found: "Parts") -> None:
     """The probe in numbers: the contributions of the components, their sum, and the score itself beside it."""
     r = np.append(found.responsibilities[0], [found.rest_responsibility[0], 1.0])
-    own = [*found.component_scores[0], None, None, None]
-    weighted = [*found.weighted[0], found.rest[0], found.total[0], found.score[0]]
-    labels = [f"{_dot(k)} {k + 1}" for k in found.components] + [f"other {found.others}", "**sum**", "**score s**"]
-    shown = [i for i, label in enumerate(labels) if found.others or not label.startswith("other")]
-    shares, pulls, parts = _numbers(r), [_alone(v) for v in own], _vectors(weighted)
-    rows = [f"| {labels[i]} | {[*shares, ''][i]} | {pulls[i]} | {parts[i]} |" for i in shown]
-    head = "| component k | $r_k$ | $s_k$ | $r_k s_k$ |\n|:--|--:|--:|--:|\n"
-    st.markdown(f"{_summary(found)}\n\n{head}" + "\n".join(rows), unsafe_allow_html=True)
+    parts = np.array([*found.weighted[0], found.rest[0], found.total[0], found.score[0]])
+    columns = [
+        _densities(r, float(found.log_density[0])),
+        _column("$r_k$", r[:, None]),
+        _column("$s_k$", found.component_scores[0], alone=True),
+        _column("$r_k s_k$", parts, least=_nothing(found)),
+    ]
+    labels = [f"{_dot(k)} {k + 1}" for k in found.components] + [f"other {found.others}", "**sum**", "**score**"]
+    lines = [["$k$", *(head for head, _ in columns)], [":--", *["--:"] * len(columns)]]
+    for i, label in enumerate(labels):
+        if found.others or not label.startswith("other"):
+            lines.append([label, *(cells[i] if i < len(cells) else "" for _, cells in columns)])
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    with st.container(key="probe"):
+        st.html("<style>.st-key-probe {overflow-x: auto;}</style>")
+        st.markdown(f"{_summary(found)}\n\n{rows}", unsafe_allow_html=True)
 
 
 def _summary(found: "Parts") -> str:
     log_density, length = float(found.log_density[0]), float(np.linalg.norm(found.score[0]))
-    return (
-        f"log density **{_minus(show.figures(log_density))}** · density **{_density(log_density)}** · "
-        f"‖s‖ **{show.figures(length)}**"
-    )
+    numbers = {"log density": show.figures(log_density), "density": _density(log_density), "‖s‖": show.figures(length)}
+    return " · ".join(f"{name} **{value}**" for name, value in numbers.items())
 
 
 def _density(log_density: float) -> str:
     """exp(log density), also where it is too small for a float."""
     power = log_density / np.log(10)
-    if power > -4:
+    if power > -300:
         return show.figures(float(np.exp(log_density)))
     whole = int(np.floor(power))
-    return rf"${10 ** (power - whole):.2f} \times 10^{{{whole}}}$"
+    return f"{10 ** (power - whole):.2f}{show.times_ten(whole)}"
 
 
 def _dot(k: int) -> str:
     return f'<span style="color:{palette.component_colour(int(k))}">⬤</span>'
 
 
-def _minus(text: str) -> str:
-    return text.replace("-", "−")
+Column = tuple[str, list[str]]  # its head, and its cells from the top
 
 
-def _numbers(values: Sequence[float] | np.ndarray) -> list[str]:
-    """Numbers of one column with the same decimals, three significant figures for the largest, so that they add up by eye."""
-    largest = float(np.abs(values).max())
-    if largest == 0:
-        return ["0" for _ in values]
-    decimals = 2 - int(np.floor(np.log10(largest)))
-    rounded = np.round(values, decimals) + 0.0  # no negative zeros
-    if 1e-3 <= largest < 1e5:
-        return [_minus(f"{value:.{max(0, decimals)}f}") for value in rounded]
-    return [_minus(f"{value:.2e}") if value else "0" for value in rounded]
+def _densities(r: np.ndarray, log_density: float) -> Column:
+    """The parts w_k N_k of a density that may be too small for a float, by their shares r."""
+    power = _power(log_density / np.log(10))
+    return _column(r"$w_k \mathcal N_k$", 10 ** (log_density / np.log(10) - power) * r[:, None], power=power)
 
 
-def _vectors(vectors: Sequence[np.ndarray]) -> list[str]:
-    """Vectors of one column, all with the same decimals."""
-    numbers = iter(_numbers(np.array(vectors).ravel()))
-    return [_bracketed([next(numbers) for _ in v]) for v in vectors]
+def _column(head: str, vectors: np.ndarray, *, least: float = 0.0, alone: bool = False, power: int | None = None) -> Column:
+    """Vectors (N, D) with the same decimals, three significant figures for the largest, so that they add up by eye.
+
+    least: what counts as zero; alone: decimals that suit each vector; power: of ten, already taken out. What is very large
+    or small is divided by a power of ten, which is told in the head.
+    """
+    largest = np.abs(vectors).max(axis=1 if alone else None, keepdims=True)
+    if largest.max() <= least:
+        vectors, largest = 0 * vectors, 0 * largest
+    if power is None:
+        power = _power(np.log10(largest.max())) if largest.max() > 0 else 0
+        vectors, largest = vectors / 10.0**power, largest / 10.0**power
+    decimals = np.broadcast_to(_decimals(largest), vectors.shape)
+    cells = [[show.fixed(float(v), int(d)) for v, d in zip(*row, strict=True)] for row in zip(vectors, decimals, strict=True)]
+    unit = f" /{show.times_ten(power).removeprefix(' ×')}" if power else ""
+    return head + unit, [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in cells]
 
 
-def _alone(vector: np.ndarray | None) -> str:
-    """A vector with the decimals that suit it; nothing where there is none."""
-    return "" if vector is None else _bracketed(_numbers(vector))
+def _power(log: float) -> int:
+    """The power of ten to take out of a column whose largest number has this decimal logarithm."""
+    return 0 if -2 <= log < 4 else int(np.floor(log))
 
 
-def _bracketed(coordinates: Sequence[str]) -> str:
-    return coordinates[0] if len(coordinates) == 1 else f"({', '.join(coordinates)})"
+def _decimals(largest: np.ndarray) -> np.ndarray:
+    """Decimals for three significant figures, at most four; three for zeros."""
+    return np.where(largest > 0, np.clip(2 - np.floor(np.log10(np.where(largest > 0, largest, 1))), 0, 4), 3)

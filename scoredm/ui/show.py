@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     from scoredm.charts import Spec
 
+PLAIN = (-3, 5)  # powers of ten from the first up to the second are written out
+DECIMALS = 6  # in a table at most
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def mode() -> str:
     """The reader's theme, "dark" or "light"."""
@@ -26,18 +30,31 @@ def chart(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
 
 
 def figures(value: float, digits: int = 3) -> str:
-    """A number to so many significant figures."""
+    """A number to so many significant figures, such as −0.750 or 6.34 × 10⁻⁴."""
     if not np.isfinite(value):
         return "–"
     if value == 0:
         return "0"
-    if abs(value) >= 1e4 or abs(value) < 1e-3:
-        return f"{value:.{digits - 1}e}"
-    return f"{value:.{max(0, digits - 1 - int(np.floor(np.log10(abs(value)))))}f}"
+    mantissa, power = f"{value:.{digits - 1}e}".split("e")
+    whole = int(power)
+    if not PLAIN[0] <= whole < PLAIN[1]:
+        return minus(mantissa) + times_ten(whole)
+    return fixed(value, max(0, digits - 1 - whole))
 
 
-def _signed(value: float) -> str:
-    return ("+" if value >= 0 else "−") + figures(abs(value), 2)
+def fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals; what rounds to zero has no sign."""
+    return minus(f"{round(value, decimals) + 0.0:.{decimals}f}")
+
+
+def minus(text: str) -> str:
+    """A number in digits, with a real minus sign."""
+    return text.replace("-", "−")
+
+
+def times_ten(power: int) -> str:
+    """What follows the digits of a number of that power of ten, such as “ × 10⁻⁴”."""
+    return " × 10" + str(power).translate(RAISED)
 
 
 def duration(seconds: float) -> str:
@@ -50,9 +67,27 @@ def duration(seconds: float) -> str:
 def exact_and_found(rows: Sequence[tuple[str, float, float, float]]) -> None:
     """A table of (name, exact, found, standard error of found), with the difference and its uncertainty."""
     lines = ["| | exact | found | difference |", "|:--|--:|--:|--:|"]
-    for name, exact, found, error in rows:
-        lines.append(f"| {name} | {figures(exact)} | {figures(found)} | {_signed(found - exact)} ± {figures(error, 2)} |")
+    for name, *values in rows:
+        exact, found, difference, error = _to_the_error(*values)
+        lines.append(f"| {name} | {exact} | {found} | {difference} ± {error} |")
     st.markdown("\n".join(lines))
+
+
+def _to_the_error(exact: float, found: float, error: float) -> tuple[str, str, str, str]:
+    """Exact, found, their difference and its error with the same decimals: for 2 figures of the error and 3 of the exact."""
+    decimals = max(_decimals(error, 2), _decimals(exact, 3) if abs(exact) > error else 0)
+
+    def written(value: float) -> str:
+        return fixed(value, decimals) if decimals <= DECIMALS and np.isfinite(value) else figures(value)
+
+    difference = written(found - exact)
+    signed = difference if difference.startswith(("−", "–")) else f"+{difference}"
+    return written(exact), written(found), signed, written(error)
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Decimals for so many significant figures; more than any table has where there are none."""
+    return max(0, digits - 1 - int(np.floor(np.log10(abs(value))))) if 0 < abs(value) < np.inf else DECIMALS + 1
 
 
 def download(name: str, draw: Callable[[], "Figure"], label: str = "Download figure") -> None:

@@ -30,7 +30,7 @@ def test_a_click_moves_the_probe_its_numbers_and_the_link(page, app_url, console
     page.wait_for_function(f"new URLSearchParams(location.search).get('px') === '{x:g}'")
     page.get_by_role("button", name="To the saddle").click()
     expect(page.get_by_label("Probe x₁")).to_have_value("0")
-    expect(page.get_by_role("row", name="score s").get_by_role("cell").last).to_have_text("(0.0, 0.0)")
+    expect(page.get_by_role("row", name="score").get_by_role("cell").last).to_have_text("(0.0, 0.0)")
     assert [error for error in console_errors if "404" not in error] == []
 
 

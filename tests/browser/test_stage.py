@@ -53,8 +53,9 @@ if st.button("Twice the frames"):
     st.session_state.count = 2 * count - 1
     st.rerun()
 if query.get("show") == "picture":
-    at = (-2.0, -2.0) if "cross" in query else None
-    point = stage(picture(), key="stage", alt="two dots", probe=True, probe_at=at)
+    at = (-2.0, -2.0) if "cross" in query else (-3.75, -2.6) if "pulls" in query else None
+    pulls = [(4, 0.0, 3.0), (3, 6.0, 0.0), (-1, 6.0, 3.0)] if "pulls" in query else []
+    point = stage(picture(), key="stage", alt="two dots", probe=True, probe_at=at, probe_arrows=pulls)
     st.write("probed", "nothing" if point is None else f"{point[0]:.4f} {point[1]:.4f}")
 elif query.get("show") == "paths":
     stage(paths(), key="stage", alt="paths", trails=40, x_label="t", y_label="x", equal_aspect=False)
@@ -258,6 +259,26 @@ def test_python_may_place_the_cross(page: Page, url: str) -> None:
     first, third = centre_of(plain, "#E69F00"), centre_of(plain, "#009E73")
     expected = (third[0], first[1])
     assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx(expected, abs=1.5)
+
+
+def test_the_probes_arrows_have_one_scale_and_an_edge_of_paper(page: Page, url: str) -> None:
+    page.emulate_media(color_scheme="light")
+    canvas = opened(page, f"{url}/?show=picture&pulls=1")
+    picture = pixels(canvas)
+    low, high, *_ = (float(edge) for edge in str(canvas.get_attribute("data-window")).split())
+    first, third = centre_of(picture, "#E69F00"), centre_of(picture, "#009E73")
+    unit = (first[1] - third[1]) / 3
+    x, y = third[0] - 1.75 * unit, first[1] + 0.6 * unit
+    longest = (high - low) / 5 * unit  # that of the sum, (6, 3)
+    for colour, share, along in (("#CC79A7", 2 / 5**0.5, 1), ("#B8A500", 1 / 5**0.5, 0)):
+        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        place = np.argwhere((picture[..., :3] == wanted).all(axis=-1))
+        reach = place[:, 1].max() - x if along else y - place[:, 0].min()
+        assert reach == pytest.approx(share * longest, abs=3)
+    down = picture[round(y) :, round(x + 0.3 * longest), :3].astype(int)
+    assert down[0].tolist() == [0xCC, 0x79, 0xA7]
+    assert down[2:6].min(axis=1).max() > 240  # paper beside it,
+    assert down[9].max() < 230  # and then the grey of the picture
 
 
 def test_a_click_outside_the_plane_says_nothing(page: Page, url: str) -> None:

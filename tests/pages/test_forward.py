@@ -112,7 +112,7 @@ def test_one_dimension_by_the_demo_button(open_page):
     assert not at.exception
     assert at.selectbox(key="target").value == "two-modes"
     assert at.slider(key="steps").value == 100
-    assert "Var x at t = 0 | 26.0 |" in the_table(at)
+    assert "Var x at t = 0 | 26.00 |" in the_table(at)
 
 
 def test_the_margin_is_a_density_and_the_heat_map_its_history():

@@ -10,23 +10,34 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal, norm
 
-from scoredm import VESDE, figures, parse_mixture, targets
-from scoredm.ui import compute
+from scoredm import VESDE, GaussianMixture, figures, parse_mixture, targets
+from scoredm.ui import compute, probe, show
 from scoredm.ui.compute import ScoreField
 from scoredm.ui.experiment import Experiment
 
 TUTORIAL = Experiment("tutorial")
-NUMBER = r"−?\d+(?:\.\d+)?(?:e[+−]?\d+)?"
+NUMBER = r"−?\d+(?:\.\d+)?"
+LOWERED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
 
 def the_table(at) -> str:
-    return next(m.value for m in at.markdown if "| component k |" in m.value)
+    return next(m.value for m in at.markdown if "| $k$ |" in m.value)
 
 
-def last_numbers(table: str, row: str) -> list[float]:
-    """The numbers in the last column of the row that starts so."""
-    line = next(line for line in table.splitlines() if line.startswith(f"| {row}"))
-    return [float(n.replace("−", "-")) for n in re.findall(NUMBER, line.split("|")[-2])]
+def read_table(table: str) -> dict[str, dict[str, list[float]]]:
+    """Head of a column without its power of ten -> label of a row -> its numbers, that power put back."""
+    head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
+    columns = {}
+    for i, name in enumerate(head[1:], start=1):
+        title, _, power = name.partition(" / 10")
+        scale = 10.0 ** int(power.translate(LOWERED) or 0)
+        numbers = {row[0]: re.findall(NUMBER, row[i]) for row in rows}
+        columns[title] = {label: [scale * float(n.replace("−", "-")) for n in found] for label, found in numbers.items()}
+    return columns
+
+
+def contributions(table: str) -> dict[str, list[float]]:
+    return read_table(table)["$r_k s_k$"]
 
 
 def chart_rows(at, index: int):
@@ -53,12 +64,26 @@ def test_the_table_is_the_library_and_its_sum_comes_out(open_page):
     at = open_page("score")
     assert not at.exception
     table = the_table(at)
-    np.testing.assert_allclose(last_numbers(table, "**score s**"), tutorial_score([1.0, 0.0]), atol=6e-4)
-    assert last_numbers(table, "**sum**") == last_numbers(table, "**score s**")
-    contributions = [last_numbers(table, row) for row in re.findall(r"^\| (<span.*?) \|", table, re.MULTILINE)]
-    assert len(contributions) == 2
-    np.testing.assert_allclose(np.sum(contributions, 0), tutorial_score([1.0, 0.0]), atol=2e-3)
+    rows = contributions(table)
+    np.testing.assert_allclose(rows["**score**"], tutorial_score([1.0, 0.0]), atol=6e-4)
+    assert rows["**sum**"] == rows["**score**"]
+    parts = [row for label, row in rows.items() if "span" in label]
+    assert len(parts) == 2
+    np.testing.assert_allclose(np.sum(parts, 0), tutorial_score([1.0, 0.0]), atol=2e-3)
     assert "log density **−3.03**" in table
+
+
+@pytest.mark.parametrize("x", [[1.0, 0.0], [9.0, -7.0]])
+def test_densities_of_the_components_add_up_and_their_shares_are_the_responsibilities(open_page, x):
+    columns = read_table(the_table(open_page("score", px=x[0], py=x[1])))
+    density, r = columns[r"$w_k \mathcal N_k$"], columns["$r_k$"]
+    expected = {k: 0.5 * gaussian(m, S).pdf(x) for k, (m, S) in enumerate(TUTORIAL_PARTS, start=1)}
+    total = sum(expected.values())
+    for k, value in expected.items():
+        label = next(label for label in density if label.endswith(f" {k}"))
+        assert density[label][0] == pytest.approx(value, abs=6e-3 * total)
+        assert r[label][0] == pytest.approx(value / total, abs=6e-3)
+    assert density["**sum**"][0] == pytest.approx(total, rel=6e-3) and r["**sum**"] == [1.0]
 
 
 @pytest.mark.parametrize("t", [0.25, 0.8])
@@ -66,15 +91,15 @@ def test_time_diffuses_what_the_table_shows(open_page, t):
     at = open_page("score", t=t, px=0.5, py=-2)
     assert not at.exception
     sigma = float(VESDE(25.0).sigma(t))
-    np.testing.assert_allclose(last_numbers(the_table(at), "**score s**"), tutorial_score([0.5, -2.0], sigma), rtol=0.02)
+    np.testing.assert_allclose(contributions(the_table(at))["**score**"], tutorial_score([0.5, -2.0], sigma), rtol=0.02)
     assert any(f"sigma_t = {sigma:.3f}" in m.value or f"sigma_t = {sigma:.2f}" in m.value for m in at.markdown)
 
 
 def test_many_components_leave_a_rest_so_that_the_sum_comes_out(open_page):
     at = open_page("score", target="checkerboard", px=0, py=0, t=0.5)
-    table = the_table(at)
-    assert "other 124" in table
-    assert last_numbers(table, "**sum**") == last_numbers(table, "**score s**")
+    rows = contributions(the_table(at))
+    assert "other 124" in rows
+    assert rows["**sum**"] == rows["**score**"]
     found = compute.probe(Experiment("checkerboard"), 0.5, [0.3, 0.2])
     p_t = compute.score_mixture(Experiment("checkerboard"), 0.5)
     np.testing.assert_allclose(
@@ -91,16 +116,17 @@ def test_a_thousand_standard_deviations_away_every_number_is_finite(open_page, t
     assert not at.exception
     table = the_table(at)
     assert "nan" not in table and "inf" not in table and "–" not in table
-    assert re.search(r"\\times 10\^\{-\d{4,}\}", table)  # a density that no float holds
-    assert np.abs(last_numbers(table, "**score s**")).max() > 100
-    assert last_numbers(table, "**sum**") == last_numbers(table, "**score s**")
+    assert re.search("density \\*\\*\\d\\.\\d\\d × 10⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]{4,}", table)  # a density that no float holds
+    rows = read_table(re.sub(" / 10⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]{4,}", "", table))["$r_k s_k$"]
+    assert np.abs(rows["**score**"]).max() > 100
+    assert rows["**sum**"] == rows["**score**"]
 
 
 def test_the_saddle_is_where_the_score_is_zero(open_page):
     at = open_page("score", target="tight")
     next(b for b in at.button if b.label == "To the saddle").click().run()
     assert (at.number_input(key="px").value, at.number_input(key="py").value) == (0.0, 0.0)
-    assert last_numbers(the_table(at), "**score s**") == [0.0, 0.0]
+    assert contributions(the_table(at))["**score**"] == [0.0, 0.0]
     assert "| 0.50 | (50.0, 50.0) |" in the_table(at)
     at.slider(key="t").set_value(1.0).run()
     next(b for b in at.button if b.label == "To the saddle").click().run()
@@ -109,20 +135,49 @@ def test_the_saddle_is_where_the_score_is_zero(open_page):
     assert not at.warning
 
 
-def test_a_component_is_added_at_the_probe_and_becomes_the_target(open_page):
+def press(at, label: str):
+    return next(b for b in at.button if b.label == label).click().run()
+
+
+def same(one: GaussianMixture, other: GaussianMixture) -> None:
+    for mine, its in zip(one.parameters, other.parameters, strict=True):
+        torch.testing.assert_close(mine, its)
+
+
+def test_what_no_share_reaches_is_shown_as_nothing(open_page):
+    alone = {"target": "own", "mixture": "m-2_-2s0.2m2_2s0.2m0_0s0.5", "px": 0, "py": 0}
+    rows = contributions(the_table(open_page("score", **alone)))
+    assert {tuple(row) for label, row in rows.items() if "other" not in label} == {(0.0, 0.0)}
+    found = compute.probe(Experiment(alone["mixture"]), 0.0, [0.0, 0.0])
+    assert 0 < np.abs(found.weighted).max() < 1e-30
+    assert {arrow[1:] for arrow in probe.arrows(found)} == {(0.0, 0.0)}
+
+
+def test_a_component_is_added_at_the_probe_with_its_covariance_and_taken_away_again(open_page):
     at = open_page("score", px=-1, py=2.5)
-    at.number_input(key="add-std").set_value(0.25).run()
-    at.number_input(key="add-weight").set_value(2.0).run()
-    next(b for b in at.button if b.label == "Add it").click().run()
+    for key, value in (("add-std-1", 0.25), ("add-std-2", 2.0), ("add-correlation", -0.5), ("add-weight", 2.0)):
+        at.number_input(key=key).set_value(value).run()
+    press(at, "Add it")
     assert not at.exception and not at.warning
     assert at.selectbox(key="target").value == "own"
     text = at.text_input(key="mixture").value
-    added = parse_mixture(text)
-    expected = targets.mixture("tutorial").add([-1.0, 2.5], 0.0625 * np.eye(2), 2.0)
-    for one, other in zip(added.parameters, expected.parameters, strict=True):
-        torch.testing.assert_close(one, other)
+    before = targets.mixture("tutorial")
+    same(parse_mixture(text), before.add([-1.0, 2.5], [[0.0625, -0.25], [-0.25, 4.0]], 2.0))
     assert at.query_params["mixture"] == text
     assert len(re.findall(r"<span", the_table(at))) == 3
+    press(at, "Remove component 3")
+    assert not at.exception and not at.warning
+    same(parse_mixture(at.text_input(key="mixture").value), before)
+    press(at, "Remove component 2")
+    assert next(b for b in at.button if b.label == "Remove component 1").disabled
+
+
+def test_a_component_on_the_line_has_one_standard_deviation(open_page):
+    at = open_page("score", px=2)
+    at.selectbox(key="target").set_value("two-modes").run()
+    at.number_input(key="add-std-1").set_value(0.25).run()
+    press(at, "Add it")
+    same(parse_mixture(at.text_input(key="mixture").value), targets.mixture("two-modes").add([2.0], [[0.0625]], 1.0))
 
 
 def test_a_component_that_cannot_be_is_refused_in_words(open_page):
@@ -191,15 +246,12 @@ def test_samples_follow_time_and_more_of_them_move_none():
     assert np.abs(before[labels == 1].mean(0) - [2.0, -1.0]).max() < 4 * np.sqrt(2 / 2500)
 
 
-def test_the_probe_carries_its_parts_into_the_picture():
-    field = compute.score_field(TUTORIAL, ScoreField())
-    found = compute.probe(TUTORIAL, 0.0, [1.0, 0.0])
-    frames = compute.with_probe(field, found)
-    assert frames.arrows is not None and frames.arrow_labels is not None and field.arrows is not None
-    extra = frames.arrows[0, field.arrows.shape[1] :]
-    np.testing.assert_allclose(extra[:2].sum(0), extra[2])
-    assert frames.arrow_labels[-1] == -1 and set(frames.arrow_labels[-3:-1]) == {0, 1}
-    assert compute.with_probe(field, compute.probe(TUTORIAL, 0.0, [1000.0, 0.0])) is field
+def test_the_arrows_at_the_probe_are_its_parts_and_last_their_sum():
+    arrows = probe.arrows(compute.probe(TUTORIAL, 0.0, [1.0, 0.0]))
+    assert [k for k, *_ in arrows] == [0, 1, -1]
+    vectors = np.array([vector for _, *vector in arrows])
+    np.testing.assert_allclose(vectors[:2].sum(0), vectors[2], atol=1e-12)
+    np.testing.assert_allclose(vectors[2], tutorial_score([1.0, 0.0]), rtol=1e-9)
 
 
 def test_curves_of_one_dimension(open_page):
@@ -214,7 +266,12 @@ def test_curves_of_one_dimension(open_page):
     np.testing.assert_allclose(shares.loc[shares["series"] == "component 3", "y"], (parts / parts.sum(0))[2], atol=1e-9)
     own = sum(np.nan_to_num(score.loc[score["series"] == f"component {k}", "y"].to_numpy()) for k in (1, 2, 3))
     np.testing.assert_allclose(own, score.loc[score["series"] == "mixture", "y"], rtol=1e-6, atol=1e-9)
-    assert log["y"].min() >= log["y"].max() - 12
+    curve = log[log["series"] == "mixture"].dropna(subset=["y"])
+    floor = curve["y"].max() - 12
+    assert curve["y"].min() == floor == log["y"].min()
+    ends = curve.loc[curve["y"] == floor, "x"].to_numpy()  # where the curve leaves the frame and comes back
+    exact = [np.log(sum(w * norm.pdf(end, m, s) for w, m, s in laws)) for end in ends]
+    assert len(ends) >= 2 and np.abs(np.array(exact) - floor).max() < 0.05
     bars = density[density["series"] == "samples"]
     assert (bars["y"] * (bars["right"] - bars["x"])).sum() == pytest.approx(1.0, abs=5e-3)
     assert all(rows.loc[rows["series"] == "probe", "x"].tolist() == [2.0] for rows in (density, log, score, shares))
@@ -273,3 +330,22 @@ def test_prints():
     curves = compute.score_curves(Experiment("spike"), 0.1, True, None)
     assert len(figures.score_curves(curves, "title").axes) == 4
     assert figures.as_bytes(lambda: figure, "svg").startswith(b"<?xml")
+
+
+def test_numbers_have_a_real_minus_and_no_e():
+    found = {v: show.figures(v) for v in (-0.75, 6.34e-4, -3e-12, 9.996, 12345.0, 1e5, 0.0, float("nan"))}
+    assert list(found.values()) == ["−0.750", "6.34 × 10⁻⁴", "−3.00 × 10⁻¹²", "10.0", "12345", "1.00 × 10⁵", "0", "–"]
+    assert [show.fixed(v, 2) for v in (-0.001, -1.005, 2.0)] == ["0.00", "−1.00", "2.00"]
+
+
+def test_a_row_of_exact_and_found_keeps_the_decimals_of_its_error(monkeypatch):
+    lines: list[str] = []
+    monkeypatch.setattr("streamlit.markdown", lines.append)
+    rows = [("a", -0.75, -0.7543, 0.037), ("b", 99.4, 108.2, 12.0), ("c", 0.0, 0.00688, 0.028), ("d", 1.0, 1.0, 0.0)]
+    show.exact_and_found(rows)
+    assert lines[0].splitlines()[2:] == [
+        "| a | −0.750 | −0.754 | −0.004 ± 0.037 |",
+        "| b | 99.4 | 108.2 | +8.8 ± 12.0 |",
+        "| c | 0.000 | 0.007 | +0.007 ± 0.028 |",
+        "| d | 1.00 | 1.00 | +0 ± 0 |",
+    ]
