@@ -63,7 +63,7 @@ with picture:
         trails=len(run.times) if not plane else 4 if drawn <= 500 else 0,
     )
     st.caption(
-        "What to look for: the particles start as noise and gather where the grey density pₜ is, mode by mode; they choose late."
+        "What to look for: the particles start as noise and gather where the grey density pₜ is, and part where its modes part."
         + (f" {drawn} of {n} are drawn." if drawn < n else "")
     )
 with side:
