@@ -42,7 +42,7 @@ with side:
             arrows = controls.choice("arrows", "Arrows", PLACES, "grid", disabled=not plane)
             samples = controls.number(SAMPLES)
             follow = controls.camera() == "follow"
-        adding = st.popover("Component", icon=":material/add:", help="Add a component to the mixture, at the probe or elsewhere")
+        adding = st.popover("Component", icon=":material/add:", help="Add one, at the probe or elsewhere, or remove the last")
         controls.preset("Tutorial", TUTORIAL, help="The tutorial's own view: 5000 samples, and the score at 200 of them")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         x = probe.choose_point(experiment.dim)

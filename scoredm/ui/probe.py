@@ -23,6 +23,7 @@ PROBES = (
 PROBE_1D = controls.Number("px", "Probe x", -FAR, FAR, 0.1, 1.0, format="%.5g")
 STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
 STRETCHED = "From −0.99 to 0.99: how far the component leans along a diagonal."
+NARROW = "<style>.st-key-probe {overflow-x: auto;} .st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem;}</style>"
 NOTHING = 1e-6  # of the longest component score
 PROBLEM = "_score_problem"  # session state: why the last press of a button here changed nothing
 
@@ -152,7 +153,7 @@ def table(found: "Parts") -> None:
             lines.append([label, *(cells[i] if i < len(cells) else "" for _, cells in columns)])
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     with st.container(key="probe"):
-        st.html("<style>.st-key-probe {overflow-x: auto;}</style>")
+        st.html(NARROW)
         st.markdown(f"{_summary(found)}\n\n{rows}", unsafe_allow_html=True)
 
 
@@ -198,7 +199,7 @@ def _column(head: str, vectors: np.ndarray, *, least: float = 0.0, alone: bool =
         vectors, largest = vectors / 10.0**power, largest / 10.0**power
     decimals = np.broadcast_to(_decimals(largest), vectors.shape)
     cells = [[show.fixed(float(v), int(d)) for v, d in zip(*row, strict=True)] for row in zip(vectors, decimals, strict=True)]
-    unit = f" /{show.times_ten(power).removeprefix(' ×')}" if power else ""
+    unit = f"<br>/{show.times_ten(power).removeprefix(' ×')}" if power else ""
     return head + unit, [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in cells]
 
 

@@ -29,7 +29,7 @@ def read_table(table: str) -> dict[str, dict[str, list[float]]]:
     head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("|")]
     columns = {}
     for i, name in enumerate(head[1:], start=1):
-        title, _, power = name.partition(" / 10")
+        title, _, power = name.partition("<br>/ 10")
         scale = 10.0 ** int(power.translate(LOWERED) or 0)
         numbers = {row[0]: re.findall(NUMBER, row[i]) for row in rows}
         columns[title] = {label: [scale * float(n.replace("−", "-")) for n in found] for label, found in numbers.items()}
@@ -117,7 +117,7 @@ def test_a_thousand_standard_deviations_away_every_number_is_finite(open_page, t
     table = the_table(at)
     assert "nan" not in table and "inf" not in table and "–" not in table
     assert re.search("density \\*\\*\\d\\.\\d\\d × 10⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]{4,}", table)  # a density that no float holds
-    rows = read_table(re.sub(" / 10⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]{4,}", "", table))["$r_k s_k$"]
+    rows = read_table(re.sub("<br>/ 10⁻[⁰¹²³⁴⁵⁶⁷⁸⁹]{4,}", "", table))["$r_k s_k$"]
     assert np.abs(rows["**score**"]).max() > 100
     assert rows["**sum**"] == rows["**score**"]
 

@@ -514,8 +514,8 @@ function drawArrows(scene, view, at, window) {
     const found = []
     for (let m = start; m < start + length; m++) found.push(arrowAt(frames.arrows, at.first, view, window, at, m))
     const path = arrowPath(found.filter((arrow) => arrow !== null))
-    if (colour >= 0) strokePath(scene, path, theme.paper, 3.6)
-    strokePath(scene, path, colourOf(scene, colour, theme.ink), 1.6)
+    if (colour >= 0) strokePath(scene, path, theme.paper, 4.6)
+    strokePath(scene, path, colourOf(scene, colour, theme.ink), colour < 0 ? 1.6 : 2.6)
   }
   context.globalAlpha = 1
 }
