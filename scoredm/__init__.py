@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scoredm import targets as targets
     from scoredm.grids import GRIDS as GRIDS, Grid as Grid, time_of_log_snr as time_of_log_snr
+    from scoredm.likelihood import (
+        Encoding as Encoding,
+        KLEstimate as KLEstimate,
+        bits_per_dimension as bits_per_dimension,
+        encode as encode,
+        flow_log_prob as flow_log_prob,
+        kl_divergence as kl_divergence,
+    )
     from scoredm.losses import (
         dsm_floor as dsm_floor,
         dsm_loss as dsm_loss,
@@ -42,7 +50,12 @@ if TYPE_CHECKING:
         sample as sample,
         zero_mean_prior as zero_mean_prior,
     )
-    from scoredm.score import ScoreFn as ScoreFn, denoise as denoise, exact_score as exact_score
+    from scoredm.score import (
+        ScoreFn as ScoreFn,
+        denoise as denoise,
+        exact_score as exact_score,
+        score_and_divergence as score_and_divergence,
+    )
     from scoredm.sde import (
         SDE as SDE,
         VESDE as VESDE,
@@ -90,6 +103,7 @@ _HOME = {
     "ScoreFn": "score",
     "denoise": "score",
     "exact_score": "score",
+    "score_and_divergence": "score",
     "GRIDS": "grids",
     "Grid": "grids",
     "time_of_log_snr": "grids",
@@ -125,6 +139,12 @@ _HOME = {
     "TrainMetrics": "training",
     "Trainer": "training",
     "default_device": "training",
+    "Encoding": "likelihood",
+    "KLEstimate": "likelihood",
+    "bits_per_dimension": "likelihood",
+    "encode": "likelihood",
+    "flow_log_prob": "likelihood",
+    "kl_divergence": "likelihood",
     "METRICS": "metrics",
     "NamedMetric": "metrics",
     "Reference": "metrics",

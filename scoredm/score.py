@@ -45,6 +45,24 @@ class ExactScore:
         t = t.to(torch.float64) if isinstance(t, Tensor) else float(t)
         return self.mixture.diffused_score(x, self.sde.alpha(t), self.sde.sigma(t))
 
+    def with_divergence(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        """s(x, t) and its divergence, in closed form; x: (B, D) -> (B, D), (B,), in the precision of x.
+
+        div s = sum_k r_k (|s_k|^2 - tr P_k) - |s|^2, with s_k = h_k - P_k x the score of component k. As in `GridScore`, a sum
+        over components is a matrix product, here with the coefficients of |s_k|^2 - tr P_k in the features (1, x_i, x_i x_j).
+        """
+        alpha, sigma = (torch.as_tensor(v, dtype=torch.float64).reshape(1) for v in (self.sde.alpha(t), self.sde.sigma(t)))
+        origin = alpha * self.mixture.mean
+        c, h, P = (part[0].to(x.device) for part in self.mixture.natural(alpha, sigma, origin[None]))
+        y = x.to(torch.float64) - origin.to(x.device)
+        features = torch.cat([torch.ones_like(y[:, :1]), y, (y[:, :, None] * y[:, None, :]).flatten(1)], 1)
+        r = torch.softmax(features @ torch.cat([c[:, None], h, -P.flatten(1) / 2], 1).T, 1)
+        s = r @ h - ((r @ P.flatten(1)).view(-1, *P.shape[1:]) @ y[:, :, None])[:, :, 0]
+        constant = h.square().sum(1) - P.diagonal(dim1=1, dim2=2).sum(1)
+        squares = torch.cat([constant[:, None], -2 * (P @ h[:, :, None])[:, :, 0], (P @ P).flatten(1)], 1)
+        divergence = ((r @ squares) * features).sum(1) - s.square().sum(1)
+        return s.to(x.dtype), divergence.to(x.dtype)
+
     def on_grid(self, times: Sequence[float], like: Tensor) -> "GridScore":
         """The same score, prepared for given times, for points of like's precision and device: about ten times faster."""
         return GridScore(self, times, like)
@@ -153,6 +171,23 @@ class GridScore:
         return _Workspace(
             features, coordinates, coordinates[:, None], products, coordinates.unbind(), logits, moments, h, tuple(pulls)
         )
+
+
+def score_and_divergence(score_fn: ScoreFn, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
+    """s(x, t) and div s = sum_d ds_d / dx_d, both exact; x: (B, D) -> (B, D), (B,).
+
+    Closed form for an ExactScore, else D backward passes of automatic differentiation, in which row b of the score must depend
+    on row b of x alone. Raises ValueError for a score that is computed without gradients.
+    """
+    if isinstance(score_fn, ExactScore):
+        return score_fn.with_divergence(x, t)
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        s = score_fn(x, t)
+        if not s.requires_grad:
+            raise ValueError("this score is computed without gradients, so its divergence cannot be found")
+        parts = [torch.autograd.grad(s[:, d].sum(), x, retain_graph=True)[0][:, d] for d in range(x.shape[1])]
+    return s.detach(), torch.stack(parts).sum(0)
 
 
 def exact_score(mixture: GaussianMixture, sde: SDE) -> ExactScore:
