@@ -23,7 +23,7 @@ PROBES = (
 PROBE_1D = controls.Number("px", "Probe x", -FAR, FAR, 0.1, 1.0, format="%.5g")
 STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
 STRETCHED = "From −0.99 to 0.99: how far the component leans along a diagonal."
-NARROW = "<style>.st-key-probe {overflow-x: auto;} .st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem;}</style>"
+NARROW = "<style>.st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem;}</style>"
 NOTHING = 1e-6  # of the longest component score
 PROBLEM = "_score_problem"  # session state: why the last press of a button here changed nothing
 
