@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         notebook_score_error as notebook_score_error,
         score_error as score_error,
     )
+    from scoredm.memorisation import EmpiricalScore as EmpiricalScore
     from scoredm.metrics import (
         METRICS as METRICS,
         NamedMetric as NamedMetric,
@@ -135,6 +136,7 @@ _HOME = {
     "dsm_losses": "losses",
     "notebook_score_error": "losses",
     "score_error": "losses",
+    "EmpiricalScore": "memorisation",
     "TrainConfig": "training",
     "TrainMetrics": "training",
     "Trainer": "training",

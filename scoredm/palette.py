@@ -7,6 +7,7 @@ Exact answers are drawn in the text colour of the theme (black on light, white o
 
 LEARNED = "#D55E00"
 SAMPLES = {"light": "#0072B2", "dark": "#7FE0FF"}
+EMPIRICAL = {"light": "#8E2A8B", "dark": "#C9A0FF"}  # the score of the training points
 COMPONENTS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#B8A500", "#7B6FD0", "#8C6D46", "#999999")
 INK = {"light": "#1B1F24", "dark": "#F2F4F7"}
 MUTED = {"light": "#6B7280", "dark": "#9AA4B2"}
