@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from scoredm import maths_charts as charts
-from scoredm.ui import controls, proving, shell, show
+from scoredm.ui import budget_view, controls, proving, racing, shell, show
 from scoredm.ui.experiment import Experiment
 
 ETA = controls.Number("eta", "Noise η on the way back", 0.0, 2.0, 0.25, 1.0, "1 is the reverse SDE, 0 the probability flow.")
@@ -65,12 +65,19 @@ def dress(experiment: Experiment) -> None:
     )
 
 
+def budget(experiment: Experiment) -> None:
+    found = racing.example(experiment)
+    budget_view.show_budget(found, racing.EXAMPLE.metric)
+    st.caption(f"{racing.EXAMPLE_WORDS} Take your own run apart under **Samplers**, *Error budget*.")
+
+
 TOPICS: dict[str, tuple[str, Callable[[Experiment], None]]] = {
     "reverse": ("Reverse in general", reverse),
     "dsm": ("DSM = ESM + constant", dsm),
     "floor": ("The floor", floor),
     "weights": ("Weightings", weights),
     "dress": ("Other dress, Tweedie", dress),
+    "budget": ("Error budget", budget),
 }
 
 experiment = shell.header("maths")

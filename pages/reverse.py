@@ -7,12 +7,7 @@ from scoredm.ui import comparison, compute, controls, reversing, shell, show
 from scoredm.ui.stage import stage
 
 PARTICLES = controls.Number("rn", "Particles", 100, 10_000, 100, 2500)
-STEPS = controls.Number("rsteps", "Steps", 5, 400, 5, 200, "From t = 1 down to t_min, all of one length dt.")
-STOP = controls.Number("tmin", "Stop at t_min", 0.001, 0.5, 0.001, 0.001, "p_t is a little wider than the data.", format="%.3f")
 MOMENT = controls.Number("at", "Show the update at t", 0.0, 1.0, 0.01, 0.5)
-PRIORS = {"zero": "N(0, σ₁²I)", "matched": "Matched Gaussian", "exact": "Exact p₁"}
-PRIOR_HELP = "The law of x at t = 1: the tutorial's N(0, σ₁²I), the Gaussian with mean and covariance of p₁, or p₁ itself."
-DENOISE_HELP = "Tweedie: end at the mean of the data a point could come from."
 TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 10.0}
 EXERCISE = {**TUTORIAL, "rn": 2500, "rsteps": 200, "prior": "zero", "tmin": 0.005, "denoise": False}
 PRESETS = {
@@ -29,12 +24,12 @@ picture, side = st.columns([3, 2])
 with side:
     with st.container(horizontal=True):
         n = controls.number(PARTICLES)
-        steps = controls.number(STEPS)
+        steps = controls.number(reversing.STEPS)
     with st.container(horizontal=True):
-        prior = controls.choice("prior", "Start from", PRIORS, "zero", "selectbox", help=PRIOR_HELP)
-        t_min = controls.number(STOP)
+        prior = reversing.choose_prior()
+        t_min = controls.number(reversing.STOP)
     with st.container(horizontal=True, vertical_alignment="center"):
-        tweedie = controls.toggle("denoise", "End at E[x₀ | x]", help=DENOISE_HELP)
+        tweedie = reversing.choose_end()
         with st.popover("Layers"):
             camera = controls.camera(disabled=not plane)
             colour = controls.choice("rcolour", "Colour", {"samples": "Samples", "component": "Final mode"}, "samples")

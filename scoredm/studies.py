@@ -41,7 +41,7 @@ PRIORS = ("exact", "matched", "zero")
 POINTS = (10, 100_000)  # fewest and most particles of a job
 MOST_STEPS = 20_000
 TRAINED = 8  # networks kept for the jobs that share them
-CLEAR = 2.0  # a value is clear of the finite-sample zero from so many times its 95 % point
+CLEAR = 1.5  # a value is clear of the finite-sample zero from so many times its 95 % point
 
 Row = dict[str, Any]
 
@@ -305,14 +305,16 @@ class Curve:
     error: np.ndarray
 
     def slope(self, zero: Reference) -> Slope | None:
-        """The least-squares slope in log-log where the value is above CLEAR times the 95% point of the finite-sample zero.
+        """The least-squares slope of log sqrt(value^2 - zero^2) over log NFE, where the value is clear of the finite-sample zero.
 
-        Below, what is seen is the sample's own spread, which no step makes smaller. None with fewer than two points.
+        Clear is above CLEAR times its 95% point. What a sample's own spread adds to a distance, it adds in squares; its median
+        is taken off. None with fewer than two such points.
         """
         clear = self.value > CLEAR * zero.high
         if clear.sum() < 2:
             return None
-        return Slope(float(np.polyfit(np.log(self.nfe[clear]), np.log(self.value[clear]), 1)[0]), int(clear.sum()))
+        error = np.sqrt(self.value[clear] ** 2 - zero.median**2)
+        return Slope(float(np.polyfit(np.log(self.nfe[clear]), np.log(error), 1)[0]), int(clear.sum()))
 
     def zero_from(self, zero: Reference) -> float | None:
         """The NFE from which on the value stays within the finite-sample zero; None if it does not."""

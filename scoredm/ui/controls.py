@@ -6,7 +6,7 @@ first: what is out of range becomes the nearest allowed value, what cannot be re
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -23,7 +23,7 @@ class Reading(NamedTuple):
     """What a control makes of a text in the URL."""
 
     value: Any
-    written: str  # the same value as Streamlit itself would write it, or the text where that is good as it is
+    written: Any  # the same value as Streamlit itself would write it, or the text where that is good as it is
     complaint: str | None = None
 
 
@@ -89,6 +89,8 @@ def choice(
             return Reading(text, options[text])
         return Reading(default, options[default], f"“{text[:SHOWN]}” is not one of {', '.join(options)}")
 
+    if st.session_state.get(key, default) not in options:  # another page's choice by the same name
+        del st.session_state[key]
     _reconcile(key, label, default, read, options.__getitem__)
     names = list(options)
     common: dict[str, Any] = {"format_func": options.__getitem__, "key": key, "bind": "query-params", **extra}
@@ -96,6 +98,24 @@ def choice(
         return st.segmented_control(label, names, default=default, required=True, **common)
     make = st.selectbox if widget == "selectbox" else st.radio
     return make(label, names, index=names.index(default), **common)
+
+
+def several(key: str, label: str, options: Mapping[str, str], default: Sequence[str], **extra: Any) -> list[str]:
+    """Any of several named options, {name: title}, in their own order, bound to the URL; a link may part names by commas."""
+
+    def read(texts: list[str]) -> Reading:
+        asked = [name for text in texts for name in ([text] if text in options.values() else text.split(","))]
+        known = [name for name, title in options.items() if name in asked or title in asked]
+        unknown = [name for name in asked if name not in options and name not in options.values()]
+        complaint = f"“{unknown[0][:SHOWN]}” is not one of {', '.join(options)}" if unknown else None
+        value = known or list(default)
+        return Reading(value, [options[name] for name in value], complaint)
+
+    _reconcile(key, label, list(default), read, lambda names: [options[name] for name in names], st.query_params.get_all)
+    chosen = st.multiselect(
+        label, list(options), list(default), format_func=options.__getitem__, key=key, bind="query-params", **extra
+    )
+    return [name for name in options if name in chosen]
 
 
 def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
@@ -158,7 +178,14 @@ def _show_notice(key: str) -> None:
         del notices[key]
 
 
-def _reconcile(key: str, label: str, default: Any, read: Callable[[str], Reading], write: Callable[[Any], str] = str) -> None:
+def _reconcile(
+    key: str,
+    label: str,
+    default: Any,
+    read: Callable[[Any], Reading],
+    write: Callable[[Any], Any] = str,
+    ask: Callable[[str], Any] | None = None,
+) -> None:
     """Before a widget is first made, put what the URL asks for within bounds, and say so if that changed it.
 
     A URL that is corrected is read again from the top, so that Streamlit seeds the widget from good values only.
@@ -166,10 +193,10 @@ def _reconcile(key: str, label: str, default: Any, read: Callable[[str], Reading
     if key in st.session_state:
         _keep_on_arrival(key, default, write)
     elif key in st.query_params:
-        asked = st.query_params[key]
+        asked = (ask or st.query_params.__getitem__)(key)
         value, written, complaint = read(asked)
         if complaint:
-            shown = f"{value:g}" if isinstance(value, float) else value
+            shown = f"{value:g}" if isinstance(value, float) else ", ".join(value) if isinstance(value, list) else value
             st.session_state.setdefault(NOTICES, {})[key] = (f"{label}: {complaint}. Using {shown} instead.", value)
         if written != asked:
             st.query_params[key] = written

@@ -1,4 +1,4 @@
-"""The pieces of the reverse screen: its verdict in words, the update with its numbers, and a sample over exact lines."""
+"""The pieces of the reverse screen: its controls and verdict, the update with numbers, and a sample over exact lines."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,25 @@ import streamlit as st
 
 from scoredm import charts
 from scoredm.figures import Panel
-from scoredm.ui import compute, show
+from scoredm.ui import compute, controls, show
 from scoredm.ui.comparison import Compared
 from scoredm.ui.experiment import Experiment
+
+STEPS = controls.Number("rsteps", "Steps", 5, 400, 5, 200, "From t = 1 down to t_min, all of one length dt.")
+STOP = controls.Number("tmin", "Stop at t_min", 0.001, 0.5, 0.001, 0.001, "At t_min a little noise is left.", format="%.3f")
+PRIORS = {"zero": "N(0, σ₁²I)", "matched": "Matched Gaussian", "exact": "Exact p₁"}
+PRIOR_HELP = "The law of x at t = 1: the tutorial's N(0, σ₁²I), the Gaussian with mean and covariance of p₁, or p₁ itself."
+END_HELP = "Tweedie: end at the mean of the data a point could come from."
+
+
+def choose_prior() -> str:
+    """The law of x at t = 1: "zero", "matched" or "exact"."""
+    return controls.choice("prior", "Start from", PRIORS, "zero", "selectbox", help=PRIOR_HELP)
+
+
+def choose_end() -> bool:
+    """Whether the run ends with the Tweedie step."""
+    return controls.toggle("denoise", "End at E[x₀ | x]", help=END_HELP)
 
 
 def verdict(experiment: Experiment, settings: compute.Reverse, beside: Compared) -> str:

@@ -29,6 +29,7 @@ PAGES = {
     "score": ("The score", ":material/explore:"),
     "reverse": ("Reverse SDE", ":material/arrow_back:"),
     "training": ("Training", ":material/model_training:"),
+    "samplers": ("Samplers", ":material/sports_score:"),
     "maths": ("The maths", ":material/function:"),
 }
 
@@ -40,6 +41,7 @@ STYLE = """<style>
 .stMarkdown table {font-variant-numeric: tabular-nums; font-size: 0.875rem;}
 .stMarkdown table {display: block; max-width: max-content; overflow-x: auto;}
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.5rem; white-space: nowrap;}
+:is(.stMultiSelect [data-tag], [data-testid="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
 [data-testid="stSidebarHeader"] {height: 2.5rem;}
 @media (max-width: 640px) {.stMainBlockContainer {padding: 3.4rem 1rem 2rem;}}
 </style>"""
@@ -109,7 +111,7 @@ def _show_target(experiment: Experiment) -> None:
 
 def _show_link() -> None:
     """The address of this screen, to copy: every control that differs from its default is in it."""
-    query = urlencode(st.query_params.to_dict())
+    query = urlencode({key: st.query_params.get_all(key) for key in st.query_params}, doseq=True)
     with st.popover("Link to this screen", icon=":material/link:", width="stretch"):
         st.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
 

@@ -121,9 +121,14 @@ def study(jobs: "tuple[Job, ...]") -> Study:
     return Study(jobs, _threads(), _found())
 
 
+def wanted(asked: Study) -> bool:
+    """Whether this reader wants the study to go on, and there is something left of it."""
+    return not asked.done and asked.name in st.session_state.get(GOING, ())
+
+
 def going(asked: Study) -> bool:
     """Whether this reader wants the study to go on; if so, it goes on."""
-    if asked.done or asked.name not in st.session_state.get(GOING, ()):
+    if not wanted(asked):
         return False
     asked.advance()
     return True

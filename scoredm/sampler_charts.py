@@ -1,0 +1,183 @@
+"""The charts of the samplers page: specs built once, and the tables they draw."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from scoredm import palette
+from scoredm.charts import Spec, finish
+
+if TYPE_CHECKING:
+    from scoredm.budget import Budget
+    from scoredm.metrics import Reference
+    from scoredm.studies import Curve
+
+# Race: a colour and a point shape for each sampler, a dash for each grid. Euler-Maruyama is the sampler of the other pages.
+HUES = {
+    "ancestral": palette.COMPONENTS[6],
+    "predictor-corrector": palette.COMPONENTS[7],
+    "langevin": palette.COMPONENTS[1],
+    "ddim": palette.COMPONENTS[0],
+    "flow-euler": palette.COMPONENTS[4],
+    "heun": palette.COMPONENTS[2],
+    "dpm-solver": palette.COMPONENTS[3],
+    "rk45": palette.COMPONENTS[5],
+}
+SHAPES = {
+    "euler-maruyama": "circle",
+    "ancestral": "square",
+    "predictor-corrector": "cross",
+    "langevin": "M-0.8,-0.8L0.8,-0.8L-0.8,0.8L0.8,0.8Z",
+    "ddim": "diamond",
+    "flow-euler": "triangle-left",
+    "heun": "triangle-up",
+    "dpm-solver": "triangle-down",
+    "rk45": "triangle-right",
+}
+DASHES = {"uniform": [1, 0], "log-snr": [7, 4], "karras": [2, 3]}
+NOTHING_LEFT = "no difference left to see"
+
+
+def colour(sampler: str, mode: str) -> str:
+    """The colour of a sampler, by its key in SAMPLERS."""
+    return HUES.get(sampler, palette.SAMPLES[mode])
+
+
+@cache
+def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tuple[str, str], ...], quality: str) -> Spec:
+    """Quality against evaluations, a line for each sampler and grid, over the band of the finite-sample zero.
+
+    samplers, grids: (key, title) pairs; quality: the title of the vertical axis.
+    """
+    ink, muted = palette.INK[mode], palette.MUTED[mode]
+    titles = [title for _, title in samplers]
+    few = alt.Legend(orient="top", columns=2, labelLimit=160, symbolSize=90, symbolStrokeWidth=2)
+    shades = alt.Scale(domain=titles, range=[colour(key, mode) for key, _ in samplers])
+    shapes = alt.Scale(domain=titles, range=[SHAPES[key] for key, _ in samplers])
+    dashes = alt.Scale(domain=[title for _, title in grids], range=[DASHES[key] for key, _ in grids])
+    y_axis = alt.Axis(tickCount=5, format="~g")
+    y = alt.Y("value:Q", title=quality, scale=alt.Scale(type="log", nice=False, padding=8), axis=y_axis)
+    x = alt.X(
+        "nfe:Q",
+        title="evaluations of the score (NFE)",
+        scale=alt.Scale(type="log", nice=False, padding=14),
+        axis=alt.Axis(tickCount=6, format="~g"),
+    )
+    base = alt.Chart()
+    band = base.mark_rect(opacity=0.25, color=muted).encode(y=alt.Y("low:Q", title=quality), y2="high:Q")
+    words = base.mark_text(align="left", baseline="bottom", dx=6, dy=-4, fontSize=12, color=muted)
+    words = words.encode(x=alt.value(0), y=alt.Y("low:Q", title=quality), text=alt.value(NOTHING_LEFT))
+    series = {
+        "x": x,
+        "color": alt.Color("sampler:N", title=None, scale=shades, legend=few),
+        "detail": "grid:N",
+    }
+    dash = alt.StrokeDash(
+        "grid:N", title=None, scale=dashes, legend=alt.Legend(orient="top", symbolSize=300) if len(grids) > 1 else None
+    )
+    line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash, **series)
+    bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=quality), y2="high:Q", **series)
+    shape = alt.Shape("sampler:N", title=None, scale=shapes, legend=few)
+    tips = [alt.Tooltip(name) for name in ("sampler:N", "grid:N", "steps:Q", "nfe:Q")]
+    tips.append(alt.Tooltip("value:Q", format=".3~g"))
+    points = base.mark_point(filled=True, size=70, opacity=1, stroke=ink, strokeWidth=0.4).encode(
+        y=y, shape=shape, tooltip=tips, **series
+    )
+    zero, runs = "datum.kind == 'zero'", "datum.kind == 'run'"
+    layers = band.transform_filter(zero) + line.transform_filter(runs) + bars.transform_filter(runs)
+    corners = base.mark_point(opacity=0).encode(x=x, y=y).transform_filter("datum.kind == 'corner'")
+    return finish(layers + points.transform_filter(runs) + words.transform_filter(zero) + corners, 330)
+
+
+def race_table(
+    curves: "Sequence[Curve]", zero: "Reference", samplers: Mapping[str, str], grids: Mapping[str, str], costs: tuple[int, int]
+) -> pd.DataFrame:
+    """Rows of race_spec; samplers, grids: titles by key, costs: the least and the most NFE to make room for."""
+    low = min([zero.low, *(float(curve.value[curve.value > 0].min(initial=zero.low)) for curve in curves)])
+    high = max((float(curve.value.max()) for curve in curves), default=10 * zero.high)
+    parts = [
+        pd.DataFrame({"kind": "zero", "low": [zero.low], "high": [zero.high]}),
+        pd.DataFrame({"kind": "corner", "nfe": costs, "value": [low, high]}),
+    ]
+    for curve in curves:
+        error = np.nan_to_num(curve.error)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "kind": "run",
+                    "sampler": samplers[curve.sampler],
+                    "grid": grids[curve.grid],
+                    "steps": curve.steps,
+                    "nfe": curve.nfe,
+                    "value": np.maximum(curve.value, low),
+                    "low": np.maximum(curve.value - error, low),
+                    "high": np.maximum(curve.value + error, low),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+# Error budget: bars that hang from one another, from the whole down to the finite-sample zero.
+
+TOTAL, REMAINDER, ZERO, ALONE = "This run", "Remainder", "Finite-sample zero", "switched alone"
+
+
+@cache
+def budget_spec(mode: str, parts: tuple[str, ...], quality: str) -> Spec:
+    """A bar for the whole, one for each part, which begins where the one above ends, and one for the finite-sample zero."""
+    ink, muted = palette.INK[mode], palette.MUTED[mode]
+    names = [TOTAL, *parts, REMAINDER, ZERO]
+    shades = (
+        {TOTAL: ink} | dict.fromkeys(parts, palette.SAMPLES[mode]) | {parts[-1]: palette.LEARNED, REMAINDER: muted, ZERO: muted}
+    )
+    y = alt.Y("part:N", title=None, sort=names, scale=alt.Scale(domain=names), axis=alt.Axis(labelFontSize=13, labelLimit=180))
+    base = alt.Chart().encode(y=y)
+    x = alt.X("start:Q", title=quality, scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=8))
+    bars = base.mark_bar(height=alt.RelativeBandSize(0.62)).encode(
+        x=x,
+        x2="end:Q",
+        color=alt.Color("part:N", scale=alt.Scale(domain=list(shades), range=list(shades.values())), legend=None),
+        opacity=alt.condition("datum.part == '" + ZERO + "'", alt.value(0.45), alt.value(0.9)),
+        tooltip=[alt.Tooltip("part:N"), alt.Tooltip("amount:Q", format=".3~g"), alt.Tooltip("error:Q", format=".2~g")],
+    )
+    errors = base.mark_rule(strokeWidth=2, color=ink).encode(x=alt.X("low:Q", title=quality), x2="high:Q")
+    errors = errors.transform_filter("isValid(datum.low)")
+    joins = base.mark_tick(thickness=1.5, color=muted, bandSize=30).encode(x=alt.X("end:Q", title=quality))
+    alone = (
+        base.mark_point(filled=False, shape="diamond", size=110, strokeWidth=2, opacity=1)
+        .encode(
+            x=alt.X("alone:Q", title=quality),
+            color=alt.Color("marker:N", title=None, scale=_only(ALONE, ink), legend=alt.Legend(orient="top")),
+        )
+        .transform_filter("isValid(datum.alone)")
+    )
+    layers = alt.layer(bars, joins, errors, alone).resolve_scale(color="independent")
+    return finish(layers, 265)
+
+
+def _only(name: str, shade: str) -> alt.Scale:
+    return alt.Scale(domain=[name], range=[shade])
+
+
+def budget_table(budget: "Budget", names: Mapping[str, str]) -> pd.DataFrame:
+    """Rows of budget_spec; names: what each part is called. alone: where the bar would end were its switch made alone."""
+    rows, level = [_bar(TOTAL, budget.total.value, 0.0, budget.total.value, budget.total.error)], budget.total.value
+    for part, amount in budget.parts.items():
+        bar = _bar(names[part], amount.value, level, level - amount.value, amount.error)
+        rows.append(bar | {"alone": level - budget.alone[part].value, "marker": ALONE})
+        level -= amount.value
+    rest = budget.remainder
+    rows.append(_bar(REMAINDER, rest.value, level, level - rest.value, rest.error))
+    zero = budget.zero
+    rows.append(_bar(ZERO, zero.median, 0.0, zero.median, np.nan) | {"low": zero.low, "high": zero.high})
+    return pd.DataFrame(rows)
+
+
+def _bar(part: str, amount: float, start: float, end: float, error: float) -> dict[str, object]:
+    """A bar from start to end, and its standard error about where it ends."""
+    return {"part": part, "amount": amount, "start": start, "end": end, "error": error, "low": end - error, "high": end + error}

@@ -1,0 +1,310 @@
+"""The samplers page without a browser: its studies against the library's, what it says of them, its controls and links."""
+
+import io
+import math
+import time
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from scoredm import VESDE, Sampler, TrainConfig
+from scoredm.budget import Amount, Budget, Plan
+from scoredm.grids import GRIDS
+from scoredm.metrics import Reference
+from scoredm.steps import SAMPLERS
+from scoredm.studies import Curve, Job, curves, perform, race
+from scoredm.ui import racing
+from scoredm.ui.experiment import Experiment
+from tests.pages.conftest import APP
+
+SMALL = {"samplers": "ddim,heun", "to": 40, "n": 200, "seeds": 2, "dist": "covariance"}
+FEW = {"view": "budget", "bscore": "exact", "rsteps": 10, "tmin": 0.1, "bn": 200, "bseeds": 2, "dist": "covariance"}
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    """Seeds that no other test has used: what was found is kept for everybody in the process."""
+    return iter(range(9000, 10_000, 20))
+
+
+def status(at: AppTest) -> str:
+    return at.get("progress")[0].proto.text
+
+
+def chart_rows(at: AppTest, index: int = 0):
+    proto = at.get("vega_lite_chart")[index].proto
+    return pa.ipc.open_stream(io.BytesIO(proto.data.data or proto.datasets[0].data.data)).read_pandas()
+
+
+def says(at: AppTest, words: str) -> bool:
+    return any(words in part.value for part in (*at.markdown, *at.caption))
+
+
+def rerun_until(at: AppTest, done, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not done(at):
+        assert time.monotonic() < end, status(at)
+        time.sleep(0.05)
+        at.run()
+        assert not at.exception
+
+
+def finish(at: AppTest) -> None:
+    at.button(key="start").click().run()
+    rerun_until(at, lambda at: status(at).startswith("**Done**") and not any(b.key == "stop" for b in at.button))
+
+
+@pytest.mark.parametrize("target", ["tutorial", "two-modes"])
+def test_the_lines_are_the_librarys_race(open_page, seeds, target):
+    seed = next(seeds)
+    at = open_page("samplers", **SMALL, target=target, seed=seed, grids="uniform,karras")
+    assert not at.exception and not at.warning
+    assert status(at).startswith("**Press Start**: 32 runs, about")
+    before = chart_rows(at)
+    assert set(before["kind"]) == {"zero", "corner"}, "an empty race shows the band"
+    finish(at)
+    sde, steps = VESDE(25.0), [5, 10, 20, 40]
+    jobs = race(
+        target,
+        sde,
+        ["ddim", "heun"],
+        steps,
+        ["uniform", "karras"],
+        [seed, seed + 1],
+        n=200,
+        metrics=("covariance",),
+    )
+    expected = curves([perform(job) for job in jobs], "covariance")
+    rows = chart_rows(at)
+    found = rows[rows["kind"] == "run"]
+    assert len(found) == 16
+    for curve in expected:
+        line = found[(found["sampler"] == SAMPLERS[curve.sampler].title) & (found["grid"] == GRIDS[curve.grid].title)]
+        np.testing.assert_allclose(line["value"], curve.value, rtol=1e-6)
+        np.testing.assert_allclose(line["nfe"], np.array(steps) * (2 if curve.sampler == "heun" else 1) + 1)
+    zero = racing.zero(target, seed, "covariance", 200)
+    band = rows[rows["kind"] == "zero"]
+    assert (band["low"].item(), band["high"].item()) == pytest.approx((zero.low, zero.high))
+    assert says(at, "| DDIM · Even in t |") and says(at, "| Flow, Heun · Karras, ρ = 7 |")
+    assert len(at.get("vega_lite_chart")) == 1 + 2 + 1, "the race, an end for each sampler, and the truth"
+    assert any(e.label == "Every run: 32 rows" for e in at.expander)
+
+
+def test_what_was_run_before_is_not_run_again(open_page, seeds):
+    parameters = {**SMALL, "seed": next(seeds)}
+    at = open_page("samplers", **parameters)
+    finish(at)
+    at.multiselect(key="samplers").set_value(["ddim", "heun", "euler-maruyama"]).run()
+    assert status(at).startswith("**Stopped** at 16 of 24 runs")
+    assert at.button(key="start").label == "Continue"
+    finish(at)
+    assert set(chart_rows(at)["sampler"].dropna()) == {"DDIM", "Flow, Heun", "Euler-Maruyama"}
+
+
+def test_stop_keeps_what_has_arrived_and_continue_goes_on(open_page, seeds):
+    at = open_page("samplers", samplers="rk45", to=640, n=2000, seeds=5, dist="mean", seed=next(seeds), sde="vp")
+    at.button(key="start").click().run()
+    rerun_until(at, lambda at: not status(at).startswith("**Running**, 0 "))
+    at.button(key="stop").click().run()
+    assert status(at).startswith("**Stopped** at ")
+    time.sleep(1.0)
+    arrived = status(at.run())
+    time.sleep(1.0)
+    assert status(at.run()) == arrived, "nothing goes on"
+    assert (chart_rows(at)["kind"] == "run").any()
+    at.button(key="start").click().run()
+    rerun_until(at, lambda at: status(at).startswith("**Running**") and status(at)[13:] > arrived[15:])
+    at.button(key="stop").click().run()
+
+
+def explode(sde, score_fn, x, t, t_next, noise):
+    return x / 0
+
+
+def test_a_run_that_fails_says_why_and_the_others_stand(open_page, seeds, monkeypatch):
+    monkeypatch.setitem(SAMPLERS, "heun", Sampler("Flow, Heun", lambda: explode, evaluations=2))
+    at = open_page("samplers", **SMALL, seed=next(seeds))
+    finish(at)
+    assert at.warning[0].value.startswith("Failed: Flow, Heun with 5 steps, seed 9")
+    assert at.warning[0].value.endswith("its points ran off to infinity.")
+    assert set(chart_rows(at)["sampler"].dropna()) == {"DDIM"}
+
+
+def test_the_learned_score_is_the_recipes_network(open_page, seeds, monkeypatch):
+    seed = next(seeds)
+    assert racing._recipe(Experiment(seed=seed), True) == TrainConfig(seed=seed)
+    short = TrainConfig(steps=20, data_size=200, batch=64, seed=seed)
+    monkeypatch.setattr(racing, "_recipe", lambda _experiment, wanted: short if wanted else None)
+    at = open_page("samplers", samplers="ddim", to=40, n=200, seeds=1, dist="covariance", score="learned", seed=seed)
+    finish(at)
+    jobs = race("tutorial", VESDE(25.0), ["ddim"], [5, 10, 20, 40], seeds=[seed], n=200, metrics=("covariance",), recipe=short)
+    rows = chart_rows(at)
+    expected = perform(jobs[-1])["covariance"]
+    assert rows[rows["kind"] == "run"]["value"].iloc[-1] == pytest.approx(expected)
+    assert expected != pytest.approx(perform(replace(jobs[-1], recipe=None))["covariance"], rel=1e-3)
+
+
+def test_each_control_of_the_race_counts(open_page):
+    at = open_page("samplers", n=200, dist="Error of the mean")
+    assert status(at).startswith("**Press Start**: 72 runs")
+    moves = {"to": "80", "from": "10", "score": "learned", "dist": "covariance", "n": 300, "seeds": 2}
+    for key, value in moves.items():
+        widget = next(w for w in (*at.selectbox, *at.segmented_control, *at.slider) if w.key == key)
+        widget.set_value(value).run()
+        assert not at.exception, key
+    assert status(at).startswith("**Press Start**: 32 runs"), "4 samplers, 10 to 80 steps, 2 seeds"
+    at.multiselect(key="grids").set_value(["uniform", "log-snr"]).run()
+    assert status(at).startswith("**Press Start**: 64 runs")
+    at.multiselect(key="samplers").set_value([]).run()
+    assert at.info[0].value == "Pick at least one sampler and one grid."
+
+
+def test_bad_links_are_put_right_and_say_so(open_page):
+    bad = {"samplers": "ddim,magic", "grids": "", "from": 7, "to": "many", "score": "guessed", "dist": "taste"}
+    at = open_page("samplers", **bad, n="1e9", seeds=0, view="podium")
+    assert not at.exception
+    complaints = " ".join(w.value for w in at.warning)
+    for words in ("“magic” is not one of", "Time grids", "“7” is not one of 5, 10, 20", "“many”", "“guessed”", "“taste”"):
+        assert words in complaints, words
+    assert "1e9 is outside 200 to 10,000" in complaints and "0 is outside 1 to 5" in complaints and "“podium”" in complaints
+    assert at.multiselect(key="samplers").value == ["ddim"]
+    assert at.multiselect(key="grids").value == ["uniform"]
+
+
+def test_links_name_every_choice(open_page):
+    at = open_page("samplers", samplers="ddim,heun", dist="mean")
+    link = next(code.value for code in at.code if "samplers=" in code.value)
+    assert "samplers=DDIM&samplers=Flow%2C+Heun" in link
+    again = AppTest.from_file(APP, default_timeout=60)
+    again.query_params["samplers"] = ["DDIM", "Flow, Heun"]
+    again.switch_page("pages/samplers.py").run()
+    assert not again.warning
+    assert again.multiselect(key="samplers").value == ["ddim", "heun"]
+
+
+def test_another_pages_view_is_not_this_pages(open_page):
+    at = open_page("score", view="component")
+    at.switch_page("pages/samplers.py").run()
+    assert not at.exception
+    assert at.segmented_control(key="view").value == "race"
+    at.segmented_control(key="view").set_value("budget").run()
+    at.switch_page("pages/score.py").run()
+    assert not at.exception
+    assert at.segmented_control(key="view").value in ("mixture", "component")
+
+
+@pytest.mark.parametrize("target", ["tutorial", "two-modes"])
+def test_the_bars_are_the_librarys_budget(open_page, seeds, target):
+    seed = next(seeds)
+    at = open_page("samplers", **FEW, target=target, seed=seed)
+    assert not at.exception and not at.warning
+    assert status(at).startswith("**Press Measure**: 12 runs, about")
+    assert "taken apart" in at.info[0].value
+    finish(at)
+    job = Job(target, VESDE(25.0), steps=10, prior="zero", t_min=0.1, denoise=False, n=200, metrics=("covariance",))
+    plan = Plan(job, (seed, seed + 1))
+    expected = plan.read(map(perform, plan.jobs), "covariance", racing.zero(target, seed, "covariance", 200))
+    assert expected is not None
+    bars = chart_rows(at).set_index("part")
+    assert bars.index.tolist() == ["This run", *racing.PARTS.values(), "Remainder", "Finite-sample zero"]
+    for part, name in racing.PARTS.items():
+        amount = expected.parts[part].value
+        assert bars.loc[name, "amount"] == pytest.approx(amount, abs=1e-9)
+        assert bars.loc[name, "start"] - bars.loc[name, "end"] == pytest.approx(amount, abs=1e-9)
+        assert bars.loc[name, "start"] - bars.loc[name, "alone"] == pytest.approx(expected.alone[part].value, abs=1e-9)
+    assert bars["amount"].iloc[1:].sum() == pytest.approx(bars.loc["This run", "amount"])
+    np.testing.assert_allclose(bars["start"].iloc[2:6], bars["end"].iloc[1:5], err_msg="each hangs from the last")
+    assert bars.loc["Prior", "start"] == bars.loc["This run", "end"]
+    assert bars.loc["Remainder", "end"] == pytest.approx(bars.loc["Finite-sample zero", "end"])
+    assert says(at, "| Steps |") and says(at, "2 seeds; ± is a standard error.")
+
+
+def test_each_control_of_the_budget_counts(open_page):
+    at = open_page("samplers", view="Error budget", bscore="Exact", bn=200, dist="Error of the covariance")
+    assert status(at).startswith("**Press Measure**: 48 runs"), "6 for each of 8 seeds: there is no network"
+    moves = {"sampler": "heun", "dist": "mean", "rsteps": 15, "tmin": 0.2, "prior": "exact", "bscore": "learned", "bseeds": 3}
+    for key, value in moves.items():
+        widget = next(w for w in (*at.selectbox, *at.segmented_control, *at.slider) if w.key == key)
+        widget.set_value(value).run()
+        assert not at.exception, key
+    at.slider(key="bn").set_value(300)
+    at.toggle(key="denoise").set_value(True).run()
+    assert not at.exception
+    assert status(at).startswith("**Press Measure**: 18 runs"), "of 8 for each seed, two are others: the prior is exact"
+
+
+def test_the_run_is_the_reverse_pages(open_page):
+    at = open_page("reverse", rsteps=35, prior="matched")
+    at.switch_page("pages/samplers.py").run()
+    at.segmented_control(key="view").set_value("budget").run()
+    assert (at.slider(key="rsteps").value, at.selectbox(key="prior").value) == (35, "matched")
+
+
+def test_a_failed_budget_says_why(open_page, seeds, monkeypatch):
+    monkeypatch.setitem(SAMPLERS, "heun", Sampler("Flow, Heun", lambda: explode, evaluations=2))
+    at = open_page("samplers", **FEW, sampler="heun", seed=next(seeds))
+    finish(at)
+    assert at.error[0].value.startswith("A run failed: its points ran off to infinity.")
+
+
+ZERO = Reference(0.05, 0.04, 0.06)
+
+
+def curve(sampler: str, values, nfe=(6, 11, 21, 41), error: float = 0.001) -> Curve:
+    columns = (np.array(column, dtype=float) for column in (nfe, nfe, values, [error] * len(nfe)))
+    return Curve(sampler, "uniform", *columns)
+
+
+def test_the_race_in_words():
+    fast, slow = curve("heun", [0.4, 0.1, 0.055, 0.05]), curve("ddim", [0.8, 0.4, 0.2, 0.1])
+    assert racing.verdict([slow, fast], ["DDIM", "Heun"], ZERO) == (
+        "**Heun is at the zero with 21 evaluations of the score.** Not within these steps: DDIM."
+    )
+    none = racing.verdict([slow], ["DDIM"], ZERO)
+    assert none.startswith("**None gets to the zero with these steps.** DDIM comes closest, to 0.100;")
+    table = racing.race_words([slow, fast, curve("rk45", [0.05, 0.05, 0.05, 0.05])], ["DDIM", "Heun", "RK"], ZERO).splitlines()
+    slope = np.polyfit(np.log([6, 11, 21, 41]), np.log(np.sqrt(np.array([0.8, 0.4, 0.2, 0.1]) ** 2 - 0.05**2)), 1)[0]
+    assert table[2] == f"| DDIM | −{abs(slope):.2f} | 0.1000 ± 0.0010 | 41 | – |"
+    assert table[3].startswith("| Heun | −") and table[3].endswith("| 0.0500 ± 0.0010 | 41 | 21 |")
+    assert table[4] == "| RK | at the zero | 0.0500 ± 0.0010 | 6 | 6 |"
+
+
+def budget(**parts: float) -> Budget:
+    amounts = {name: Amount(parts.get(name, 0.0), 0.002) for name in racing.PARTS}
+    alone = Amount(parts.get("unattributed", 0.0), 0.002)
+    total = ZERO.median + sum(amount.value for amount in amounts.values())
+    return Budget(Amount(total, 0.002), amounts, amounts, Amount(0.0, 0.002), alone, ZERO, 8)
+
+
+def test_the_budget_in_words():
+    assert racing.largest(budget(prior=0.02, steps=0.06)).startswith(
+        "**Most is lost to the steps: 75% of what is above the zero.**"
+    )
+    assert "take more steps" in racing.largest(budget(prior=0.02, steps=0.06))
+    assert racing.largest(budget(prior=0.005)).startswith("**No part stands out")
+    assert "hardly matters" in racing.unattributed(budget(unattributed=0.003))
+    assert "0.0300 ± 0.0020 unattributed" in racing.unattributed(budget(unattributed=0.03))
+    assert "take off 0.0300 ± 0.0020 too much" in racing.unattributed(budget(unattributed=-0.03))
+    lines = racing.budget_words(budget(prior=0.02, steps=0.06)).splitlines()
+    assert lines[2] == "| Prior | 0.0200 ± 0.0020 | 0.0200 ± 0.0020 |"
+    assert lines[-1] == "| **Sum: this run** | **0.1300 ± 0.0020** | **0.1300 ± 0.0020** |"
+
+
+def test_a_single_component_has_no_weights_to_be_wrong():
+    assert "weights" in racing.metrics(Experiment("tutorial"))
+    assert "weights" not in racing.metrics(Experiment("one-mode"))
+    assert math.isfinite(racing.zero("one-mode", 1, "mean", 200).high)
+
+
+def test_the_maths_page_has_the_method_and_an_example(open_page):
+    at = open_page("maths", topic="budget")
+    assert not at.exception
+    found = racing.example(Experiment())
+    bars = chart_rows(at).set_index("part")
+    assert bars.loc["Steps", "amount"] == pytest.approx(found.parts["steps"].value)
+    assert found.parts["steps"].value > 0.1 and found.parts["stop"].value > 0.02
+    assert found.parts["network"].value == 0, "the example follows the exact score"
+    assert says(at, "5 steps from N(0, σ₁²I) down to t = 0.2") and says(at, r"\text{unattributed}")
