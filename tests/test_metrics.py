@@ -147,7 +147,7 @@ def test_mmd_is_the_mean_kernel_over_all_pairs_in_any_block_size(monkeypatch, bl
 
 
 def test_mmd_of_two_points_far_apart_is_the_root_of_two():
-    points = torch.tensor([[0.0, 0.0], [1e30, -1e30]])
+    points = torch.tensor([[0.0, 0.0], [1e60, -1e60]], dtype=torch.float64)
     assert mmd(points[:1], points[1:], 1.0) == pytest.approx(math.sqrt(2))
 
 
@@ -312,6 +312,7 @@ def test_a_fresh_range_holds_the_middle_of_fresh_samples():
     seen = []
 
     def metric(x: Tensor, mixture: GaussianMixture, rng: torch.Generator | None) -> float:
+        assert x.shape == (200, 2)
         seen.append(METRICS["weights"](x, mixture, rng))
         return seen[-1]
 
