@@ -82,8 +82,8 @@ panels = [
     figures.Panel("Samples of the mixture itself", comparison.reference(experiment, n).numpy(), end.box, end.lines, exact=True),
 ]
 reversing.panels(panels)
-lines = "contours of p₁ and of the data hold 25, 50, 75 and 95 %; dashed: the window of the other two" if plane else "curves"
-st.caption(f"What to look for: the last two should look alike. Exact {lines}.")
+contours = "The exact contours hold 25, 50, 75 and 95 % of p₁ and of the data; dashed: the window of the other two."
+st.caption(f"What to look for: the last two should look alike. {contours if plane else 'The curves are exact.'}")
 
 st.subheader("The update", anchor=False)
 control, equation = st.columns([1, 3], vertical_alignment="center")
