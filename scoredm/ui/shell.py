@@ -30,6 +30,7 @@ PAGES = {
     "reverse": ("Reverse SDE", ":material/arrow_back:"),
     "training": ("Training", ":material/model_training:"),
     "samplers": ("Samplers", ":material/sports_score:"),
+    "memorisation": ("Memorisation", ":material/content_copy:"),
     "maths": ("The maths", ":material/function:"),
 }
 

@@ -1,0 +1,233 @@
+"""The memorisation page: its figures against the library's, the reader's own points, and the network's run."""
+
+import io
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from scoredm import VESDE, EmpiricalScore, Trainer, exact_prior, exact_score, targets
+from scoredm.memorisation import collapse, copies, copy_distance, draw, nearest_distances
+from scoredm.memory_charts import (
+    EMPIRICAL,
+    FRESH,
+    NETWORK,
+    TEST,
+    TEST_FLOOR,
+    TRAIN,
+    TRAIN_FLOOR,
+    TRUE,
+    distances_table,
+    losses_table,
+)
+from scoredm.ui import memory_view, remembering
+from scoredm.ui.compute import generator
+from scoredm.ui.experiment import KINDS, Experiment
+from scoredm.ui.remembering import Drawn
+
+TUTORIAL = targets.mixture("tutorial")
+LINE = b"x\n-2\n-1.9\n0.5\n2\n"
+PLANE = b"0,0\n1,1\n1,-1\n"
+
+
+def charts(at: AppTest) -> list:
+    """Rows of the page's charts, panels and charts in the order of the page: column by column."""
+    found = []
+    for element in at.get("vega_lite_chart"):
+        proto = element.proto
+        found.append(pa.ipc.open_stream(io.BytesIO(proto.data.data or proto.datasets[0].data.data)).read_pandas())
+    return found
+
+
+def chart(at: AppTest, column: str):
+    """The rows of the chart that has a column or a kind of rows."""
+    return next(rows for rows in charts(at) if column in rows.columns)
+
+
+def sentence(at: AppTest) -> str:
+    return next(m.value for m in at.markdown if m.value.startswith("With "))
+
+
+def says(at: AppTest, words: str) -> bool:
+    return any(words in part.value for part in [*at.markdown, *at.caption, *at.info, *at.error])
+
+
+def upload(at: AppTest, name: str, content: bytes) -> AppTest:
+    at.file_uploader[0].set_value((name, content, "text/csv")).run()
+    return at
+
+
+# What it computes
+
+
+def test_shares_and_curves_are_the_librarys_for_the_same_seed(open_page):
+    at = open_page("memorisation", mn=40)
+    assert not at.exception and not at.warning
+    experiment, sde = Experiment(), VESDE(25.0)
+    points = TUTORIAL.sample(5000, generator(experiment, "data"))[:40]
+    fresh = nearest_distances(TUTORIAL.sample(20_000, generator(experiment, "reference")), points)
+    draws = generator(experiment, "reverse")
+    start, noise = exact_prior(sde, TUTORIAL).sample(1000, draws), torch.randn(80, 1000, 2, generator=draws)
+    found = {}
+    for name, score in ((TRUE, exact_score(TUTORIAL, sde)), (EMPIRICAL, EmpiricalScore(points, sde))):
+        found[name] = nearest_distances(draw(sde, score, start, noise, 1e-4), points)
+        share = copies(found[name], copy_distance(fresh)).share
+        assert says(at, f"copies **{memory_view.percent(share)}**"), name
+    assert memory_view.percent(copies(found[EMPIRICAL], copy_distance(fresh)).share) in sentence(at)
+    rows = chart(at, "distance")
+    assert set(rows["series"].dropna()) == {FRESH, TRUE, EMPIRICAL}
+    np.testing.assert_allclose(rows[rows["series"].isna()]["distance"], copy_distance(fresh))
+    true = rows[rows["series"] == TRUE]
+    assert np.interp(0.5, true["share"], true["distance"]) == pytest.approx(np.median(found[TRUE]), rel=0.02)
+    curve, expected = chart(at, "largest"), collapse(EmpiricalScore(points, sde), 1e-4, generator(experiment, "metric"))
+    np.testing.assert_allclose(curve["largest"].dropna(), expected.largest)
+    assert curve[curve["series"] == "collapse"]["t"].item() == expected.time
+    floors = chart(at, "loss")
+    assert floors[floors["series"] == TRAIN_FLOOR]["loss"].iloc[0] == pytest.approx(expected.mean_floor)
+
+
+def test_more_points_keep_those_that_were_there():
+    few, many = (remembering.drawn_points(Experiment(), n).array() for n in (10, 2000))
+    np.testing.assert_array_equal(few, many[:10])
+    assert len(many) == 2000
+
+
+def test_all_three_scores_start_from_the_same_points_and_noise():
+    experiment, points = Experiment("two-modes"), remembering.drawn_points(Experiment("two-modes"), 5)
+    true, empirical = remembering.by_true_score(experiment, points), remembering.by_empirical_score(experiment, points)
+    side = np.sign(true.samples[:, 0]) == np.sign(empirical.samples[:, 0])
+    assert side.mean() > 0.9  # the noise decides the mode long before the scores differ
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("target", ["tutorial", "two-modes"])
+def test_every_sde_in_the_plane_and_on_the_line(open_page, kind, target):
+    at = open_page("memorisation", mn=4, sde=kind, target=target)
+    assert not at.exception and not at.warning
+    assert says(at, "Empirical score** · copies **100 %")
+    kinds = [set(rows["kind"]) for rows in charts(at) if "kind" in rows]
+    assert kinds == 2 * [{"sample", "point", "contour", "corner"} if target == "tutorial" else {"bar", "curve", "point"}]
+    assert says(at, "Below **t ≈")
+
+
+def test_one_point_and_absurd_links(open_page):
+    at = open_page("memorisation", mn=1)
+    assert not at.exception
+    assert "With 1 training point, **100 %" in sentence(at) and says(at, "nothing to tell apart")
+    at = open_page("memorisation", mn="1e308", msteps="abc", mnet="maybe")
+    assert not at.exception
+    complaints = " ".join(w.value for w in at.warning)
+    assert all(words in complaints for words in ("Points N: 1e308", "Steps: “abc”", "Train the network: “maybe”"))
+    assert (at.number_input(key="mn").value, at.number_input(key="msteps").value) == (5000, 1000)
+
+
+def test_buttons_set_the_number_of_points(open_page):
+    at = open_page("memorisation", mn=7)
+    assert "7 training points" in sentence(at)
+    next(b for b in at.button if b.label == "100").click().run()
+    assert at.number_input(key="mn").value == 100 and "100 training points" in sentence(at)
+
+
+# The network
+
+
+def test_the_network_is_trained_on_these_points_and_its_figures_are_the_librarys(open_page):
+    at = open_page("memorisation", mn=6, msteps=60, seed=77, target="two-modes", mnet="true")
+    end = time.monotonic() + 60
+    while "network" not in sentence(at):
+        assert time.monotonic() < end and not at.exception
+        time.sleep(0.1)
+        at.run()
+    experiment = Experiment("two-modes", seed=77)
+    points = remembering.drawn_points(experiment, 6)
+    trainer = Trainer(experiment.mixture, experiment.sde, remembering.config(60, 77), "cpu", points.rows())
+    history = list(trainer)
+    rows = chart(at, "loss")
+    test = trainer.floor + np.array([row.test_error for row in history if row.evaluated])
+    np.testing.assert_allclose(rows[rows["series"] == TEST]["loss"], test, rtol=1e-4)
+    assert rows[rows["series"] == TRAIN]["loss"].iloc[-1] == pytest.approx(np.mean([row.dsm for row in history[-20:]]), rel=1e-4)
+    assert set(chart(at, "distance")["series"].dropna()) == {FRESH, TRUE, EMPIRICAL, NETWORK}
+    found = remembering._draw(experiment, points, trainer.score_fn)
+    assert memory_view.percent(found.copies.share) in sentence(at)
+    assert memory_view.judgement(found) in sentence(at)
+    at.toggle(key="mnet").set_value(False).run()
+    assert "network" not in sentence(at) and says(at, "Switch on **Train the network**")
+
+
+OWN = "points of its own"
+
+
+@pytest.mark.parametrize(
+    "share,words", [(1.0, "by heart"), (0.6, "most of what"), (0.1, "in part"), (0.07, OWN), (0.05, OWN), (0, "fewer")]
+)
+def test_the_sentence_follows_the_share(share, words):
+    distances = np.ones(1000)
+    drawn = Drawn(np.zeros((1000, 2)), distances, copies(np.where(np.arange(1000) < 1000 * share, 0.0, 1.0), 0.5))
+    assert words in memory_view.judgement(drawn)
+    others = {TRUE: drawn, EMPIRICAL: drawn, NETWORK: drawn}
+    assert memory_view.percent(share) in memory_view.sentence(3, others)
+
+
+# The reader's own points
+
+
+def test_a_file_of_points_takes_the_place_of_the_targets(open_page):
+    at = upload(open_page("memorisation", target="two-modes"), "mine.csv", LINE)
+    assert not at.exception
+    assert "With 4 training points" in sentence(at) and at.number_input(key="mn").disabled
+    assert says(at, "**mine.csv**: 4 points in 1-D")
+    empirical = charts(at)[2]  # after the true score's panel and the distances below it
+    points = empirical[empirical["kind"] == "point"]["x"]
+    np.testing.assert_allclose(points, [-2, -1.9, 0.5, 2], rtol=1e-6)
+    at.button(key="mback").click().run()
+    assert "With 10 training points" in sentence(at) and not at.number_input(key="mn").disabled
+
+
+@pytest.mark.parametrize(
+    "content,words",
+    [
+        (b"1,2,3\n4,5,6", "3 columns; it must have 1"),
+        (b"1\ntwo\n", "“two”, which is not a number"),
+        (b"1\nnan\n", "every number must lie within"),
+        (b"1\n" * 5001, "5001 rows; at most 5000"),
+        (b"\xff\xfe\x00\x81", "not a text file"),
+        (b"", "no numbers in it"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_words_and_nothing_is_lost(open_page, content, words):
+    at = upload(open_page("memorisation", target="two-modes"), "good.csv", LINE)
+    upload(at, "bad.csv", content)
+    assert not at.exception
+    assert "bad.csv" in at.error[0].value and words in at.error[0].value
+    assert "With 4 training points" in sentence(at)
+
+
+def test_points_stay_for_the_visit_and_wait_for_a_target_of_their_dimension(open_page):
+    at = upload(open_page("memorisation"), "flat.csv", PLANE)
+    assert "With 3 training points" in sentence(at)
+    at.selectbox(key="target").set_value("two-modes").run()
+    assert not at.exception
+    assert says(at, "flat.csv has points in 2-D and the target is in 1-D") and "With 10 training points" in sentence(at)
+    at.switch_page("pages/forward.py").run()
+    at.selectbox(key="target").set_value("ring").run()
+    at.switch_page("pages/memorisation.py").run()
+    assert not at.exception and "With 3 training points" in sentence(at)
+
+
+# Charts
+
+
+def test_what_is_nearer_than_the_axis_stands_at_its_edge_and_what_is_lost_at_the_other():
+    rows = distances_table({TRUE: np.array([0.0, 1e-9, 0.5, 2.0]), NETWORK: np.full(4, np.inf)}, 0.1)
+    true, network = (np.asarray(rows[rows["series"] == name]["distance"]) for name in (TRUE, NETWORK))
+    assert true.min() == pytest.approx(1e-3)
+    np.testing.assert_allclose([true.max(), network.min(), network.max()], 2, rtol=0.01)
+
+
+def test_a_loss_of_nothing_is_left_off_the_log_axis():
+    rows = losses_table(None, 100, 0.0, 0.8)
+    assert set(rows["series"].dropna()) == {TEST_FLOOR}
+    assert np.min(rows["loss"]) > 0.5
