@@ -118,7 +118,7 @@ class DPMSolver2M:
         (_, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
         h = (float(sde.log_snr(t_next)) - float(sde.log_snr(t))) / 2
         clean = guess = denoise(score_fn, sde, x, t)
-        if self._last is not None and self._last[0] == t and self._last[2].shape == x.shape:
+        if self._last is not None and self._last[0] == t:
             guess = clean.lerp(self._last[2], -h / (2 * self._last[1]))
         self._last = t_next, h, clean
         return (sigma_s / sigma_t * x).add_(guess, alpha=-alpha_s * math.expm1(-h))

@@ -7,13 +7,16 @@ first: what is out of range becomes the nearest allowed value, what cannot be re
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 NOTICES = "_notices"  # session state: key -> (message, the value put in its place)
 PAGE = "_page"  # session state: the page of the last run
+KEPT = "_kept"  # session state: (page or "" for all, key) -> value, for when the reader comes back
 SHOWN = 40  # characters of a refused value that are repeated
 
 _page = threading.local()  # where this run's page shows its notices; every script run has a thread of its own
@@ -50,15 +53,22 @@ class Number:
             return Reading(self.default, str(self.default), f"“{text[:SHOWN]}” is not a number")
         value = min(max(asked, self.low), self.high)
         if value != asked:
-            return Reading(value, str(value), f"{text[:SHOWN]} is outside {self.low:g} to {self.high:g}")
+            return Reading(value, str(value), f"{text[:SHOWN]} is outside {_plain(self.low)} to {_plain(self.high)}")
+        if isinstance(self.step, int) and value != int(value):
+            return Reading(round(value), str(round(value)), f"{text[:SHOWN]} is not a whole number")
         return Reading(value, text)
+
+
+def _plain(value: float) -> str:
+    """A number as people write it: no exponent before it has to be."""
+    return f"{value:,.10g}"
 
 
 def number(control: Number, widget: Literal["slider", "input"] = "slider", **options: Any) -> Any:
     """A slider or number field for a Number, bound to the URL; returns an int or a float within its range."""
     _reconcile(control.key, control.label, control.default, control.read)
     make = st.slider if widget == "slider" else st.number_input
-    return make(
+    value = make(
         control.label,
         control.low,
         control.high,
@@ -70,6 +80,7 @@ def number(control: Number, widget: Literal["slider", "input"] = "slider", **opt
         bind="query-params",
         **options,
     )
+    return _remember(control.key, value)
 
 
 def choice(
@@ -95,9 +106,9 @@ def choice(
     names = list(options)
     common: dict[str, Any] = {"format_func": options.__getitem__, "key": key, "bind": "query-params", **extra}
     if widget == "segmented":
-        return st.segmented_control(label, names, default=default, required=True, **common)
+        return _remember(key, st.segmented_control(label, names, default=default, required=True, **common))
     make = st.selectbox if widget == "selectbox" else st.radio
-    return make(label, names, index=names.index(default), **common)
+    return _remember(key, make(label, names, index=names.index(default), **common))
 
 
 def several(key: str, label: str, options: Mapping[str, str], default: Sequence[str], **extra: Any) -> list[str]:
@@ -115,7 +126,7 @@ def several(key: str, label: str, options: Mapping[str, str], default: Sequence[
     chosen = st.multiselect(
         label, list(options), list(default), format_func=options.__getitem__, key=key, bind="query-params", **extra
     )
-    return [name for name in options if name in chosen]
+    return _remember(key, [name for name in options if name in chosen])
 
 
 def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
@@ -127,7 +138,7 @@ def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
         return Reading(default, str(default).lower(), f"“{text[:SHOWN]}” is not true or false")
 
     _reconcile(key, label, default, read, lambda on: str(on).lower())
-    return st.toggle(label, default, key=key, bind="query-params", **extra)
+    return _remember(key, st.toggle(label, default, key=key, bind="query-params", **extra))
 
 
 def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> str:
@@ -139,7 +150,7 @@ def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> st
         return Reading(raw, raw)
 
     _reconcile(key, label, default, read)
-    return st.text_input(label, default, max_chars, key=key, bind="query-params", **extra)
+    return _remember(key, st.text_input(label, default, max_chars, key=key, bind="query-params", **extra))
 
 
 def camera(**extra: Any) -> str:
@@ -161,9 +172,15 @@ def _set(values: Mapping[str, Any]) -> None:
 
 def begin(page: str) -> None:
     """Start a run: keep a place for what the controls have to say, and notice when the reader has come from another page."""
-    _page.notices = st.container()
+    _page.place = ""
+    _page.notices, _page.messages = st.empty(), []
     _page.arrived = st.session_state.get(PAGE) not in (None, page)
     st.session_state[PAGE] = page
+
+
+def enter(page: str) -> None:
+    """From here on the controls are the page's own; those before are on every page."""
+    _page.place = page
 
 
 def _show_notice(key: str) -> None:
@@ -173,7 +190,8 @@ def _show_notice(key: str) -> None:
         return
     message, stand_in = notices[key]
     if st.session_state.get(key, stand_in) == stand_in:
-        _page.notices.warning(message, icon=":material/info:")
+        _page.messages.append(message)
+        _page.notices.warning("  \n".join(_page.messages), icon=":material/info:")
     else:
         del notices[key]
 
@@ -190,23 +208,38 @@ def _reconcile(
 
     A URL that is corrected is read again from the top, so that Streamlit seeds the widget from good values only.
     """
-    if key in st.session_state:
-        _keep_on_arrival(key, default, write)
-    elif key in st.query_params:
+    if key in st.query_params and key not in st.session_state:
         asked = (ask or st.query_params.__getitem__)(key)
         value, written, complaint = read(asked)
         if complaint:
-            shown = f"{value:g}" if isinstance(value, float) else ", ".join(value) if isinstance(value, list) else value
+            titles = written if isinstance(written, list) else [written]
+            shown = _plain(value) if isinstance(value, int | float) and not isinstance(value, bool) else ", ".join(titles)
             st.session_state.setdefault(NOTICES, {})[key] = (f"{label}: {complaint}. Using {shown} instead.", value)
         if written != asked:
             st.query_params[key] = written
             st.rerun()
+    elif key not in st.query_params and (_page.arrived or key not in st.session_state):
+        _find_again(key, default, write)
     _show_notice(key)
 
 
-def _keep_on_arrival(key: str, default: Any, write: Callable[[Any], str]) -> None:
-    """Carry a value over from another page: Streamlit forgets one that came by the URL and was never touched."""
-    value = st.session_state[key]
-    if _page.arrived and key not in st.query_params and value != default:
+def _find_again(key: str, default: Any, write: Callable[[Any], Any]) -> None:
+    """Give a control the value it had when the reader left the page, or that another page's control of its name has."""
+    present = st.session_state.get(key, default)
+    value = st.session_state.get(KEPT, {}).get((_page.place, key), present)
+    if not value == present == default:  # set it even where it is present: Streamlit forgets one that came by the URL untouched
         st.session_state[key] = value
-        st.query_params[key] = write(value)
+    if value != default:
+        _write_address(key, write(value))
+
+
+def _write_address(key: str, written: Any) -> None:
+    """Put a value into the address, unless Streamlit still writes that name itself for the page that was left."""
+    with suppress(StreamlitAPIException):
+        st.query_params[key] = written
+
+
+def _remember(key: str, value: Any) -> Any:
+    """Note a control's value for when the reader comes back: Streamlit forgets the controls of a page that is left."""
+    st.session_state.setdefault(KEPT, {})[_page.place, key] = value
+    return value

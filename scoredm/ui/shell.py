@@ -32,6 +32,7 @@ PAGES = {
     "samplers": ("Samplers", ":material/sports_score:"),
     "memorisation": ("Memorisation", ":material/content_copy:"),
     "maths": ("The maths", ":material/function:"),
+    "verified": ("Verified", ":material/verified:"),
 }
 
 # Room for the stage: Streamlit's own margins push it below the fold at 1280 x 800.
@@ -74,6 +75,7 @@ def navigation() -> StreamlitPage:
     st.html(STYLE)
     controls.begin(asked.title)
     _run.experiment = choose_experiment()
+    controls.enter(asked.title)
     return asked
 
 
@@ -88,16 +90,21 @@ def header(name: str) -> Experiment:
     st.markdown(prose(name).lead)
     with st.sidebar:
         _show_target(_run.experiment)
-        _show_link()
+        _run.link = st.container()
     return _run.experiment
 
 
 def sections(name: str) -> None:
-    """Draw the page's sections, each folded under its heading, and a place for feedback."""
+    """Draw the page's sections, each folded under its heading, a place for feedback, and the link in the sidebar.
+
+    The link comes last: what the page's own controls put into the address has to be in it.
+    """
     for heading, text in prose(name).sections.items():
         with st.expander(heading):
             st.markdown(text)
     feedback(name)
+    with _run.link:
+        _show_link()
 
 
 def _show_target(experiment: Experiment) -> None:

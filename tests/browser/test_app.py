@@ -52,7 +52,7 @@ def test_one_dimension_works_on_every_screen(page, app_url, console_errors):
 def test_a_bad_address_is_mended_and_the_experiment_follows_from_page_to_page(page, app_url):
     open_screen(page, f"{app_url}/forward?lam=0&n=1e308&target=ring", "Forward diffusion")
     expect(page.get_by_text("0 is outside 0.5 to 50")).to_be_visible()
-    expect(page.get_by_text("1e308 is outside 20 to 5000")).to_be_visible()
+    expect(page.get_by_text("1e308 is outside 20 to 5,000")).to_be_visible()
     assert "lam=0.5" in page.url and "n=5000" in page.url
     page.get_by_test_id("stSidebarNav").get_by_text("The score").click()
     expect(page.get_by_role("heading", name="The score", exact=True)).to_be_visible(timeout=WHOLE)
@@ -67,10 +67,24 @@ def test_a_link_reproduces_the_screen(new_page, app_url):
     first.wait_for_url(re.compile("lam=26"))
     table = first.get_by_test_id("stMarkdownContainer").filter(has_text="found").first
     expect(table).to_contain_text("Var x₁ at t = 1")
+    first.get_by_role("button", name="Link to this screen").click()
+    expect(first.get_by_test_id("stCode").get_by_text(first.url)).to_be_visible()
     second = new_page()
     open_screen(second, first.url, "Forward diffusion")
     same = second.get_by_test_id("stMarkdownContainer").filter(has_text="found").first
     assert same.inner_text() == table.inner_text()
+
+
+def test_going_back_finds_the_page_as_it_was_left(page, app_url):
+    open_screen(page, f"{app_url}/forward", "Forward diffusion")
+    page.get_by_role("button", name="2-D demo").click()
+    page.wait_for_url(re.compile("camera=Fixed"))
+    page.get_by_test_id("stSidebarNav").get_by_text("The score").click()
+    expect(page.get_by_role("heading", name="The score", exact=True)).to_be_visible(timeout=WHOLE)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Forward diffusion", exact=True)).to_be_visible(timeout=WHOLE)
+    expect(page.get_by_role("radio", name="Fixed")).to_be_checked()
+    page.wait_for_url(re.compile("camera=Fixed"))
 
 
 def test_a_mixture_text_of_100_kilobytes_is_refused_in_words(page, app_url):

@@ -1,0 +1,31 @@
+"""Verified: the mathematics behind the app, checked again on the reader's own machine."""
+
+import streamlit as st
+
+from scoredm.ui import controls, shell, verifying
+
+POLL_SECONDS = 0.5
+FOLLOW = {
+    True: "These are of the tutorial's experiment, whatever the sidebar says.",
+    False: "These are of your experiment: change the target, the SDE or the seed in the sidebar and run them again.",
+}
+
+experiment = shell.header("verified")
+group = controls.choice("checks", "Topic", verifying.GROUPS, "sde", label_visibility="collapsed")
+mine = verifying.bench()
+live = mine.busy
+st.fragment(verifying.watch, run_every=POLL_SECONDS if live else None)(mine, experiment, group, live)
+st.caption(
+    "What to look for: found is expected, within the tolerance. "
+    + FOLLOW[group in ("figures", "notebook")]
+    + " The source is behind each question mark."
+)
+st.download_button(
+    "Download table",
+    lambda: verifying.table(mine, experiment),
+    file_name="scoredm-verified.csv",
+    mime="text/csv",
+    icon=":material/download:",
+    on_click="ignore",
+)
+shell.sections("verified")
