@@ -23,7 +23,6 @@ PROBES = (
 PROBE_1D = controls.Number("px", "Probe x", -FAR, FAR, 0.1, 1.0, format="%.5g")
 STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
 STRETCHED = "From −0.99 to 0.99: how far the component leans along a diagonal."
-NARROW = "<style>.st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem;}</style>"
 NOTHING = 1e-6  # of the longest component score
 PROBLEM = "_score_problem"  # session state: why the last press of a button here changed nothing
 
@@ -76,13 +75,12 @@ def add_component(experiment: Experiment, x: Sequence[float]) -> None:
     names = ("x",) if len(x) == 1 else ("x₁", "x₂")
     place = ",".join(f"{v:g}" for v in x)  # a probe elsewhere makes fresh fields, which stand there
     mean = [f"add-{name}-{place}" for name in names]
-    cells = [cell for _ in range(3) for cell in st.columns(len(names))]
-    for cell, name, key, value in zip(cells, names, mean, x, strict=False):
+    cells = st.columns(len(names))
+    for cell, name, key, std, value in zip(cells, names, mean, STDS, x, strict=False):
         cell.number_input(f"Mean {name}", -FAR, FAR, float(value), 0.5, format="%.5g", key=key)
-    for cell, name, key in zip(cells[len(names) :], names, STDS, strict=False):
-        cell.number_input(f"Std {name}", 0.001, 1000.0, 0.5, 0.1, format="%.4g", key=key, help="Standard deviation")
+        cell.number_input(f"Std {name}", 0.001, 1000.0, 0.5, 0.1, format="%.4g", key=std, help="Standard deviation")
     if len(names) == 2:
-        cells[4].number_input("Correlation", -0.99, 0.99, 0.0, 0.1, format="%.2f", key=CORRELATION, help=STRETCHED)
+        cells[0].number_input("Correlation", -0.99, 0.99, 0.0, 0.1, format="%.2f", key=CORRELATION, help=STRETCHED)
     so_far = f"The weights so far add up to {mixture.parameters[2].sum():.4g}."
     cells[-1].number_input("Weight", 0.0, FAR, 1.0, 0.5, format="%.4g", key=WEIGHT, help=so_far)
     st.button("Add it", on_click=_add, args=(experiment, mean), icon=":material/add:", width="stretch")
@@ -153,7 +151,6 @@ def table(found: "Parts") -> None:
             lines.append([label, *(cells[i] if i < len(cells) else "" for _, cells in columns)])
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     with st.container(key="probe"):
-        st.html(NARROW)
         st.markdown(f"{_summary(found)}\n\n{rows}", unsafe_allow_html=True)
 
 

@@ -44,6 +44,7 @@ STYLE = """<style>
 .stMarkdown table {display: block; max-width: max-content; overflow-x: auto;}
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.5rem; white-space: nowrap;}
 :is(.stMultiSelect [data-tag], [data-testid="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
+.st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem;}
 [data-testid="stSidebarHeader"] {height: 2.5rem;}
 @media (max-width: 640px) {.stMainBlockContainer {padding: 3.4rem 1rem 2rem;}}
 </style>"""
