@@ -80,7 +80,7 @@ def number(control: Number, widget: Literal["slider", "input"] = "slider", **opt
         bind="query-params",
         **options,
     )
-    return _remember(control.key, value)
+    return _remember(control.key, value, control.default, f"{value:.10g}")
 
 
 def choice(
@@ -106,9 +106,11 @@ def choice(
     names = list(options)
     common: dict[str, Any] = {"format_func": options.__getitem__, "key": key, "bind": "query-params", **extra}
     if widget == "segmented":
-        return _remember(key, st.segmented_control(label, names, default=default, required=True, **common))
-    make = st.selectbox if widget == "selectbox" else st.radio
-    return _remember(key, make(label, names, index=names.index(default), **common))
+        name = st.segmented_control(label, names, default=default, required=True, **common)
+    else:
+        make = st.selectbox if widget == "selectbox" else st.radio
+        name = make(label, names, index=names.index(default), **common)
+    return _remember(key, name, default, name)
 
 
 def several(key: str, label: str, options: Mapping[str, str], default: Sequence[str], **extra: Any) -> list[str]:
@@ -126,7 +128,8 @@ def several(key: str, label: str, options: Mapping[str, str], default: Sequence[
     chosen = st.multiselect(
         label, list(options), list(default), format_func=options.__getitem__, key=key, bind="query-params", **extra
     )
-    return _remember(key, [name for name in options if name in chosen])
+    names = [name for name in options if name in chosen]
+    return _remember(key, names, list(default), ",".join(names))
 
 
 def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
@@ -138,7 +141,8 @@ def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
         return Reading(default, str(default).lower(), f"“{text[:SHOWN]}” is not true or false")
 
     _reconcile(key, label, default, read, lambda on: str(on).lower())
-    return _remember(key, st.toggle(label, default, key=key, bind="query-params", **extra))
+    on = st.toggle(label, default, key=key, bind="query-params", **extra)
+    return _remember(key, on, default, str(on).lower())
 
 
 def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> str:
@@ -150,7 +154,8 @@ def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> st
         return Reading(raw, raw)
 
     _reconcile(key, label, default, read)
-    return _remember(key, st.text_input(label, default, max_chars, key=key, bind="query-params", **extra))
+    found = st.text_input(label, default, max_chars, key=key, bind="query-params", **extra)
+    return _remember(key, found, default, found)
 
 
 def camera(**extra: Any) -> str:
@@ -172,10 +177,15 @@ def _set(values: Mapping[str, Any]) -> None:
 
 def begin(page: str) -> None:
     """Start a run: keep a place for what the controls have to say, and notice when the reader has come from another page."""
-    _page.place = ""
+    _page.place, _page.address = "", {}
     _page.notices, _page.messages = st.empty(), []
     _page.arrived = st.session_state.get(PAGE) not in (None, page)
     st.session_state[PAGE] = page
+
+
+def address() -> dict[str, str]:
+    """What a link to this screen has to say: every control drawn in this run that differs from its default, by short names."""
+    return _page.address
 
 
 def enter(page: str) -> None:
@@ -239,7 +249,9 @@ def _write_address(key: str, written: Any) -> None:
         st.query_params[key] = written
 
 
-def _remember(key: str, value: Any) -> Any:
-    """Note a control's value for when the reader comes back: Streamlit forgets the controls of a page that is left."""
+def _remember(key: str, value: Any, default: Any, written: str) -> Any:
+    """Note a control's value for the link, and for when the reader comes back: Streamlit forgets a page that is left."""
     st.session_state.setdefault(KEPT, {})[_page.place, key] = value
+    if value != default:
+        _page.address[key] = written
     return value

@@ -120,7 +120,7 @@ def _show_target(experiment: Experiment) -> None:
 
 def _show_link() -> None:
     """The address of this screen, to copy: every control that differs from its default is in it."""
-    query = urlencode({key: st.query_params.get_all(key) for key in st.query_params}, doseq=True)
+    query = urlencode(controls.address(), safe=",")
     with st.popover("Link to this screen", icon=":material/link:", width="stretch"):
         st.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
 
