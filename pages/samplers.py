@@ -1,8 +1,12 @@
 """Samplers: how far each gets for what it costs, and where the error that is left comes from."""
 
-from scoredm.ui import budget_view, controls, race_view, shell
+from scoredm.ui import budget_view, controls, likelihood_view, race_view, shell
 
-VIEWS = {"race": ("Race", race_view.draw), "budget": ("Error budget", budget_view.draw)}
+VIEWS = {
+    "race": ("Race", race_view.draw),
+    "budget": ("Error budget", budget_view.draw),
+    "likelihood": ("Likelihood", likelihood_view.draw),
+}
 
 experiment = shell.header("samplers")
 view = controls.choice("view", "View", {name: title for name, (title, _) in VIEWS.items()}, "race", label_visibility="collapsed")

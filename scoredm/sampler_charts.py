@@ -181,3 +181,104 @@ def budget_table(budget: "Budget", names: Mapping[str, str]) -> pd.DataFrame:
 def _bar(part: str, amount: float, start: float, end: float, error: float) -> dict[str, object]:
     """A bar from start to end, and its standard error about where it ends."""
     return {"part": part, "amount": amount, "start": start, "end": end, "error": error, "low": end - error, "high": end + error}
+
+
+# Likelihood: the model's log density beside the exact one.
+
+LOW, HIGH = "#0072B2", "#D55E00"  # too little density, too much
+CURVES = ("exact", "model")
+
+
+def rounded_up(value: float) -> float:
+    """The least of 1, 2, 5, 10, 20, ... times a power of ten that is not below a value; 1 where there is none."""
+    if not (np.isfinite(value) and value > 0):
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9)))
+
+
+@cache
+def difference_spec(mode: str, most: float) -> Spec:
+    """Model minus exact log density over the plane, in full colour from `most` on either side, under exact contours."""
+    window = alt.Scale(zero=False, nice=False, padding=0)
+    x, y = alt.X("x:Q", title="x₁", scale=window), alt.Y("y:Q", title="x₂", scale=window)
+    base = alt.Chart()
+    shades = alt.Scale(domain=[-most, 0, most], range=[LOW, palette.PAPER[mode], HIGH], clamp=True, interpolate="rgb")
+    legend = alt.Legend(orient="right", title="nats", gradientLength=260, tickCount=5, format="~g", labelLimit=60)
+    cells = base.mark_rect().encode(
+        x=x,
+        x2="right:Q",
+        y=y,
+        y2="top:Q",
+        color=alt.Color("difference:Q", scale=shades, legend=legend),
+        opacity=alt.Opacity("mass:Q", scale=alt.Scale(domain=[0, 0.6], range=[0, 1], clamp=True), legend=None),
+        tooltip=[alt.Tooltip("difference:Q", format=".3~g")],
+    )
+    line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).encode(x=x, y=y, detail="line:N", order="order:Q")
+    return finish(cells.transform_filter("datum.kind == 'cell'") + line.transform_filter("datum.kind == 'contour'"), 460)
+
+
+def difference_table(
+    x: np.ndarray, difference: np.ndarray, mass: np.ndarray, lines: Sequence[np.ndarray], most: float
+) -> pd.DataFrame:
+    """Rows of difference_spec; x: (M, 2), the centres of cells of a square window row by row, difference, mass: (M,)."""
+    half = np.abs(np.diff(x[:2, 0])).item() / 2
+    clipped = np.nan_to_num(np.clip(difference, -most, most)).astype(np.float32)
+    corners = {"x": x[:, 0] - half, "right": x[:, 0] + half, "y": x[:, 1] - half, "top": x[:, 1] + half}
+    cells = pd.DataFrame({"kind": "cell", **corners, "difference": clipped, "mass": mass.astype(np.float32)})
+    contours = [
+        pd.DataFrame({"kind": "contour", "x": line[:, 0], "y": line[:, 1], "line": i, "order": np.arange(len(line))})
+        for i, line in enumerate(lines)
+    ]
+    return pd.concat([cells, *contours], ignore_index=True)
+
+
+@cache
+def log_curves_spec(mode: str) -> Spec:
+    """Log densities over the line, exact in ink and the model's dashed."""
+    shades = alt.Scale(domain=list(CURVES), range=[palette.INK[mode], palette.LEARNED])
+    dashes = alt.Scale(domain=list(CURVES), range=[[1, 0], [6, 4]])
+    legend = alt.Legend(orient="top", symbolSize=300)
+    line = (
+        alt.Chart()
+        .mark_line(strokeWidth=2)
+        .encode(
+            x=alt.X("x:Q", title="x", scale=alt.Scale(zero=False, nice=False)),
+            y=alt.Y("value:Q", title="log density", scale=alt.Scale(zero=False)),
+            color=alt.Color("series:N", title=None, scale=shades, legend=legend),
+            strokeDash=alt.StrokeDash("series:N", title=None, scale=dashes, legend=legend),
+        )
+    )
+    return finish(line, 430)
+
+
+def log_curves_table(x: np.ndarray, exact: np.ndarray, model: np.ndarray, mass: np.ndarray) -> pd.DataFrame:
+    """Rows of log_curves_spec where there is mass; arrays (M,)."""
+    parts = [
+        pd.DataFrame({"x": x, "value": np.where(mass > 0, y, np.nan), "series": name})
+        for name, y in zip(CURVES, (exact, model), strict=True)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+@cache
+def scatter_spec(mode: str) -> Spec:
+    """The model's log density against the exact one, with the line on which they agree."""
+    scale = alt.Scale(zero=False, nice=False, padding=6)
+    axis = alt.Axis(tickCount=5)
+    x = alt.X("exact:Q", title="exact log density", scale=scale, axis=axis)
+    y = alt.Y("model:Q", title="model's", scale=scale, axis=axis)
+    base = alt.Chart().encode(x=x, y=y)
+    dots = base.mark_circle(size=14, opacity=0.6, color=palette.SAMPLES[mode]).transform_filter("datum.kind == 'point'")
+    line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).transform_filter("datum.kind == 'line'")
+    return finish(dots + line, 170)
+
+
+def scatter_table(exact: np.ndarray, model: np.ndarray) -> pd.DataFrame:
+    """Rows of scatter_spec; exact, model: (N,)."""
+    ends = [float(exact.min()), float(exact.max())]
+    parts = [
+        pd.DataFrame({"kind": "point", "exact": exact, "model": model}),
+        pd.DataFrame({"kind": "line", "exact": ends, "model": ends}),
+    ]
+    return pd.concat(parts, ignore_index=True)

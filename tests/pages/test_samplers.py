@@ -2,24 +2,29 @@
 
 import io
 import math
+import re
 import time
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, Sampler, TrainConfig
+from scoredm import VESDE, Sampler, TrainConfig, studies, targets, zero_mean_prior
 from scoredm.budget import Amount, Budget, Plan
 from scoredm.grids import GRIDS
+from scoredm.likelihood import flow_log_prob
 from scoredm.metrics import Reference
+from scoredm.sampler_charts import rounded_up
 from scoredm.steps import SAMPLERS
 from scoredm.studies import Curve, Job, curves, perform, race
-from scoredm.ui import racing
+from scoredm.ui import likelihoods, racing
 from scoredm.ui.experiment import Experiment
 from tests.pages.conftest import APP
 
+TUTORIAL = targets.mixture("tutorial")
 SMALL = {"samplers": "ddim,heun", "to": 40, "n": 200, "seeds": 2, "dist": "covariance"}
 FEW = {"view": "budget", "bscore": "exact", "rsteps": 10, "tmin": 0.1, "bn": 200, "bseeds": 2, "dist": "covariance"}
 
@@ -177,7 +182,7 @@ def test_bad_links_are_put_right_and_say_so(open_page):
 def test_links_name_every_choice(open_page):
     at = open_page("samplers", samplers="ddim,heun", dist="mean")
     link = next(code.value for code in at.code if "samplers=" in code.value)
-    assert "samplers=DDIM&samplers=Flow%2C+Heun" in link
+    assert link.endswith("?samplers=ddim,heun&dist=mean")
     again = AppTest.from_file(APP, default_timeout=60)
     again.query_params["samplers"] = ["DDIM", "Flow, Heun"]
     again.switch_page("pages/samplers.py").run()
@@ -308,3 +313,84 @@ def test_the_maths_page_has_the_method_and_an_example(open_page):
     assert found.parts["steps"].value > 0.1 and found.parts["stop"].value > 0.02
     assert found.parts["network"].value == 0, "the example follows the exact score"
     assert says(at, "5 steps from N(0, σ₁²I) down to t = 0.2") and says(at, r"\text{unattributed}")
+
+
+def the_figures(at: AppTest) -> dict[str, str]:
+    found = next(m.value for m in at.markdown if "Bits per dimension" in m.value)
+    return dict(re.findall(r"\| ([^|]+) \| ([^|]+) \|", found))
+
+
+def test_with_exact_score_and_prior_only_the_solver_is_left(open_page):
+    at = open_page("samplers", view="likelihood", prior="exact", lam=10)
+    assert not at.exception and not at.warning
+    found = likelihoods.compare(Experiment(parameters=(10.0,)), likelihoods.Settings(False, "exact", 60))
+    assert found.worst < 1e-5
+    assert abs(found.divergence.value) < 1e-5
+    assert found.prior_divergence.value == 0
+    assert says(at, "**Only the solver is left")
+    assert the_figures(at)["Bits per dimension, exact"] == the_figures(at)["Bits per dimension, model"]
+    bits = -TUTORIAL.log_prob(torch.tensor(found.x).double()).numpy() / 2 / math.log(2)
+    np.testing.assert_allclose(-found.exact / 2 / math.log(2), bits)
+
+
+def test_a_prior_loses_what_divides_it_from_p1(open_page):
+    at = open_page("samplers", view="likelihood", lam=5)
+    experiment = Experiment(parameters=(5.0,))
+    found = likelihoods.compare(experiment, likelihoods.Settings(False, "zero", 60))
+    assert found.divergence.value == pytest.approx(0.1088, abs=3 * found.divergence.error)
+    assert found.divergence.value == pytest.approx(found.prior_divergence.value, abs=1e-5)
+    assert found.model_bits.value - found.exact_bits.value == pytest.approx(found.divergence.value / 2 / math.log(2))
+    assert says(at, "**All that is lost is the prior's: 0.1")
+    cells = chart_rows(at)
+    cells = cells[cells["kind"] == "cell"]
+    prior = zero_mean_prior(experiment.sde, 2)
+    few = torch.tensor(found.x[::400]).double()
+    model = flow_log_prob(experiment.score, experiment.sde, prior, few, steps=200)
+    expected = (model - TUTORIAL.log_prob(few)).numpy()
+    most = rounded_up(found.usual)
+    np.testing.assert_allclose(cells["difference"].to_numpy()[::400], np.clip(expected, -most, most), atol=1e-3)
+    centre = (cells["x"] + cells["right"]).to_numpy()[::400] / 2
+    np.testing.assert_allclose(centre, few[:, 0], atol=1e-5)
+    np.testing.assert_allclose(cells["right"] - cells["x"], found.x[1, 0] - found.x[0, 0], rtol=1e-3, err_msg="no gaps")
+
+
+def test_a_network_is_held_against_the_density_where_it_begins(open_page, monkeypatch, seeds):
+    """The exact score in a network's place: its divergence by automatic differentiation, its density that of p_t at 0.001."""
+    asked = []
+
+    def network(target, sde, recipe):
+        asked.append((target, sde, recipe))
+        mixture = targets.mixture(target)
+        return lambda x, t: mixture.diffused_score(x, sde.alpha(t), sde.sigma(t))
+
+    monkeypatch.setattr(studies, "learned_score", network)
+    seed = next(seeds)
+    at = open_page("samplers", view="likelihood", target="spike", lscore="learned", prior="exact", seed=seed)
+    assert not at.exception
+    assert asked[0] == ("spike", VESDE(25.0), TrainConfig(seed=seed))
+    found = likelihoods.compare(Experiment("spike", seed), likelihoods.Settings(True, "exact", 60))
+    assert found.worst < 2e-3, "the spike's variance 0.01 is wider by a tenth at t = 0.001: 0.05 nats"
+    assert says(at, "A network begins at t = 0.001") and says(at, "all of it is the network's")
+    curves = chart_rows(at)
+    exact = curves[(curves["series"] == "exact") & curves["value"].notna()]
+    model = curves[(curves["series"] == "model") & curves["value"].notna()]
+    np.testing.assert_allclose(exact["value"], model["value"], atol=2e-3)
+
+
+def test_each_control_of_the_likelihood_counts(open_page):
+    at = open_page("samplers", view="Likelihood")
+    before = the_figures(at)
+    at.selectbox(key="prior").set_value("matched").run()
+    assert not at.exception
+    matched = the_figures(at)
+    assert float(matched["KL(p₁, prior), nats"].split(" ")[0]) < float(before["KL(p₁, prior), nats"].split(" ")[0])
+    at.slider(key="lsteps").set_value(10).run()
+    assert not at.exception and the_figures(at)["KL(data, model), nats"]
+    at = open_page("samplers", view="likelihood", lsteps="many", lscore="none", prior="flat")
+    assert not at.exception
+    assert sum(w.value.count("instead.") for w in at.warning) == 3
+
+
+@pytest.mark.parametrize(("value", "up"), [(0.0031, 0.005), (1.0, 1.0), (1.3, 2.0), (2.1, 5.0), (51, 100), (0, 1), (math.nan, 1)])
+def test_a_scale_ends_at_a_round_number(value, up):
+    assert rounded_up(value) == pytest.approx(up)
