@@ -21,8 +21,9 @@ with st.spinner("Sampling with each score"):
         NETWORK: remembering.by_network(recipe, rested.trainer.step, rested) if recipe is not None and rested else None,
     }
     remembering.collapse(experiment, points)
+    alike = remembering.alike(experiment, points)
 
-st.markdown(memory_view.sentence(len(points), drawn))
+st.markdown(memory_view.sentence(len(points), drawn, alike))
 live = run is not None and not run.parked
 missing = memory_view.invitation(recipe, run, experiment.dim)
 columns = st.columns(3)
@@ -36,4 +37,5 @@ with columns[1]:
 with columns[2]:
     st.fragment(memory_view.watch, run_every=memory_view.POLL_SECONDS if live else None)(experiment, points, recipe, live)
 
+memory_view.download(experiment, points, drawn)
 shell.sections("memorisation")

@@ -259,11 +259,11 @@ class Points:
 
     def array(self) -> np.ndarray:
         """(N, D), float32."""
-        return np.frombuffer(self.data, dtype=np.float32).reshape(-1, self.dim)
+        return np.frombuffer(self.data, dtype=np.float32).reshape(-1, self.dim).copy()
 
     def tensor(self) -> Tensor:
         """(N, D), float32."""
-        return torch.tensor(self.array())
+        return torch.from_numpy(self.array())
 
     def rows(self) -> Tensor:
         """The points repeated as often as it takes to have 1024 rows: the law is the same, and a batch has its usual size."""

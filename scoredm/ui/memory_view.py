@@ -1,7 +1,7 @@
 """What the memorisation page shows: the choice of training points, the panels, the charts, the live losses, and one sentence."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,10 @@ from scoredm.ui.remembering import Drawn
 from scoredm.ui.runs import Recipe
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from scoredm.memorisation import Points
+    from scoredm.training import TrainMetrics
     from scoredm.ui.workers import Run
 
 COUNT = controls.Number("mn", "Points N", 1, 5000, 1, 10, "From the target; more points keep those that were there.")
@@ -73,13 +76,12 @@ def _bring() -> None:
 
 
 def _brought(key: str) -> None:
+    """Read a file; one taken out of the uploader, as the next one does with the last, stays in use."""
     file = st.session_state.get(key)
-    if file is not None:
-        remembering.take(file.name, file.getvalue())
-    elif remembering.refused() is not None:
+    if file is None:
         remembering.excuse()
     else:
-        remembering.forget()
+        remembering.take(file.name, file.getvalue())
 
 
 # The network
@@ -146,7 +148,7 @@ def _progress(recipe: Recipe | None, run: "Run | None", floors: tuple[float, flo
     )
 
 
-def losses(history: "list", floor: float) -> tuple[float, float]:
+def losses(history: "Sequence[TrainMetrics]", floor: float) -> tuple[float, float]:
     """The training loss over the last steps, and the test loss: its floor and the score error on fresh points."""
     from scoredm.learning import recent_loss
 
@@ -174,6 +176,20 @@ def panel(experiment: Experiment, points: "Points", name: str, found: Drawn | No
     alt = f"Samples by the {name}, over the training points"
     spec = spec | {"config": _look(mode)}
     st.vega_lite_chart(table, spec, theme=None, key=f"memory-{name}", alt=alt, width="content")
+
+
+def download(experiment: Experiment, points: "Points", drawn: Mapping[str, Drawn | None]) -> None:
+    """Offer the panels as a figure."""
+    over = remembering.target(experiment, points)
+
+    def figure() -> "Figure":
+        from scoredm.memory_figures import samples
+
+        known = ((name, found) for name, found in drawn.items() if found is not None)
+        panels = [(name, f"{name.capitalize()}: copies {percent(found.copies.share)}", found.samples) for name, found in known]
+        return samples(panels, points.array(), over.box, over.lines)
+
+    show.download("memorisation", figure)
 
 
 def _look(mode: str) -> "dict":
@@ -218,13 +234,19 @@ def _collapse_words(experiment: Experiment, time: float, neighbours: float, guid
 
 def percent(share: float) -> str:
     """A share to two figures."""
-    return f"{100 * share:.0f} %" if share >= 0.0995 or share == 0 else f"{100 * share:.1f} %"
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%" if share >= 0.0995 or share == 0 else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
-def sentence(count: int, drawn: Mapping[str, Drawn | None]) -> str:
-    """What is seen at the reader's N, in figures."""
+def sentence(count: int, drawn: Mapping[str, Drawn | None], alike: bool) -> str:
+    """What is seen at the reader's N, in figures; alike: whether the points look like draws of the target."""
     shares = {name: percent(found.copies.share) for name, found in drawn.items() if found is not None}
     points = "1 training point" if count == 1 else f"{count} training points"
+    if not alike:
+        listed = ", ".join(f"of the {name}'s {share}" for name, share in shares.items())
+        return (
+            f"With {points}, nearer to one of them than 95 % of fresh data are: {listed}. **Your points do not look like draws "
+            "of this target**, so that says little."
+        )
     if (network := drawn[NETWORK]) is not None:
         return (
             f"With {points}, **{shares[NETWORK]} of the network's samples are copies: {judgement(network)}**. "
@@ -249,5 +271,5 @@ def judgement(network: Drawn) -> str:
     if share > COPY_QUANTILE + chance:
         return "it copies in part"
     if share < COPY_QUANTILE - chance:
-        return "fewer than of fresh data, so it misses where the points are dense"
+        return "fewer than of fresh data"
     return "no more than of fresh data, so it makes points of its own"

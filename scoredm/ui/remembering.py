@@ -25,6 +25,7 @@ SAMPLES, STEPS = 1000, 80  # drawn with each score, along so many steps
 FRESH = 20_000  # fresh points of the target, which say how near is a copy
 T_MIN = 1e-4
 EVALUATIONS = 40  # of the test loss during a run
+UNLIKE = 2.0  # times the largest distance between samples of the target: points farther from it are no draws of it
 OWN = "_own_points"  # session state: the reader's last file that could be read
 REFUSED = "_own_refused"  # session state: what was wrong with a later one
 UPLOADS = "_own_uploads"  # session state: how often the uploader was emptied
@@ -108,6 +109,17 @@ def drawn_points(experiment: Experiment, count: int) -> "Points":
     from scoredm.memorisation import MAX_POINTS, Points
 
     return Points.of(experiment.mixture.sample(MAX_POINTS, generator(experiment, "data"))[:count])
+
+
+def alike(experiment: Experiment, points: "Points") -> bool:
+    """Whether the reader's own points look like draws of the target: as near to one as other draws are, within a factor of 2."""
+    given = own()
+    if given is None or given.points != points or len(points) < 2:
+        return True
+    from scoredm.ui.comparison import compare
+
+    beside = compare(experiment, points.array())
+    return beside.distance <= UNLIKE * beside.fresh.max()
 
 
 # The three scores

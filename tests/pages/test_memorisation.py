@@ -9,7 +9,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, EmpiricalScore, Trainer, exact_prior, exact_score, targets
+from scoredm import VESDE, EmpiricalScore, Trainer, exact_prior, exact_score, figures, targets
 from scoredm.memorisation import collapse, copies, copy_distance, draw, nearest_distances
 from scoredm.memory_charts import (
     EMPIRICAL,
@@ -23,6 +23,7 @@ from scoredm.memory_charts import (
     distances_table,
     losses_table,
 )
+from scoredm.memory_figures import samples
 from scoredm.ui import memory_view, remembering
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import KINDS, Experiment
@@ -107,7 +108,7 @@ def test_all_three_scores_start_from_the_same_points_and_noise():
 def test_every_sde_in_the_plane_and_on_the_line(open_page, kind, target):
     at = open_page("memorisation", mn=4, sde=kind, target=target)
     assert not at.exception and not at.warning
-    assert says(at, "Empirical score** · copies **100 %")
+    assert says(at, "Empirical score** · copies **100\N{NO-BREAK SPACE}%")
     kinds = [set(rows["kind"]) for rows in charts(at) if "kind" in rows]
     assert kinds == 2 * [{"sample", "point", "contour", "corner"} if target == "tutorial" else {"bar", "curve", "point"}]
     assert says(at, "Below **t ≈")
@@ -116,7 +117,7 @@ def test_every_sde_in_the_plane_and_on_the_line(open_page, kind, target):
 def test_one_point_and_absurd_links(open_page):
     at = open_page("memorisation", mn=1)
     assert not at.exception
-    assert "With 1 training point, **100 %" in sentence(at) and says(at, "nothing to tell apart")
+    assert "With 1 training point, **100\N{NO-BREAK SPACE}%" in sentence(at) and says(at, "nothing to tell apart")
     at = open_page("memorisation", mn="1e308", msteps="abc", mnet="maybe")
     assert not at.exception
     complaints = " ".join(w.value for w in at.warning)
@@ -168,7 +169,7 @@ def test_the_sentence_follows_the_share(share, words):
     drawn = Drawn(np.zeros((1000, 2)), distances, copies(np.where(np.arange(1000) < 1000 * share, 0.0, 1.0), 0.5))
     assert words in memory_view.judgement(drawn)
     others = {TRUE: drawn, EMPIRICAL: drawn, NETWORK: drawn}
-    assert memory_view.percent(share) in memory_view.sentence(3, others)
+    assert memory_view.percent(share) in memory_view.sentence(3, others, alike=True)
 
 
 # The reader's own points
@@ -184,6 +185,18 @@ def test_a_file_of_points_takes_the_place_of_the_targets(open_page):
     np.testing.assert_allclose(points, [-2, -1.9, 0.5, 2], rtol=1e-6)
     at.button(key="mback").click().run()
     assert "With 10 training points" in sentence(at) and not at.number_input(key="mn").disabled
+
+
+@pytest.mark.parametrize("count", [3, 30, 500])
+def test_points_that_no_draw_of_the_target_looks_like_are_said_so(open_page, count):
+    def table(array: np.ndarray) -> bytes:
+        return "\n".join(f"{x},{y}" for x, y in array).encode()
+
+    drawn = TUTORIAL.sample(count, generator(Experiment(), "paths")).numpy()
+    at = upload(open_page("memorisation"), "drawn.csv", table(drawn))
+    assert "do not look like" not in sentence(at)
+    upload(at, "moved.csv", table(drawn + 8))
+    assert "do not look like draws of this target" in sentence(at) and "by heart" not in sentence(at)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +216,8 @@ def test_a_file_that_cannot_be_used_is_refused_in_words_and_nothing_is_lost(open
     assert not at.exception
     assert "bad.csv" in at.error[0].value and words in at.error[0].value
     assert "With 4 training points" in sentence(at)
+    at.file_uploader[0].set_value(None).run()  # as a browser does before it sends the next file
+    assert not at.error and "With 4 training points" in sentence(at)
 
 
 def test_points_stay_for_the_visit_and_wait_for_a_target_of_their_dimension(open_page):
@@ -217,7 +232,23 @@ def test_points_stay_for_the_visit_and_wait_for_a_target_of_their_dimension(open
     assert not at.exception and "With 3 training points" in sentence(at)
 
 
-# Charts
+# Charts and the figure
+
+
+@pytest.mark.parametrize("target,count", [("tutorial", 3), ("tutorial", 90), ("two-modes", 4)])
+def test_the_figure_has_the_samples_of_each_score(target, count):
+    experiment = Experiment(target)
+    points = remembering.drawn_points(experiment, count)
+    over, found = remembering.target(experiment, points), remembering.by_empirical_score(experiment, points)
+    figure = samples([(EMPIRICAL, "left", found.samples), (TRUE, "right", found.samples)], points.array(), over.box, over.lines)
+    left, _ = figure.axes
+    assert left.get_title() == "left" and left.get_xlim() == pytest.approx(over.box[:2])
+    if experiment.dim == 2:
+        drawn = [len(np.asarray(dots.get_offsets())) for dots in left.collections]
+        assert drawn == [len(found.samples), count]
+    else:
+        assert sum(bar.get_height() * bar.get_width() for bar in left.patches) == pytest.approx(1, abs=1e-6)  # pyright: ignore
+    assert figures.as_bytes(lambda: figure, "svg").startswith(b"<?xml")
 
 
 def test_what_is_nearer_than_the_axis_stands_at_its_edge_and_what_is_lost_at_the_other():
