@@ -65,9 +65,9 @@ with side:
     st.markdown(reversing.verdict(experiment, settings, beside))
     few = [row for row in beside.rows if row.kind != "weight" or len(beside.weights.exact) <= 3]
     show.exact_and_found([(row.name, row.exact, row.found, row.error) for row in few])
-    low, middle, high = (show.figures(v) for v in beside.usual)
+    low, middle, high = (show.number(v) for v in beside.usual)
     st.markdown(
-        f"Sliced Wasserstein distance to an exact sample: **{show.figures(beside.distance)}**. "
+        f"Sliced Wasserstein distance to an exact sample: **{show.number(beside.distance)}**. "
         f"Other exact samples of {n} points: {middle} ({low} to {high}); that is what no distance looks like."
     )
     if len(beside.weights.exact) > 3:
@@ -89,9 +89,9 @@ st.subheader("The update", anchor=False)
 control, equation = st.columns([1, 3], vertical_alignment="center")
 with control:
     step = compute.reverse_step(experiment, run, controls.number(MOMENT))
-    drift = f", f(t) = −{show.figures(-step.f)}" if step.f else ""
+    drift = f", f(t) = −{show.number(-step.f)}" if step.f else ""
     st.caption(
-        f"t = {step.t:.3f}, Δt = {show.figures(step.dt)}, g(t) = {show.figures(step.g)}{drift}. "
+        f"t = {step.t:.3f}, Δt = {show.number(step.dt)}, g(t) = {show.number(step.g)}{drift}. "
         "The numbers are the first particle's."
     )
 equation.latex(reversing.update(step))

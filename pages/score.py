@@ -91,7 +91,7 @@ def draw_line() -> None:
 
 with picture:
     (draw_plane if plane else draw_line)()
-    alpha, sigma = (show.figures(float(value)) for value in (experiment.sde.alpha(t), experiment.sde.sigma(t)))
+    alpha, sigma = (show.number(float(value)) for value in (experiment.sde.alpha(t), experiment.sde.sigma(t)))
     law = r"p_t = \sum_k w_k\, \mathcal N(\alpha_t \mu_k,\ \alpha_t^2 S_k + \sigma_t^2 I)"
     st.markdown(rf"${law}, \quad \alpha_t = {alpha}, \quad \sigma_t = {sigma}$")
 

@@ -28,7 +28,7 @@ live = run is not None and not run.parked
 with picture:
     st.fragment(progress.watch, run_every=POLL_SECONDS if live else None)(chosen, view, live)
 if notebook:
-    perfect = show.figures(learned.perfect_notebook_error(experiment, chosen.config.eps))
+    perfect = show.number(learned.perfect_notebook_error(experiment, chosen.config.eps))
     st.caption(
         f"What is wrong with the tutorial’s metric: it judges the score at every t by the data and the scores of t = 0, so a "
         f"perfect model scores {perfect} here (from 2000 draws) and not 0."

@@ -30,7 +30,7 @@ COLLAPSE, NEIGHBOURS = "collapse", "σₜ/αₜ = distance of neighbours"
 LEAST_LOSS = 1e-3  # shown
 ROOM = 1.4  # factor between the losses and the ends of their axis
 POWERS = [10.0**k for k in range(-9, 7)]
-LOSSES = [digit * power for power in POWERS for digit in (1, 2, 5)]
+LOSSES = [digit * power for power in POWERS for digit in (1, 1.5, 2, 3, 5, 7)]
 DASHED, SOLID = [6, 4], [1, 0]
 
 
@@ -196,7 +196,7 @@ def losses_spec(mode: str) -> Spec:
     scale = alt.Scale(type="log", nice=False)
     base = alt.Chart().encode(
         x=alt.X("step:Q", title="step", scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=4)),
-        y=alt.Y("loss:Q", title="loss (DSM)", scale=scale, axis=alt.Axis(values=LOSSES, format="~g")),
+        y=alt.Y("loss:Q", title="loss (DSM)", scale=scale, axis=alt.Axis(values=LOSSES, format="~g", labelOverlap="greedy")),
     )
     lines = base.mark_line(strokeWidth=2).encode(
         color=alt.Color("series:N", scale=shade, title=None, legend=legend),

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from scoredm.ui.experiment import Experiment, mixture_of
-from scoredm.ui.show import figures
+from scoredm.ui.show import number
 
 TIMES = np.linspace(0.01, 1, 100)  # at t = 0 sigma is 0, and g may be: log axes cannot show it
 
@@ -67,7 +67,6 @@ def merging(seen: Schedule) -> str:
     if not seen.mergers:
         return f"The {seen.modes} modes are still there at t = 1: too little noise to forget the data."
     steps = ", ".join(
-        f"{m.modes if m.modes > 1 else 'one'} from **t = {figures(m.t)}** (log-SNR {figures(m.log_snr).replace('-', '−')})"
-        for m in seen.mergers
+        f"{m.modes if m.modes > 1 else 'one'} from **t = {number(m.t)}** (log-SNR {number(m.log_snr)})" for m in seen.mergers
     )
     return f"Modes: {seen.modes} in the data, {steps}. The log-SNR of a merger is the same for every SDE, its time is not."

@@ -13,7 +13,7 @@ import streamlit as st
 from scoredm.ui import learned
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.show import duration, figures, fixed
+from scoredm.ui.show import duration, fixed, number
 
 if TYPE_CHECKING:
     import torch
@@ -195,21 +195,21 @@ def table(found: Found) -> str:
         "Bits per dimension, model": _shown(found.model_bits.value, found.model_bits.error),
         "KL(data, model), nats": _shown(found.divergence.value, found.divergence.error),
         "KL(p₁, prior), nats": _shown(found.prior_divergence.value, found.prior_divergence.error),
-        "Worst difference, nats": figures(found.worst, 2),
+        "Worst difference, nats": number(found.worst, 2),
     }
     return "\n".join([f"| {FRESH} fresh points | |", "|:--|--:|", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
 def _shown(value: float, error: float) -> str:
     if not (np.isfinite(value) and np.isfinite(error)) or error < 1e-5:
-        return figures(value, 2)
+        return number(value, 2)
     decimals = max(0, 1 - int(np.floor(np.log10(error))))
     return f"{fixed(value, decimals)} ± {fixed(error, decimals)}"
 
 
 def verdict(settings: Settings, found: Found) -> str:
     """Which error is left in the model's density, and how large it is."""
-    lost, prior = figures(found.divergence.value, 2), figures(found.prior_divergence.value, 2)
+    lost, prior = number(found.divergence.value, 2), number(found.prior_divergence.value, 2)
     if not np.isfinite(found.model).all():
         return "**The flow of this network runs off somewhere in the window.** Train longer, or compare the exact score."
     if settings.learned and settings.prior == "exact":
@@ -217,5 +217,5 @@ def verdict(settings: Settings, found: Found) -> str:
     if settings.learned:
         return f"**The model loses {lost} nats a point; its prior alone costs {prior}.** The rest is the network's."
     if settings.prior == "exact":
-        return f"**Only the solver is left: it is at most {figures(found.worst, 2)} nats off.** More steps make it less."
+        return f"**Only the solver is left: it is at most {number(found.worst, 2)} nats off.** More steps make it less."
     return f"**All that is lost is the prior's: {lost} nats a point.** An exact flow moves points and loses nothing on the way."

@@ -133,7 +133,7 @@ def invitation(recipe: Recipe | None, run: "Run | None", dim: int) -> str:
 
 
 def _progress(recipe: Recipe | None, run: "Run | None", floors: tuple[float, float]) -> str:
-    least = f"Least losses: {show.figures(floors[0])} on the training points, {show.figures(floors[1])} on fresh ones."
+    least = f"Least losses: {show.number(floors[0])} on the training points, {show.number(floors[1])} on fresh ones."
     if recipe is None:
         return f"{least} The empirical score has the one, the true score the other. Which does a network seek?"
     if run is not None and run.error is not None:
@@ -143,8 +143,8 @@ def _progress(recipe: Recipe | None, run: "Run | None", floors: tuple[float, flo
     train, test = losses(run.trainer.history, floors[1])
     where = "" if run.trainer.done else f"**Training**, step {run.trainer.step} of {recipe.config.steps}. "
     return (
-        f"{where}Training loss {show.figures(train)} (least {show.figures(floors[0])}), test loss {show.figures(test)} "
-        f"(least {show.figures(floors[1])})."
+        f"{where}Training loss {show.number(train)} (least {show.number(floors[0])}), test loss {show.number(test)} "
+        f"(least {show.number(floors[1])})."
     )
 
 
@@ -206,8 +206,8 @@ def distances(experiment: Experiment, points: "Points", drawn: Mapping[str, Draw
     alt = "Share of each sample within a distance of the training points, beside fresh data"
     show.chart(charts.distances_spec(show.mode()), table, key="distances", alt=alt)
     medians = {FRESH: float(np.median(over.fresh))} | {name: found.copies.median for name, found in known.items()}
-    words = [f"{name} {show.figures(value, 2) if value > NIL * over.within else '0'}" for name, value in medians.items()]
-    st.caption(f"Dotted: nearer than {show.figures(over.within)} is a copy; 5 % of fresh data are. Medians: {', '.join(words)}.")
+    words = [f"{name} {show.number(value, 2) if value > NIL * over.within else '0'}" for name, value in medians.items()]
+    st.caption(f"Dotted: nearer than {show.number(over.within)} is a copy; 5 % of fresh data are. Medians: {', '.join(words)}.")
 
 
 def collapse(experiment: Experiment, points: "Points") -> None:
@@ -224,9 +224,9 @@ def _collapse_words(experiment: Experiment, time: float, neighbours: float, guid
         return "With a single point there is nothing to tell apart: the empirical score points to it at every t."
     if time >= 1:
         return "Even at t = 1 the noise does not mix these points: the empirical score points to single ones at every t."
-    level = show.figures(float(experiment.sde.sigma(time)) / float(experiment.sde.alpha(time)), 2)
-    near = f"; that is the neighbours' {show.figures(neighbours, 2)} at t = {show.figures(guide, 2)}" if guide is not None else ""
-    return f"Below **t ≈ {show.figures(time, 2)}** the score falls onto single points: σₜ/αₜ = {level}{near}."
+    level = show.number(float(experiment.sde.sigma(time)) / float(experiment.sde.alpha(time)), 2)
+    near = f"; that is the neighbours' {show.number(neighbours, 2)} at t = {show.number(guide, 2)}" if guide is not None else ""
+    return f"Below **t ≈ {show.number(time, 2)}** the score falls onto single points: σₜ/αₜ = {level}{near}."
 
 
 # In words

@@ -10,7 +10,7 @@ import streamlit as st
 from scoredm import targets
 from scoredm.ui.compute import generator, portrait
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.show import figures
+from scoredm.ui.show import number
 
 if TYPE_CHECKING:
     from scoredm.story import Portrait, Story
@@ -68,7 +68,7 @@ def facts(seen: Glance) -> str:
         ("Mean", _vector(seen.mean)),
         ("Covariance" if len(seen.mean) > 1 else "Variance", _matrix(seen.covariance)),
         ("SDE", seen.sde),
-        ("Noise at t = 1", f"σ₁ = {figures(seen.sigma)}, {figures(seen.sigma / (seen.alpha * spread))} × {left}"),
+        ("Noise at t = 1", f"σ₁ = {number(seen.sigma)}, {number(seen.sigma / (seen.alpha * spread))} × {left}"),
     ]
     if seen.merging is not None:
         rows.append(("The two modes", _merging(seen.merging)))
@@ -79,7 +79,7 @@ def facts(seen: Glance) -> str:
 def _merging(t: float) -> str:
     if t == 0:
         return "overlap so much that they are one from the start"
-    return "are still two at t = 1" if math.isinf(t) else f"become one at t = {figures(t)}"
+    return "are still two at t = 1" if math.isinf(t) else f"become one at t = {number(t)}"
 
 
 def _number(value: float) -> str:

@@ -156,7 +156,7 @@ def table(found: "Parts") -> None:
 
 def _summary(found: "Parts") -> str:
     log_density, length = float(found.log_density[0]), float(np.linalg.norm(found.score[0]))
-    numbers = {"log density": show.figures(log_density), "density": _density(log_density), "‖s‖": show.figures(length)}
+    numbers = {"log density": show.number(log_density), "density": _density(log_density), "‖s‖": show.number(length)}
     return " · ".join(f"{name} **{value}**" for name, value in numbers.items())
 
 
@@ -164,7 +164,7 @@ def _density(log_density: float) -> str:
     """exp(log density), also where it is too small for a float."""
     power = log_density / np.log(10)
     if power > -300:
-        return show.figures(float(np.exp(log_density)))
+        return show.number(float(np.exp(log_density)))
     whole = int(np.floor(power))
     return f"{10 ** (power - whole):.2f}{show.times_ten(whole)}"
 

@@ -148,22 +148,22 @@ def _numbers(chosen: Recipe, view: View, run: "Run | None") -> None:
     from scoredm.learning import recent_loss
 
     floor = learned.training_floor(chosen.experiment, chosen.config.eps)
-    rows = {"Its floor": show.figures(floor)}
+    rows = {"Its floor": show.number(floor)}
     words = f"A model that says 0 everywhere has loss {chosen.experiment.dim}; on fresh data no model gets below the floor."
     if run is not None and run.trainer.step:
         history = run.trainer.history
         last, (loss, error) = history[-1], recent_loss(history)
         rows = {
-            "Loss, last 50 steps": f"{show.figures(loss)} ± {show.figures(error, 2)}",
+            "Loss, last 50 steps": f"{show.number(loss)} ± {show.number(error, 2)}",
             **rows,
-            "Loss − floor": f"{show.figures(loss - floor)} ± {show.figures(error, 2)}",
-            "Error, training points": show.figures(last.train_error),
-            "Error, fresh points": show.figures(last.test_error),
+            "Loss − floor": f"{show.number(loss - floor)} ± {show.number(error, 2)}",
+            "Error, training points": show.number(last.train_error),
+            "Error, fresh points": show.number(last.test_error),
         }
         if view.notebook:
-            rows["The tutorial’s metric"] = show.figures(last.notebook_error)
-        total, part = show.figures(floor + last.test_error), show.figures(last.test_error)
-        words = f"On fresh data the loss is floor + error: {show.figures(floor)} + {part} = {total}."
+            rows["The tutorial’s metric"] = show.number(last.notebook_error)
+        total, part = show.number(floor + last.test_error), show.number(last.test_error)
+        words = f"On fresh data the loss is floor + error: {show.number(floor)} + {part} = {total}."
         if loss < floor - BELOW * error:
             words += (
                 " The training loss is below the floor: a network can learn a few points by heart, and those have a lower one."
@@ -196,17 +196,17 @@ def inside(chosen: Recipe, run: "Run") -> None:
     )
     left, right = st.columns(2)
     with left:
-        low, middle, high = (show.figures(value) for value in beside[0].usual)
+        low, middle, high = (show.number(value) for value in beside[0].usual)
         rows = {
-            "By the learned score": show.figures(beside[0].distance),
-            "By the exact score": show.figures(beside[1].distance),
+            "By the learned score": show.number(beside[0].distance),
+            "By the exact score": show.number(beside[1].distance),
             "Fresh exact samples": f"{middle} ({low} to {high})",
         }
         _table(f"Sliced Wasserstein, {learned.COMPARED} points", rows)
     with right:
         st.caption(
             "The last row is what no error looks like. On the same noise half of the particles end within "
-            f"{show.figures(ends.apart)} of each other, learned and exact."
+            f"{show.number(ends.apart)} of each other, learned and exact."
         )
         with st.container(horizontal=True):
             printed = _panels(experiment, ends, "light")

@@ -8,7 +8,7 @@ import streamlit as st
 
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.show import figures, fixed
+from scoredm.ui.show import fixed, number
 
 if TYPE_CHECKING:
     from scoredm.identities import Dress, TwoSides
@@ -72,7 +72,7 @@ def sides(experiment: Experiment, wrong: str, t: float) -> "TwoSides":
 def sides_words(both: "TwoSides", share: float) -> str:
     """The two sides at one blend, as a table in Markdown."""
     i = int(np.abs(both.shares - share).argmin())
-    left = f"{figures(both.dsm[i])} ± {figures(both.dsm_error[i], 2)}"
+    left = f"{number(both.dsm[i])} ± {number(both.dsm_error[i], 2)}"
     esm, constant, right = (fixed(float(v), 3) for v in (both.esm[i], both.floor, both.esm[i] + both.floor))
     rows = [("J_DSM, simulated", left), ("J_ESM + C", f"{right} = {esm} + {constant}")]
     return "\n".join([f"| σ² × | c = {share:g} |", "|:--|:--|", *(f"| {name} | {value} |" for name, value in rows)])
@@ -161,5 +161,5 @@ DRESS_ROWS = {
 
 
 def _shown(value: float | np.ndarray) -> str:
-    numbers = ", ".join(figures(float(v)).replace("-", "−") for v in np.atleast_1d(value))
+    numbers = ", ".join(number(float(v)) for v in np.atleast_1d(value))
     return numbers if np.size(value) == 1 else f"({numbers})"

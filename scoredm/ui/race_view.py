@@ -115,7 +115,7 @@ def _ends(experiment: Experiment, settings: Race, study: Study) -> None:
 
 def _title(name: str, curve: "Curve | None", steps: int) -> str:
     at = np.flatnonzero(curve.steps == steps) if curve is not None else []
-    return f"{name}: {show.figures(float(curve.value[at[0]]))}" if curve is not None and len(at) else name
+    return f"{name}: {show.number(float(curve.value[at[0]]))}" if curve is not None and len(at) else name
 
 
 def _panels(experiment: Experiment, panels: Sequence[tuple[str, np.ndarray, str]]) -> None:

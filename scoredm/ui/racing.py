@@ -14,7 +14,7 @@ import streamlit as st
 from scoredm.ui import learned, studying
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.show import figures, fixed
+from scoredm.ui.show import fixed, number
 
 if TYPE_CHECKING:
     from scoredm.budget import Amount, Budget, Plan
@@ -244,8 +244,8 @@ def verdict(found: Sequence["Curve"], names: Sequence[str], zero: "Reference") -
         return f"**{name} is at the zero with {cost:.0f} evaluations of the score.**{rest}"
     curve, name = min(zip(found, names, strict=True), key=lambda pair: pair[0].value.min())
     return (
-        f"**None gets to the zero with these steps.** {name} comes closest, to {figures(float(curve.value.min()))}; "
-        f"fresh exact samples are {figures(zero.low, 2)} to {figures(zero.high, 2)} apart."
+        f"**None gets to the zero with these steps.** {name} comes closest, to {number(float(curve.value.min()))}; "
+        f"fresh exact samples are {number(zero.low, 2)} to {number(zero.high, 2)} apart."
     )
 
 
@@ -265,7 +265,7 @@ def race_words(found: Sequence["Curve"], names: Sequence[str], zero: "Reference"
 def _with_error(value: float, error: float) -> str:
     """A value and its standard error, to two figures of the error; the value alone where there is none."""
     if not (np.isfinite(error) and error > 0):
-        return figures(value)
+        return number(value)
     decimals = max(0, 1 - int(np.floor(np.log10(error))))
     return f"{fixed(value, decimals)} ± {fixed(error, decimals)}"
 

@@ -37,7 +37,7 @@ def verdict(experiment: Experiment, settings: compute.Reverse, beside: Compared)
             f"{worst.name}, is {worst.surprise:.1f} standard errors."
         )
     way = "high" if gap > 0 else "low"
-    return f"**{worst.name} is {show.figures(abs(gap), 2)} too {way}, {worst.surprise:.0f} standard errors.** " + _advice(
+    return f"**{worst.name} is {show.number(abs(gap), 2)} too {way}, {worst.surprise:.0f} standard errors.** " + _advice(
         experiment, settings, worst.kind, gap
     )
 
@@ -47,9 +47,7 @@ def _advice(experiment: Experiment, settings: compute.Reverse, kind: str, gap: f
     sde, left = experiment.sde, _left(experiment, t, kind)
     if not settings.denoise and left / gap > 0.5:
         what = "means" if kind == "mean" else "variances"
-        return (
-            f"At t_min noise is still there: {what} are up to {show.figures(abs(left))} off. Stop later, or take the last step."
-        )
+        return f"At t_min noise is still there: {what} are up to {show.number(abs(left))} off. Stop later, or take the last step."
     if kind == "spread" and gap < 0 and settings.denoise and (float(sde.sigma(t)) / float(sde.alpha(t))) ** 2 > -gap / 2:
         return "The last step puts each point at a mean, and means spread less than the data: stop later."
     if settings.prior == "zero":
@@ -66,8 +64,8 @@ def _left(experiment: Experiment, t: float, kind: str) -> float:
 
 def update(step: compute.ReverseStep) -> str:
     """LaTeX of the reverse update, in letters and with the numbers of one step of one particle."""
-    pull, kick = show.figures(step.g**2 * step.dt), show.figures(step.g * step.dt**0.5)
-    drift, keep = (r" - f(t)\,x_t\,\Delta t", show.figures(1 - step.f * step.dt) + r"\,") if step.f else ("", "")
+    pull, kick = show.number(step.g**2 * step.dt), show.number(step.g * step.dt**0.5)
+    drift, keep = (r" - f(t)\,x_t\,\Delta t", show.number(1 - step.f * step.dt) + r"\,") if step.f else ("", "")
     return (
         rf"\begin{{aligned}} x_{{t-\Delta t}} &= x_t{drift} + g(t)^2\,s(x_t, t)\,\Delta t + g(t)\sqrt{{\Delta t}}\;z \\"
         rf"&= {keep}{_vector(step.x)} + {pull}\,{_vector(step.score)} \\"
@@ -77,7 +75,7 @@ def update(step: compute.ReverseStep) -> str:
 
 
 def _vector(values: np.ndarray) -> str:
-    return r"\begin{pmatrix}" + r"\\".join(show.figures(float(value)) for value in values) + r"\end{pmatrix}"
+    return r"\begin{pmatrix}" + r"\\".join(show.number(float(value)) for value in values) + r"\end{pmatrix}"
 
 
 def panels(found: Sequence[Panel]) -> None:

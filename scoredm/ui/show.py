@@ -29,7 +29,7 @@ def chart(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
     st.vega_lite_chart(table, spec | {"config": look(mode())}, theme=None, key=key, alt=alt, width="stretch")
 
 
-def figures(value: float, digits: int = 3) -> str:
+def number(value: float, digits: int = 3) -> str:
     """A number to so many significant figures, such as −0.750 or 6.34 × 10⁻⁴."""
     if not np.isfinite(value):
         return "–"
@@ -78,7 +78,7 @@ def _to_the_error(exact: float, found: float, error: float) -> tuple[str, str, s
     decimals = max(_decimals(error, 2), _decimals(exact, 3) if abs(exact) > error else 0)
 
     def written(value: float) -> str:
-        return fixed(value, decimals) if decimals <= DECIMALS and np.isfinite(value) else figures(value)
+        return fixed(value, decimals) if decimals <= DECIMALS and np.isfinite(value) else number(value)
 
     difference = written(found - exact)
     signed = difference if difference.startswith(("−", "–")) else f"+{difference}"

@@ -280,7 +280,7 @@ def _figures(finding: "Finding | None") -> list[str]:
     ]
     at_most = "≤ " if finding.at_most else ""
     tolerances = allowed if isinstance(finding.tolerance, tuple) else allowed[:1]
-    return [at_most + sides[0], sides[1], "  \n".join(f"± {show.figures(tolerance, 2)}" for tolerance in tolerances)]
+    return [at_most + sides[0], sides[1], "  \n".join(f"± {show.number(tolerance, 2)}" for tolerance in tolerances)]
 
 
 def _each(tolerance: "Figures", count: int) -> tuple[float, ...]:
@@ -293,7 +293,7 @@ def shown(value: float, tolerance: float) -> str:
         return "–"
     decimals = max(0, 1 - int(np.floor(np.log10(tolerance))))
     if round(value, decimals) == 0 or decimals > show.DECIMALS:
-        return show.figures(value, 2 if abs(value) < tolerance else 3)
+        return show.number(value, 2 if abs(value) < tolerance else 3)
     return show.fixed(value, decimals)
 
 

@@ -333,7 +333,7 @@ def test_prints():
 
 
 def test_numbers_have_a_real_minus_and_no_e():
-    found = {v: show.figures(v) for v in (-0.75, 6.34e-4, -3e-12, 9.996, 12345.0, 1e5, 0.0, float("nan"))}
+    found = {v: show.number(v) for v in (-0.75, 6.34e-4, -3e-12, 9.996, 12345.0, 1e5, 0.0, float("nan"))}
     assert list(found.values()) == ["−0.750", "6.34 × 10⁻⁴", "−3.00 × 10⁻¹²", "10.0", "12345", "1.00 × 10⁵", "0", "–"]
     assert [show.fixed(v, 2) for v in (-0.001, -1.005, 2.0)] == ["0.00", "−1.00", "2.00"]
 
