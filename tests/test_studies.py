@@ -2,9 +2,11 @@
 
 import math
 import os
+import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -36,6 +38,12 @@ class Inline(Executor):
 def tidy(rows) -> pd.DataFrame:
     """The table without the one column that a clock writes."""
     return table(rows).drop(columns="seconds")
+
+
+@pytest.fixture(autouse=True)
+def _plain_main(monkeypatch):
+    """Processes load the main module again, and a page tested before in this one leaves app.py in its place."""
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
 
 
 @pytest.fixture(scope="module")
