@@ -184,7 +184,10 @@ def _shared_noise(job: Job, generator: torch.Generator) -> Tensor:
         return torch.randn(job.n, job.mixture.dim, generator=generator)
 
     factor = job.noise_steps // job.steps
-    return torch.cat([coarsen(torch.stack([fine() for _ in range(factor)]), factor) for _ in range(job.steps)])
+    noise = torch.empty(job.steps, job.n, job.mixture.dim)
+    for step in noise:
+        step.copy_(coarsen(torch.stack([fine() for _ in range(factor)]), factor)[0])
+    return noise
 
 
 def perform(job: Job) -> Row:
