@@ -13,7 +13,7 @@ import streamlit as st
 from scoredm.ui import learned
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.show import duration, fixed, number
+from scoredm.ui.show import duration, number, with_error
 
 if TYPE_CHECKING:
     import torch
@@ -191,20 +191,13 @@ def waiting(experiment: Experiment, settings: Settings) -> str:
 def table(found: Found) -> str:
     """Bits and divergences line by line, as a table in Markdown."""
     rows = {
-        "Bits per dimension, exact": _shown(found.exact_bits.value, found.exact_bits.error),
-        "Bits per dimension, model": _shown(found.model_bits.value, found.model_bits.error),
-        "KL(data, model), nats": _shown(found.divergence.value, found.divergence.error),
-        "KL(p₁, prior), nats": _shown(found.prior_divergence.value, found.prior_divergence.error),
+        "Bits per dimension, exact": with_error(found.exact_bits.value, found.exact_bits.error),
+        "Bits per dimension, model": with_error(found.model_bits.value, found.model_bits.error),
+        "KL(data, model), nats": with_error(found.divergence.value, found.divergence.error),
+        "KL(p₁, prior), nats": with_error(found.prior_divergence.value, found.prior_divergence.error),
         "Worst difference, nats": number(found.worst, 2),
     }
     return "\n".join([f"| {FRESH} fresh points | |", "|:--|--:|", *(f"| {name} | {value} |" for name, value in rows.items())])
-
-
-def _shown(value: float, error: float) -> str:
-    if not (np.isfinite(value) and np.isfinite(error)) or error < 1e-5:
-        return number(value, 2)
-    decimals = max(0, 1 - int(np.floor(np.log10(error))))
-    return f"{fixed(value, decimals)} ± {fixed(error, decimals)}"
 
 
 def verdict(settings: Settings, found: Found) -> str:

@@ -14,7 +14,7 @@ import streamlit as st
 from scoredm.ui import learned, studying
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.show import fixed, number
+from scoredm.ui.show import fixed, number, with_error
 
 if TYPE_CHECKING:
     from scoredm.budget import Amount, Budget, Plan
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from scoredm.studies import Curve, Job, Row
     from scoredm.training import TrainConfig
 
-FRESH = 20  # fresh exact samples that say what "no difference" looks like
+FRESH, FEW = 40, 12  # fresh exact samples that say what "no difference" looks like; few of them where a metric is slow
+SLOW = ("energy",)
 ADAPTIVE = 8  # evaluations that an adaptive method takes between two times of a grid, about
 PARTS = {"prior": "Prior", "steps": "Steps", "stop": "Stop at t_min", "network": "Network"}
 ADVICE = {
@@ -162,7 +163,8 @@ def zero(target: str, seed: int, metric: str, n: int) -> "Reference":
     from scoredm.metrics import METRICS, fresh_range
 
     experiment = Experiment(target, seed)
-    return fresh_range(experiment.mixture, n, METRICS[metric], generator(experiment, "metric"), FRESH)
+    repeats = FEW if metric in SLOW else FRESH
+    return fresh_range(experiment.mixture, n, METRICS[metric], generator(experiment, "metric"), repeats)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -257,17 +259,9 @@ def race_words(found: Sequence["Curve"], names: Sequence[str], zero: "Reference"
         slope = fixed(fit.value, 2) if fit else "–"
         if fit is None and not (curve.value > zero.high).any():
             slope = "at the zero"
-        value = _with_error(float(curve.value[best]), float(curve.error[best]))
+        value = with_error(float(curve.value[best]), float(curve.error[best]))
         lines.append(f"| {name} | {slope} | {value} | {curve.nfe[best]:.0f} | {'–' if there is None else f'{there:.0f}'} |")
     return "\n".join(lines)
-
-
-def _with_error(value: float, error: float) -> str:
-    """A value and its standard error, to two figures of the error; the value alone where there is none."""
-    if not (np.isfinite(error) and error > 0):
-        return number(value)
-    decimals = max(0, 1 - int(np.floor(np.log10(error))))
-    return f"{fixed(value, decimals)} ± {fixed(error, decimals)}"
 
 
 def failures(rows: "Iterable[Row]", titles: Mapping[str, str]) -> list[str]:
@@ -310,8 +304,8 @@ def largest(found: "Budget") -> str:
     spread = (found.zero.high - found.zero.low) / 2
     if amount.value < spread or amount.value < 2 * np.nan_to_num(amount.error):
         return "**No part stands out from the spread of fresh exact samples.** There is little left to win here."
-    share = amount.value / (found.total.value - found.zero.median)
-    return f"**Most is lost to {_WHERE[part]}: {share:.0%} of what is above the zero.** To win it back, {ADVICE[part]}."
+    lost, whole, zero = (number(value) for value in (amount.value, found.total.value, found.zero.median))
+    return f"**Most is lost to {_WHERE[part]}: {lost} of {whole}; perfect samples have {zero}.** To win it back, {ADVICE[part]}."
 
 
 _WHERE = {"prior": "the prior", "steps": "the steps", "stop": "the stop at t_min", "network": "the network"}
@@ -320,7 +314,7 @@ _WHERE = {"prior": "the prior", "steps": "the steps", "stop": "the stop at t_min
 def unattributed(found: "Budget") -> str:
     """What the switches made alone leave over, and why."""
     gap, error = found.unattributed.value, np.nan_to_num(found.unattributed.error)
-    amount = _with_error(abs(gap), found.unattributed.error)
+    amount = with_error(abs(gap), found.unattributed.error)
     if abs(gap) < 2 * error:
         return f"Made alone, the four switches add up to the whole within its error ({amount} apart): the order hardly matters."
     if gap > 0:

@@ -90,6 +90,14 @@ def _decimals(value: float, digits: int) -> int:
     return max(0, digits - 1 - int(np.floor(np.log10(abs(value))))) if 0 < abs(value) < np.inf else DECIMALS + 1
 
 
+def with_error(value: float, error: float) -> str:
+    """A value and its standard error, to two figures of the error; the value alone where that is tiny or there is none."""
+    decimals = _decimals(error, 2)
+    if decimals > DECIMALS or not np.isfinite(value):
+        return number(value)
+    return f"{fixed(value, decimals)} ± {fixed(error, decimals)}"
+
+
 def download(name: str, draw: Callable[[], "Figure"], label: str = "Download figure") -> None:
     """Offer a figure as PNG, SVG and PDF; it is drawn only when it is asked for."""
     from scoredm.figures import FORMATS, as_bytes
