@@ -401,27 +401,6 @@ def training_table(curves: "Curves | None", steps: int, floor: float, perfect: f
 
 
 @cache
-def error_spec(mode: str) -> Spec:
-    """Score error and DSM floor at each time."""
-    line = (
-        alt.Chart()
-        .mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=14))
-        .encode(
-            x=TIME,
-            y=log_axis("value:Q", "loss or error at t"),
-            color=colours({"floor of the loss": palette.INK[mode], "score error": palette.LEARNED}),
-        )
-    )
-    return finish(line, 240)
-
-
-def error_table(times: np.ndarray, floor: np.ndarray, error: np.ndarray) -> pd.DataFrame:
-    """Rows of error_spec; arrays (T,)."""
-    parts = (("floor of the loss", floor), ("score error", error))
-    return pd.concat([pd.DataFrame({"series": name, "t": times, "value": y}) for name, y in parts], ignore_index=True)
-
-
-@cache
 def learned_curves_spec(mode: str) -> Spec:
     """Learned and exact score on the line, over the density, which has a scale of its own."""
     base = alt.Chart().encode(x=alt.X("x:Q", title="x", scale=alt.Scale(zero=False, nice=False)))
