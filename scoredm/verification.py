@@ -1,5 +1,7 @@
 """The checks behind the app: what is claimed, what should come out, and what comes out on this machine.
 
+    from scoredm import CHECKS, VESDE, Case, targets
+
     case = Case(targets.mixture("tutorial"), VESDE(), seed=2021)
     for check in CHECKS:
         finding = check(case)
@@ -192,7 +194,7 @@ CHECKS = (
         Check(
             f"order-{name}",
             "samplers",
-            f"{title}: the error falls with this power of the step, on Gaussian data from 160 to 320 steps.",
+            f"{title}: from $p_1$ to $p_{{0.5}}$ of Gaussian data its error falls with this power of the step.",
             source,
             identity.ORDERS[name],
         )

@@ -243,7 +243,7 @@ def _row(key: str, cells: Sequence[str], check: "Check | None") -> "DeltaGenerat
 def _check_row(mine: Bench, check: "Check", experiment: Experiment) -> None:
     key = _key(check, experiment)
     result = mine.results.get(key)
-    cells = [check.statement, *_figures(result.finding if result else None), _verdict(mine, key)]
+    cells = [check.statement, *_figures(result.finding if result else None), _verdict(mine, key, check.slow)]
     place = _row(f"check-{check.name}", cells, check)
     with place:
         waits = mine.waits(key) or mine.current == key
@@ -252,14 +252,14 @@ def _check_row(mine: Bench, check: "Check", experiment: Experiment) -> None:
         st.caption(f"It broke off: {result.reason}.")
 
 
-def _verdict(mine: Bench, key: Key) -> str:
+def _verdict(mine: Bench, key: Key, slow: bool) -> str:
     if mine.current == key:
         return "… runs"
     if mine.waits(key):
         return "waits"
     result = mine.results.get(key)
     if result is None:
-        return "not run"
+        return "not run" + "  \n:small[takes seconds]" * slow
     return f"{'✓ pass' if result.passed else ':red[**✗ fail**]'}  \n:small[{_duration(result.seconds)}]"
 
 
