@@ -222,6 +222,13 @@ def test_the_map_is_blank_where_there_is_no_mass_and_full_where_the_error_is():
     np.testing.assert_allclose(size, gap.norm(dim=1).clamp(max=1).sqrt(), atol=1e-4)
 
 
+def test_models_of_equal_weights_that_predict_different_things_are_not_taken_for_one_another():
+    experiment = Experiment("two-modes")
+    own, clean = (ScoreNet(experiment.sde, 1, parametrisation=name) for name in ("own", "clean"))
+    gaps = [learned.score_gap(experiment, model, 0.3).gap.learned for model in (own, clean)]
+    assert np.abs(gaps[0] - gaps[1]).max() > 0.1
+
+
 def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
     seed = next(seeds)
     at = open_page("training", **SHORT, seed=seed, smooth="Off")
