@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from scoredm import charts, figures
-from scoredm.ui import compute, controls, forwarding, shell, show
+from scoredm import figures
+from scoredm.charts import forward as charts
+from scoredm.ui import controls, forward, shell, show
 from scoredm.ui.stage import stage
 
 PARTICLES = controls.Number("n", "Particles", 20, 5000, 20, 200)
@@ -22,8 +23,8 @@ with side:
         controls.preset("2-D demo", {"target": "tight", "sde": "ve", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"})
         camera = controls.camera(disabled=not plane)
 
-seen = forwarding.schedule(experiment)
-run = compute.forward(experiment, compute.Forward(n, steps, camera == "follow"))
+seen = forward.schedule(experiment)
+run = forward.forward(experiment, forward.Forward(n, steps, camera == "follow"))
 names = ("x₁", "x₂") if plane else ("x",)
 
 with picture:
@@ -45,7 +46,7 @@ with picture:
         "What to look for: the particles forget where they came from (their colour), yet at every t they fill the grey "
         "density, which is exact."
     )
-    st.markdown(forwarding.merging(seen))
+    st.markdown(forward.merging(seen))
 with side:
     rows = [(names[d], i, d) for d in range(len(names)) for i in ((0, -1) if plane else (0, len(run.times) // 2, -1))]
     show.exact_and_found(

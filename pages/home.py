@@ -3,7 +3,7 @@
 import streamlit as st
 
 from scoredm import pictures
-from scoredm.ui import overview, shell, show
+from scoredm.ui import home, shell, show
 
 # Page -> its picture, and what the picture shows where the data are in the plane and on the line.
 STEPS = {
@@ -32,8 +32,8 @@ STEPS = {
 experiment = shell.header("home")
 mode = show.mode()
 with st.spinner("Computing the pictures of this experiment…"):
-    story = overview.story(experiment)
-    glance = overview.glance(experiment)
+    story = home.story(experiment)
+    glance = home.glance(experiment)
 
 for number, (column, (name, (draw, *alts))) in enumerate(zip(st.columns(4), STEPS.items(), strict=True), start=1):
     with column, st.container(border=True, height="stretch", gap="small"):
@@ -49,7 +49,7 @@ with picture:
     )
 with facts:
     st.markdown("**Your experiment**, set in the sidebar")
-    st.markdown(overview.facts(glance))
+    st.markdown(home.facts(glance))
 with links:
     st.markdown(shell.prose("home/links").lead)
 

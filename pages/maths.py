@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from scoredm import maths_charts as charts
-from scoredm.ui import budget_view, controls, proving, racing, shell, show
+from scoredm.charts import maths as charts
+from scoredm.ui import controls, maths, shell, show
 from scoredm.ui.experiment import Experiment
+from scoredm.ui.samplers import budget as budgets, budget_view
 
 ETA = controls.Number("eta", "Noise η on the way back", 0.0, 2.0, 0.25, 1.0, "1 is the reverse SDE, 0 the probability flow.")
 TIME = controls.Number("at", "Time t", 0.02, 1.0, 0.02, 0.3)
@@ -16,7 +17,7 @@ WRONG = {"zero": "s = 0", "gaussian": "One Gaussian", "frozen": "Score of the da
 
 def reverse(experiment: Experiment) -> None:
     eta = controls.number(ETA)
-    run = proving.roads(experiment, eta)
+    run = maths.roads(experiment, eta)
     table = charts.roads_table(run.times, run.noisy, run.flow)
     show.chart(
         charts.roads_spec(show.mode()), table, key="roads", alt="Reverse paths with and without noise from the same starts"
@@ -29,14 +30,14 @@ def dsm(experiment: Experiment) -> None:
     wrong = controls.choice("wrong", "Wrong score", WRONG, "zero")
     with st.container(horizontal=True):
         share, t = controls.number(SHARE), controls.number(TIME)
-    both = proving.sides(experiment, wrong, t)
+    both = maths.sides(experiment, wrong, t)
     show.chart(charts.sides_spec(show.mode()), charts.sides_table(both), key="sides", alt="DSM and ESM against the share c")
     st.caption("What to look for: one parabola, lifted by C. Both are lowest at c = 1, the exact score.")
-    st.markdown(proving.sides_words(both, share))
+    st.markdown(maths.sides_words(both, share))
 
 
 def floor(experiment: Experiment) -> None:
-    curve = proving.floor_curve(experiment)
+    curve = maths.floor_curve(experiment)
     table = charts.floor_table(curve.times, curve.floor, curve.at, curve.spread, curve.error)
     show.chart(charts.floor_spec(show.mode()), table, key="floor", alt="The least possible loss over time, computed in two ways")
     st.caption(
@@ -46,7 +47,7 @@ def floor(experiment: Experiment) -> None:
 
 
 def weights(experiment: Experiment) -> None:
-    table = charts.weightings_table(*proving.weights(experiment))
+    table = charts.weightings_table(*maths.weights(experiment))
     show.chart(
         charts.weightings_spec(show.mode()), table, key="weights", alt="Share of the loss by noise level under four weightings"
     )
@@ -58,7 +59,7 @@ def weights(experiment: Experiment) -> None:
 
 def dress(experiment: Experiment) -> None:
     t = controls.number(TIME)
-    st.markdown(proving.dresses_words(proving.dresses(experiment, t)))
+    st.markdown(maths.dresses_words(maths.dresses(experiment, t)))
     st.caption(
         "What to look for: one noisy point, drawn with your seed. Guessed noise and guessed clean point agree in both dresses, "
         "and with Bayes' rule worked out over the components, which never asks for a score."
@@ -66,9 +67,9 @@ def dress(experiment: Experiment) -> None:
 
 
 def budget(experiment: Experiment) -> None:
-    found = racing.example(experiment)
-    budget_view.show_budget(found, racing.EXAMPLE.metric)
-    st.caption(f"{racing.EXAMPLE_WORDS} Take your own run apart under **Samplers**, *Error budget*.")
+    found = budgets.example(experiment)
+    budget_view.show_budget(found, budgets.EXAMPLE.metric)
+    st.caption(f"{budgets.EXAMPLE_WORDS} Take your own run apart under **Samplers**, *Error budget*.")
 
 
 TOPICS: dict[str, tuple[str, Callable[[Experiment], None]]] = {

@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from scoredm import charts, figures
-from scoredm.ui import comparison, compute, controls, reversing, shell, show
+from scoredm import figures
+from scoredm.charts import samples as charts
+from scoredm.ui import comparison, controls, shell, show
+from scoredm.ui.reverse import compute, view
 from scoredm.ui.stage import stage
 
 PARTICLES = controls.Number("rn", "Particles", 100, 10_000, 100, 2500)
@@ -24,12 +26,12 @@ picture, side = st.columns([3, 2])
 with side:
     with st.container(horizontal=True):
         n = controls.number(PARTICLES)
-        steps = controls.number(reversing.STEPS)
+        steps = controls.number(view.STEPS)
     with st.container(horizontal=True):
-        prior = reversing.choose_prior()
-        t_min = controls.number(reversing.STOP)
+        prior = view.choose_prior()
+        t_min = controls.number(view.STOP)
     with st.container(horizontal=True, vertical_alignment="center"):
-        tweedie = reversing.choose_end()
+        tweedie = view.choose_end()
         with st.popover("Layers"):
             camera = controls.camera(disabled=not plane)
             colour = controls.choice("rcolour", "Colour", {"samples": "Samples", "component": "Final mode"}, "samples")
@@ -62,7 +64,7 @@ with picture:
         + (f" {drawn} of {n} are drawn." if drawn < n else "")
     )
 with side:
-    st.markdown(reversing.verdict(experiment, settings, beside))
+    st.markdown(view.verdict(experiment, settings, beside))
     few = [row for row in beside.rows if row.kind != "weight" or len(beside.weights.exact) <= 3]
     show.exact_and_found([(row.name, row.exact, row.found, row.error) for row in few])
     low, middle, high = (show.number(v) for v in beside.usual)
@@ -75,14 +77,8 @@ with side:
         show.chart(charts.weights_spec(show.mode()), table, key="weights", alt="Weight of each component, exact and found")
 
 st.subheader("Before and after", anchor=False)
-start, end = comparison.outline(experiment, 1.0), comparison.outline(experiment, 0.0)
-panels = [
-    figures.Panel("Start, t = 1", run.start, start.box, start.lines),
-    figures.Panel(f"End, t = {run.times[-1]:.3g}", run.end, end.box, end.lines),
-    figures.Panel("Samples of the mixture itself", comparison.reference(experiment, n).numpy(), end.box, end.lines, exact=True),
-]
-reversing.panels(panels)
 contours = "The exact contours hold 25, 50, 75 and 95 % of p₁ and of the data; dashed: the window of the other two."
+show.panels(view.panels(experiment, run, show.mode()), "panel")
 st.caption(f"What to look for: the last two should look alike. {contours if plane else 'The curves are exact.'}")
 
 st.subheader("The update", anchor=False)
@@ -94,7 +90,7 @@ with control:
         f"t = {step.t:.3f}, Δt = {show.number(step.dt)}, g(t) = {show.number(step.g)}{drift}. "
         "The numbers are the first particle's."
     )
-equation.latex(reversing.update(step))
+equation.latex(view.update(step))
 
-show.download("before-after", lambda: figures.before_after(panels, comparison.SHARES))
+show.download("before-after", lambda: figures.samples(view.panels(experiment, run, "light"), comparison.SHARES))
 shell.sections("reverse")

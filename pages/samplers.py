@@ -1,6 +1,7 @@
 """Samplers: how far each gets for what it costs, and where the error that is left comes from."""
 
-from scoredm.ui import budget_view, controls, likelihood_view, race_view, shell
+from scoredm.ui import controls, shell
+from scoredm.ui.samplers import budget_view, likelihood_view, race_view
 
 VIEWS = {
     "race": ("Race", race_view.draw),

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from scoredm import charts, figures
-from scoredm.ui import compute, controls, probe, shell, show
+from scoredm import figures
+from scoredm.charts import score as charts
+from scoredm.ui import controls, shell, show
+from scoredm.ui.score import compute, probe
 from scoredm.ui.stage import stage
 
 if TYPE_CHECKING:

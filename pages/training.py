@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from scoredm.ui import controls, learned, progress, recipe, runs, shell, show
+from scoredm.ui import controls, shell, show
+from scoredm.ui.training import learned, progress, recipe, runs
 
 MOMENT = controls.Number(
     "look", "Compare scores at t", 0.01, 1.0, 0.01, 0.25, "The two scores are set side by side at this time."

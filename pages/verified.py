@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from scoredm.ui import controls, shell, verifying
+from scoredm.ui import controls, shell
+from scoredm.ui.verified import view
+from scoredm.ui.verified.bench import bench
 
 POLL_SECONDS = 0.5
 FOLLOW = {
@@ -11,10 +13,10 @@ FOLLOW = {
 }
 
 experiment = shell.header("verified")
-group = controls.choice("checks", "Topic", verifying.GROUPS, "sde", label_visibility="collapsed")
-mine = verifying.bench()
+group = controls.choice("checks", "Topic", view.GROUPS, "sde", label_visibility="collapsed")
+mine = bench()
 live = mine.busy
-st.fragment(verifying.watch, run_every=POLL_SECONDS if live else None)(mine, experiment, group, live)
+st.fragment(view.watch, run_every=POLL_SECONDS if live else None)(mine, experiment, group, live)
 st.caption(
     "What to look for: found is expected, within the tolerance. "
     + FOLLOW[group in ("figures", "notebook")]
@@ -22,7 +24,7 @@ st.caption(
 )
 st.download_button(
     "Download table",
-    lambda: verifying.table(mine, experiment),
+    lambda: view.table(mine, experiment),
     file_name="scoredm-verified.csv",
     mime="text/csv",
     icon=":material/download:",

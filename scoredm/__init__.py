@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scoredm import targets as targets
-    from scoredm.finding import Case as Case, Finding as Finding
+    from scoredm.checks import CHECKS as CHECKS, Check as Check
+    from scoredm.checks.finding import Case as Case, Finding as Finding
     from scoredm.grids import GRIDS as GRIDS, Grid as Grid, time_of_log_snr as time_of_log_snr
     from scoredm.likelihood import (
         Encoding as Encoding,
@@ -93,7 +94,6 @@ if TYPE_CHECKING:
         TrainMetrics as TrainMetrics,
         default_device as default_device,
     )
-    from scoredm.verification import CHECKS as CHECKS, Check as Check
 
 _HOME = {
     "GaussianMixture": "mixture",
@@ -162,10 +162,10 @@ _HOME = {
     "mmd_to_mixture": "metrics",
     "sample_moments": "metrics",
     "sliced_wasserstein": "metrics",
-    "CHECKS": "verification",
-    "Check": "verification",
-    "Case": "finding",
-    "Finding": "finding",
+    "CHECKS": "checks",
+    "Check": "checks",
+    "Case": "checks.finding",
+    "Finding": "checks.finding",
     "MixtureTextError": "targets",
     "format_mixture": "targets",
     "parse_mixture": "targets",

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scoredm import palette
+from scoredm.charts.memorisation import DRAWN, MARKED, shades
+from scoredm.charts.samples import Panel
 from scoredm.parts import Parts
 
 if TYPE_CHECKING:
@@ -69,34 +71,20 @@ def forward_paths(times: np.ndarray, paths: np.ndarray, labels: np.ndarray, exac
     return figure
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A sample (N, D), D = 1 or 2, over exact lines (M, 2) in a window (2 D,); exact: the sample is the truth too."""
-
-    title: str
-    points: np.ndarray
-    box: np.ndarray
-    lines: Sequence[np.ndarray]
-    exact: bool = False
-
-
-def before_after(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
+def samples(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
     """Samples with their kernel density estimate (dashed) over exact lines, side by side.
 
     shares: of the estimated probability inside the contours of the estimate, in the plane.
     """
-    ink = palette.INK["light"]
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")
         for axis, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
-            colour = palette.MUTED["light"] if panel.exact else palette.SAMPLES["light"]
-            plane = panel.points.shape[1] == 2
-            (_cloud if plane else _bars)(axis, panel.points[:KDE_POINTS], colour, shares)
+            (_cloud if panel.plane else _bars)(axis, panel.points[:KDE_POINTS], panel.colour, shares)
             for line in panel.lines:
-                axis.plot(line[:, 0], line[:, 1], color=ink, linewidth=0.9)
-            axis.set(xlim=panel.box[:2], xlabel="$x_1$" if plane else "$x$", ylabel="$x_2$" if plane else "density")
+                axis.plot(line[:, 0], line[:, 1], color=palette.INK["light"], linewidth=0.9)
+            axis.set(xlim=panel.box[:2], xlabel="$x_1$" if panel.plane else "$x$", ylabel="$x_2$" if panel.plane else "density")
             axis.set_title(panel.title, fontsize=9)
-            if plane:
+            if panel.plane:
                 axis.set(ylim=panel.box[2:], aspect="equal")
         figure.suptitle("Solid: exact; dashed: kernel density estimate of the sample", fontsize=8, y=-0.03)
     return figure
@@ -214,23 +202,31 @@ def loss_curves(curves: "Curves", floor: float, title: str) -> Figure:
     return figure
 
 
-def learned_comparison(panels: Sequence[tuple[Panel, str]], shares: Sequence[float]) -> Figure:
-    """Samples by the learned score, by the exact score and from the mixture: kernel density estimates over exact lines.
+def memorised(
+    panels: Sequence[tuple[str, str, np.ndarray]], points: np.ndarray, box: np.ndarray, lines: list[np.ndarray]
+) -> Figure:
+    """Samples over the training points and exact lines, side by side.
 
-    panels: each with its sample's colour; shares: of the estimated probability inside its contours, in the plane.
+    panels: the score's name as in `charts.memorisation`, a title and samples (M, D); points: (N, D), D = 1 or 2; box: (2 D,);
+    lines: contours or the density, each (K, 2).
     """
+    plane, ink = points.shape[1] == 2, palette.INK["light"]
     with mpl.rc_context(PRINT):
-        figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")
-        axes = figure.subplots(1, len(panels), sharey=True)
-        for axis, (panel, colour) in zip(axes, panels, strict=True):
-            plane = panel.points.shape[1] == 2
-            (_cloud if plane else _bars)(axis, panel.points[:KDE_POINTS], colour, shares)
-            for line in panel.lines:
-                axis.plot(line[:, 0], line[:, 1], color=palette.INK["light"], linewidth=0.9)
-            axis.set(xlim=panel.box[:2], xlabel="$x_1$" if plane else "$x$")
-            axis.set_title(panel.title, fontsize=9)
+        figure = Figure(figsize=(3.0 * len(panels), 3.2), layout="constrained")
+        for axis, (name, title, x) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            colour = shades("light")[name]
+            for line in lines:
+                axis.plot(line[:, 0], line[:, 1], color=palette.MUTED["light"] if plane else ink, linewidth=0.8)
             if plane:
-                axis.set(ylim=panel.box[2:], aspect="equal")
-        axes[0].set_ylabel("$x_2$" if panels[0][0].points.shape[1] == 2 else "density")
-        figure.suptitle("Solid: exact; dashed: kernel density estimate of the sample", fontsize=8, y=-0.03)
+                few = len(points) <= MARKED
+                axis.scatter(*x[:DRAWN].T, s=4, color=colour, alpha=0.6, linewidths=0, zorder=2)
+                look = {"s": 40, "facecolors": "none", "linewidths": 0.9} if few else {"s": 2, "linewidths": 0, "facecolors": ink}
+                axis.scatter(*points[:DRAWN].T, edgecolors=ink, zorder=3 if few else 1, **look)
+                axis.set(ylim=box[2:], aspect="equal", ylabel="$x_2$")
+            else:
+                axis.hist(x[:, 0], bins=np.linspace(box[0], box[1], 65), density=True, color=colour, alpha=0.6)
+                axis.plot(points[:, 0], np.zeros(len(points)), "|", color=ink, markersize=8)
+                axis.set_ylabel("density")
+            axis.set(xlim=box[:2], xlabel="$x_1$" if plane else "$x$")
+            axis.set_title(title, fontsize=9)
     return figure

@@ -9,8 +9,8 @@ import pytest
 from scoredm import VESDE
 from scoredm.steps import Sampler, euler_maruyama
 from scoredm.studies import race
-from scoredm.ui import studying
-from scoredm.ui.studying import Found, Study
+from scoredm.ui.samplers import studying
+from scoredm.ui.samplers.studying import Found, Study
 
 
 def wait_until(condition, seconds: float = 20) -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from scoredm import VESDE, GaussianMixture, TrainConfig, Trainer
-from scoredm.ui import workers
-from scoredm.ui.workers import Pool, Run
+from scoredm.ui.training import workers
+from scoredm.ui.training.workers import Pool, Run
 
 TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
 PATIENCE = 30.0  # seconds before a test gives up waiting; nothing is asserted about how long things take
@@ -216,7 +216,7 @@ def test_workers_are_daemons_and_as_many_as_asked(pool):
 
 def test_a_process_that_ends_in_mid_training_ends_cleanly():
     script = (
-        "import time; from tests.test_workers import trainer; from scoredm.ui.workers import Pool\n"
+        "import time; from tests.test_workers import trainer; from scoredm.ui.training.workers import Pool\n"
         "pool = Pool(2)\n"
         "for seed in range(2): pool.submit(trainer(seed=seed)).renew('a')\n"
         "time.sleep(0.3)\n"

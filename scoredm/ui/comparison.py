@@ -117,7 +117,7 @@ def outline(experiment: Experiment, t: float) -> Outline:
     from scoredm import fields
 
     sde = experiment.sde
-    p_t = experiment.mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t)))
+    p_t = experiment.law(t)
     if p_t.dim == 1:
         ends = fields.windows_1d(p_t)
         x = np.linspace(*ends, 401)

@@ -96,6 +96,10 @@ class Experiment:
 
         return exact_score(self.mixture, self.sde)
 
+    def law(self, t: float) -> "GaussianMixture":
+        """p_t, the diffused target."""
+        return self.mixture.diffuse(self.sde.alpha(t), self.sde.sigma(t))
+
     @property
     def dim(self) -> int:
         """The target's dimension."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from scoredm.charts import Spec
+    from scoredm.charts.samples import Panel
 
 PLAIN = (-3, 5)  # powers of ten from the first up to the second are written out
 DECIMALS = 6  # in a table at most
@@ -27,6 +28,24 @@ def chart(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
     from scoredm.charts import look
 
     st.vega_lite_chart(table, spec | {"config": look(mode())}, theme=None, key=key, alt=alt, width="stretch")
+
+
+def square(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
+    """Draw a chart of a size of its own, such as a window on the plane."""
+    from scoredm.charts import look
+
+    config = look(mode()) | {"autosize": {"type": "pad"}}
+    st.vega_lite_chart(table, spec | {"config": config}, theme=None, key=key, alt=alt, width="content")
+
+
+def panels(found: "Sequence[Panel]", key: str) -> None:
+    """Draw samples over exact lines, side by side where there is room."""
+    from scoredm.charts.samples import panel_spec, panel_table
+
+    with st.container(horizontal=True):
+        for i, panel in enumerate(found):
+            alt = f"{panel.title}: points or bars of the sample over the exact lines"
+            square(panel_spec(mode(), panel), panel_table(panel), key=f"{key}-{i}", alt=alt)
 
 
 def number(value: float, digits: int = 3) -> str:

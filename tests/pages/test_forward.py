@@ -8,7 +8,7 @@ import pytest
 
 from scoredm import VESDE, VPSDE, targets
 from scoredm.identities import merge_time
-from scoredm.ui import compute, forwarding
+from scoredm.ui import forward
 from scoredm.ui.experiment import Experiment
 
 
@@ -34,7 +34,7 @@ def test_exact_variances_are_those_of_the_diffused_mixture(open_page):
 
 
 def test_particles_have_the_exact_variance_within_their_error():
-    run = compute.forward(Experiment("tight", parameters=(26.0,)), compute.Forward(5000, 50, False))
+    run = forward.forward(Experiment("tight", parameters=(26.0,)), forward.Forward(5000, 50, False))
     z = (run.found - run.variance) / run.error
     assert np.abs(z).max() < 4.5
     assert np.abs(z[[0, 25, 50]]).mean() > 0.05  # an error bar that is far too wide is wrong too
@@ -42,18 +42,18 @@ def test_particles_have_the_exact_variance_within_their_error():
 
 
 def test_the_first_frame_is_the_data_and_the_seed_decides():
-    settings = compute.Forward(200, 50, True)
-    one, other = (compute.forward(Experiment("tight", seed, parameters=(26.0,)), settings) for seed in (1, 2))
+    settings = forward.Forward(200, 50, True)
+    one, other = (forward.forward(Experiment("tight", seed, parameters=(26.0,)), settings) for seed in (1, 2))
     assert np.abs(np.abs(one.paths[0]) - 2).max() < 1.0  # std 0.2 around (±2, ±2)
     assert (one.paths[0] != other.paths[0]).all()
-    compute.forward.clear()
-    again = compute.forward(Experiment("tight", 1, parameters=(26.0,)), settings)
+    forward.forward.clear()
+    again = forward.forward(Experiment("tight", 1, parameters=(26.0,)), settings)
     np.testing.assert_array_equal(again.paths, one.paths)
 
 
 def test_fewer_steps_keep_the_data_and_the_law():
     few, many = (
-        compute.forward(Experiment("tight", parameters=(26.0,)), compute.Forward(200, steps, True)) for steps in (5, 100)
+        forward.forward(Experiment("tight", parameters=(26.0,)), forward.Forward(200, steps, True)) for steps in (5, 100)
     )
     np.testing.assert_array_equal(few.paths[0], many.paths[0])
     np.testing.assert_allclose(few.variance[-1], many.variance[-1])
@@ -70,7 +70,7 @@ def test_controls_change_the_picture(open_page):
 
 
 def test_particles_follow_a_shrinking_law():
-    run = compute.forward(Experiment("one-mode", kind="vp", parameters=(0.1, 20.0)), compute.Forward(5000, 20, True))
+    run = forward.forward(Experiment("one-mode", kind="vp", parameters=(0.1, 20.0)), forward.Forward(5000, 20, True))
     sde = VPSDE()
     alpha, sigma = (np.array([float(f(t)) for t in run.times.tolist()]) for f in (sde.alpha, sde.sigma))
     np.testing.assert_allclose(run.mean[:, 0], 2 * alpha)
@@ -95,15 +95,15 @@ def test_modes_merge_at_one_log_snr_whatever_the_sde():
     kinds = {"ve": (25.0,), "geometric": (0.01, 10.0), "vp": (0.1, 20.0), "subvp": (0.1, 20.0), "cosine": ()}
     for kind, parameters in kinds.items():
         experiment = Experiment("two-modes", kind=kind, parameters=parameters)
-        seen = forwarding.schedule(experiment)
+        seen = forward.schedule(experiment)
         (merger,) = seen.mergers
         assert (seen.modes, merger.modes) == (2, 1)
         assert merger.log_snr == pytest.approx(-np.log(24), abs=1e-3)
         assert merger.t == pytest.approx(merge_time(experiment.mixture, experiment.sde), abs=1e-3)
-        assert "**t = " in forwarding.merging(seen)
-    assert "still there at t = 1" in forwarding.merging(forwarding.schedule(Experiment("two-modes", parameters=(3.0,))))
-    assert "one mode from the start" in forwarding.merging(forwarding.schedule(Experiment("one-mode")))
-    assert "for two components" in forwarding.merging(forwarding.schedule(Experiment("ring")))
+        assert "**t = " in forward.merging(seen)
+    assert "still there at t = 1" in forward.merging(forward.schedule(Experiment("two-modes", parameters=(3.0,))))
+    assert "one mode from the start" in forward.merging(forward.schedule(Experiment("one-mode")))
+    assert "for two components" in forward.merging(forward.schedule(Experiment("ring")))
 
 
 def test_one_dimension_by_the_demo_button(open_page):
@@ -116,7 +116,7 @@ def test_one_dimension_by_the_demo_button(open_page):
 
 
 def test_the_margin_is_a_density_and_the_heat_map_its_history():
-    run = compute.forward(Experiment("two-modes"), compute.Forward(200, 100, True))
+    run = forward.forward(Experiment("two-modes"), forward.Forward(200, 100, True))
     frames = run.frames
     assert frames.margin is not None and frames.image is not None
     low, high = frames.windows[0, 2:]

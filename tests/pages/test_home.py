@@ -12,7 +12,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, VPSDE, pictures, story, targets
-from scoredm.ui import feedback, overview
+from scoredm.ui import feedback, home
 from scoredm.ui.experiment import Experiment
 
 OpenPage = Callable[..., AppTest]
@@ -135,7 +135,7 @@ def test_pictures_are_whole_svg_without_outside_references(name: str, mode: str)
     drawn = [
         draw(seen, mode) for draw in (pictures.forward_step, pictures.score_step, pictures.reverse_step, pictures.learn_step)
     ]
-    drawn.append(pictures.portrait(overview.glance(Experiment(name)).portrait, mode))
+    drawn.append(pictures.portrait(home.glance(Experiment(name)).portrait, mode))
     for svg in drawn:
         assert svg.startswith("<svg ") and svg.endswith("</svg>")
         assert "nan" not in svg

@@ -9,8 +9,9 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, dsm_floor, exact_score, maths_charts as charts, targets
-from scoredm.ui import proving, shell
+from scoredm import VESDE, dsm_floor, exact_score, targets
+from scoredm.charts import maths as charts
+from scoredm.ui import maths, shell
 from scoredm.ui.experiment import Experiment
 
 OpenPage = Callable[..., AppTest]
@@ -46,13 +47,13 @@ def test_topics_take_other_kinds(open_page: OpenPage, topic: str, kind: str) -> 
 
 def test_both_roads_lead_to_the_data_whatever_the_sde() -> None:
     for kind, parameters in (("vp", (0.1, 20.0)), ("cosine", ())):
-        for _, exact, found, error in proving.roads(Experiment("tutorial", kind=kind, parameters=parameters), 1.0).rows:
+        for _, exact, found, error in maths.roads(Experiment("tutorial", kind=kind, parameters=parameters), 1.0).rows:
             assert abs(found - exact) < 4 * error + 0.02
 
 
 def test_one_point_of_a_shrinking_sde_in_both_dresses() -> None:
     experiment = Experiment("tutorial", kind="subvp", parameters=(0.1, 20.0))
-    both = proving.dresses(experiment, 0.5)
+    both = maths.dresses(experiment, 0.5)
     assert both.exploding.alpha == 1 and both.preserving.alpha**2 + both.preserving.sigma**2 == pytest.approx(1)
     for dress in (both.exploding, both.preserving):
         assert dress.sigma / dress.alpha == pytest.approx(math.exp(-float(experiment.sde.log_snr(0.5)) / 2))
@@ -92,10 +93,10 @@ def test_the_wrong_score_moves_one_side_and_not_the_constant(open_page: OpenPage
 
 
 def test_the_noise_dial_changes_paths_and_keeps_the_law(open_page: OpenPage) -> None:
-    still = proving.roads(Experiment("tutorial"), 0.0)
+    still = maths.roads(Experiment("tutorial"), 0.0)
     assert np.array_equal(still.noisy, still.flow)
     for eta in (0.5, 1.0):
-        run = proving.roads(Experiment("tutorial"), eta)
+        run = maths.roads(Experiment("tutorial"), eta)
         assert np.array_equal(run.noisy[0], run.flow[0])  # the same starts
         assert not np.allclose(run.noisy[-1], run.flow[-1], atol=0.1)
         for _, exact, found, error in run.rows:
@@ -109,24 +110,24 @@ def test_the_noise_dial_changes_paths_and_keeps_the_law(open_page: OpenPage) -> 
 
 def test_flow_paths_do_not_cross_on_the_line() -> None:
     """An ODE's paths keep their order, which noise does not."""
-    run = proving.roads(Experiment("two-modes"), 1.0)
+    run = maths.roads(Experiment("two-modes"), 1.0)
     order = np.argsort(run.flow[0])
     assert (np.diff(run.flow[:, order], axis=1) > 0).all()
     assert not (np.diff(run.noisy[:, order], axis=1) > 0).all()
 
 
 def test_tables_hold_both_sides() -> None:
-    both = proving.sides(Experiment(), "zero", 0.3)
+    both = maths.sides(Experiment(), "zero", 0.3)
     rows = charts.sides_table(both)
     dsm, esm, right = (rows.loc[rows["series"] == name, "loss"].to_numpy() for name in (charts.DSM, charts.ESM, charts.RIGHT))
     assert np.allclose(right - esm, both.floor)
     assert both.shares[esm.argmin()] == 1
     assert np.allclose(dsm, right, atol=0.1)
-    curve = proving.floor_curve(Experiment())
+    curve = maths.floor_curve(Experiment())
     assert np.allclose(curve.floor[-1], 0.045, atol=1e-3)
     at_draws = dsm_floor(targets.mixture("tutorial"), VESDE(25.0), curve.at)
     assert np.all(np.abs(curve.spread - at_draws) < 4 * curve.error)
-    level, shares = proving.weights(Experiment())
+    level, shares = maths.weights(Experiment())
     assert set(charts.weightings_table(level, shares)["series"]) == set(charts.WEIGHTINGS.values())
     for share in shares.values():
         assert np.trapezoid(share, np.log(level)) == pytest.approx(1)
@@ -146,7 +147,7 @@ def _titles(spec: dict) -> list[tuple[str, str | None]]:
 
 def test_the_dresses_agree_with_the_library(open_page: OpenPage) -> None:
     experiment = Experiment("tutorial")
-    both = proving.dresses(experiment, 0.5)
+    both = maths.dresses(experiment, 0.5)
     x = torch.tensor(both.exploding.x)
     assert np.allclose(both.exploding.score, exact_score(experiment.mixture, experiment.sde)(x[None], 0.5)[0].numpy())
     assert np.allclose(both.exploding.clean, both.bayes)

@@ -10,8 +10,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, EmpiricalScore, Trainer, exact_prior, exact_score, figures, targets
-from scoredm.memorisation import collapse, copies, copy_distance, draw, nearest_distances
-from scoredm.memory_charts import (
+from scoredm.charts.memorisation import (
     EMPIRICAL,
     FRESH,
     NETWORK,
@@ -23,11 +22,12 @@ from scoredm.memory_charts import (
     distances_table,
     losses_table,
 )
-from scoredm.memory_figures import samples
-from scoredm.ui import memory_view, remembering
+from scoredm.figures import memorised
+from scoredm.memorisation import collapse, copies, copy_distance, draw, nearest_distances
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import KINDS, Experiment
-from scoredm.ui.remembering import Drawn
+from scoredm.ui.memorisation import compute, view
+from scoredm.ui.memorisation.compute import Drawn
 
 TUTORIAL = targets.mixture("tutorial")
 LINE = b"x\n-2\n-1.9\n0.5\n2\n"
@@ -76,8 +76,8 @@ def test_shares_and_curves_are_the_librarys_for_the_same_seed(open_page):
     for name, score in ((TRUE, exact_score(TUTORIAL, sde)), (EMPIRICAL, EmpiricalScore(points, sde))):
         found[name] = nearest_distances(draw(sde, score, start, noise, 1e-4), points)
         share = copies(found[name], copy_distance(fresh)).share
-        assert says(at, f"copies **{memory_view.percent(share)}**"), name
-    assert memory_view.percent(copies(found[EMPIRICAL], copy_distance(fresh)).share) in sentence(at)
+        assert says(at, f"copies **{view.percent(share)}**"), name
+    assert view.percent(copies(found[EMPIRICAL], copy_distance(fresh)).share) in sentence(at)
     rows = chart(at, "distance")
     assert set(rows["series"].dropna()) == {FRESH, TRUE, EMPIRICAL}
     np.testing.assert_allclose(rows[rows["series"].isna()]["distance"], copy_distance(fresh))
@@ -91,14 +91,14 @@ def test_shares_and_curves_are_the_librarys_for_the_same_seed(open_page):
 
 
 def test_more_points_keep_those_that_were_there():
-    few, many = (remembering.drawn_points(Experiment(), n).array() for n in (10, 2000))
+    few, many = (compute.drawn_points(Experiment(), n).array() for n in (10, 2000))
     np.testing.assert_array_equal(few, many[:10])
     assert len(many) == 2000
 
 
 def test_all_three_scores_start_from_the_same_points_and_noise():
-    experiment, points = Experiment("two-modes"), remembering.drawn_points(Experiment("two-modes"), 5)
-    true, empirical = remembering.by_true_score(experiment, points), remembering.by_empirical_score(experiment, points)
+    experiment, points = Experiment("two-modes"), compute.drawn_points(Experiment("two-modes"), 5)
+    true, empirical = compute.by_true_score(experiment, points), compute.by_empirical_score(experiment, points)
     side = np.sign(true.samples[:, 0]) == np.sign(empirical.samples[:, 0])
     assert side.mean() > 0.9  # the noise decides the mode long before the scores differ
 
@@ -143,17 +143,17 @@ def test_the_network_is_trained_on_these_points_and_its_figures_are_the_librarys
         time.sleep(0.1)
         at.run()
     experiment = Experiment("two-modes", seed=77)
-    points = remembering.drawn_points(experiment, 6)
-    trainer = Trainer(experiment.mixture, experiment.sde, remembering.config(60, 77), "cpu", points.rows())
+    points = compute.drawn_points(experiment, 6)
+    trainer = Trainer(experiment.mixture, experiment.sde, compute.config(60, 77), "cpu", points.rows())
     history = list(trainer)
     rows = chart(at, "loss")
     test = trainer.floor + np.array([row.test_error for row in history if row.evaluated])
     np.testing.assert_allclose(rows[rows["series"] == TEST]["loss"], test, rtol=1e-4)
     assert rows[rows["series"] == TRAIN]["loss"].iloc[-1] == pytest.approx(np.mean([row.dsm for row in history[-20:]]), rel=1e-4)
     assert set(chart(at, "distance")["series"].dropna()) == {FRESH, TRUE, EMPIRICAL, NETWORK}
-    found = remembering._draw(experiment, points, trainer.score_fn)
-    assert memory_view.percent(found.copies.share) in sentence(at)
-    assert memory_view.judgement(found) in sentence(at)
+    found = compute._draw(experiment, points, trainer.score_fn)
+    assert view.percent(found.copies.share) in sentence(at)
+    assert view.judgement(found) in sentence(at)
     at.toggle(key="mnet").set_value(False).run()
     assert "network" not in sentence(at) and says(at, "Switch on **Train the network**")
 
@@ -167,9 +167,9 @@ OWN = "points of its own"
 def test_the_sentence_follows_the_share(share, words):
     distances = np.ones(1000)
     drawn = Drawn(np.zeros((1000, 2)), distances, copies(np.where(np.arange(1000) < 1000 * share, 0.0, 1.0), 0.5))
-    assert words in memory_view.judgement(drawn)
+    assert words in view.judgement(drawn)
     others = {TRUE: drawn, EMPIRICAL: drawn, NETWORK: drawn}
-    assert memory_view.percent(share) in memory_view.sentence(3, others, alike=True)
+    assert view.percent(share) in view.sentence(3, others, alike=True)
 
 
 # The reader's own points
@@ -238,9 +238,9 @@ def test_points_stay_for_the_visit_and_wait_for_a_target_of_their_dimension(open
 @pytest.mark.parametrize("target,count", [("tutorial", 3), ("tutorial", 90), ("two-modes", 4)])
 def test_the_figure_has_the_samples_of_each_score(target, count):
     experiment = Experiment(target)
-    points = remembering.drawn_points(experiment, count)
-    over, found = remembering.target(experiment, points), remembering.by_empirical_score(experiment, points)
-    figure = samples([(EMPIRICAL, "left", found.samples), (TRUE, "right", found.samples)], points.array(), over.box, over.lines)
+    points = compute.drawn_points(experiment, count)
+    over, found = compute.target(experiment, points), compute.by_empirical_score(experiment, points)
+    figure = memorised([(EMPIRICAL, "left", found.samples), (TRUE, "right", found.samples)], points.array(), over.box, over.lines)
     left, _ = figure.axes
     assert left.get_title() == "left" and left.get_xlim() == pytest.approx(over.box[:2])
     if experiment.dim == 2:

@@ -20,8 +20,10 @@ from scoredm import (
     sliced_wasserstein,
     targets,
 )
-from scoredm.ui import comparison, compute, reversing
+from scoredm.ui import comparison
+from scoredm.ui.compute import FRAMES, generator
 from scoredm.ui.experiment import Experiment
+from scoredm.ui.reverse import compute, view
 
 TUTORIAL = targets.mixture("tutorial")
 
@@ -52,7 +54,7 @@ def says(at, words: str) -> bool:
 def test_the_table_is_the_librarys_answer_for_the_same_seed(open_page):
     at = open_page("reverse")
     assert not at.exception and not at.warning
-    sde, rng = VESDE(25.0), compute.generator(Experiment(), "reverse")
+    sde, rng = VESDE(25.0), generator(Experiment(), "reverse")
     found = against(sample(sde, exact_score(TUTORIAL, sde), 2500, generator=rng), TUTORIAL)
     rows = the_rows(at)
     assert list(rows) == ["Mean x₁", "Mean x₂", "Var x₁", "Cov x₁x₂", "Var x₂", "Weight 1", "Weight 2"]
@@ -122,7 +124,7 @@ def test_the_drift_is_in_the_update_only_where_there_is_one(open_page):
 def test_the_last_step_is_the_librarys_and_ends_the_film_at_0():
     experiment = Experiment("ring", parameters=(10.0,))
     run = compute.reverse(experiment, settings(500, 50, t_min=0.1, denoise=True))
-    rng, prior = compute.generator(experiment, "reverse"), exact_prior(experiment.sde, experiment.mixture)
+    rng, prior = generator(experiment, "reverse"), exact_prior(experiment.sde, experiment.mixture)
     x = sample(experiment.sde, experiment.score, 500, steps=50, prior=prior, t_min=0.1, denoise=True, generator=rng)
     np.testing.assert_allclose(run.end, x.numpy(), atol=1e-5)
     assert (run.times[0], run.times[-2], run.times[-1]) == (1.0, pytest.approx(0.1), 0.0)
@@ -135,7 +137,7 @@ def test_the_film_shows_the_run_and_the_arrows_are_the_score():
     run = compute.reverse(experiment, settings())
     assert frames.particles is not None and frames.arrows is not None and frames.anchors is not None
     shown = frames.particles.shape[1]
-    assert shown == compute.DRAWN[2] and len(frames.times) == compute.FRAMES
+    assert shown == compute.DRAWN[2] and len(frames.times) == FRAMES
     np.testing.assert_array_equal(frames.particles[0], run.start[:shown])
     np.testing.assert_array_equal(frames.particles[-1], run.end[:shown])
     expected = experiment.mixture.responsibilities(torch.tensor(run.end[:shown])).argmax(1)
@@ -196,7 +198,7 @@ def test_distance_is_zero_to_itself_and_grows_by_the_shift():
     low, middle, high = moved.usual
     assert 0 < low < middle < high < 0.2
     assert moved.worst.name == "Mean x₁" and moved.worst.surprise > 50
-    assert "too high" in reversing.verdict(experiment, settings(), moved)
+    assert "too high" in view.verdict(experiment, settings(), moved)
 
 
 def test_a_perfect_sampler_would_pass():
@@ -205,9 +207,9 @@ def test_a_perfect_sampler_would_pass():
     beside = comparison.compare(experiment, x)
     assert beside.worst.surprise < beside.chance
     assert 0.5 * beside.fresh.min() < beside.distance < 2 * beside.fresh.max()
-    rng = compute.generator(experiment, "reference")
+    rng = generator(experiment, "reference")
     reference, fresh = (experiment.mixture.sample(2000, rng) for _ in range(2))
-    expected = sliced_wasserstein(fresh, reference, compute.generator(experiment, "metric"), comparison.PROJECTIONS)
+    expected = sliced_wasserstein(fresh, reference, generator(experiment, "metric"), comparison.PROJECTIONS)
     assert beside.fresh[0] == pytest.approx(expected)
     np.testing.assert_array_equal(reference, comparison.reference(experiment, 2000))
     np.testing.assert_array_equal(comparison.compare(Experiment("grid", parameters=(5.0,)), x).fresh, beside.fresh)
@@ -307,12 +309,7 @@ def test_the_figure_shows_estimates_over_exact_lines(target):
     experiment = Experiment(target)
     run = compute.reverse(experiment, settings(300, 20))
     start, end = (comparison.outline(experiment, t) for t in (1.0, 0.0))
-    panels = [
-        figures.Panel("start", run.start, start.box, start.lines),
-        figures.Panel("end", run.end, end.box, end.lines),
-        figures.Panel("truth", run.end, end.box, end.lines, exact=True),
-    ]
-    figure = figures.before_after(panels, comparison.SHARES)
+    figure = figures.samples(view.panels(experiment, run, "light"), comparison.SHARES)
     one, two, three = figure.axes
     assert two.get_xlim() == three.get_xlim() == tuple(end.box[:2])
     assert one.get_xlim() == tuple(start.box[:2])

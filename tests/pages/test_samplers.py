@@ -14,14 +14,14 @@ from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, Sampler, TrainConfig, studies, targets, zero_mean_prior
 from scoredm.budget import Amount, Budget, Plan
+from scoredm.charts.samplers import rounded_up
 from scoredm.grids import GRIDS
 from scoredm.likelihood import flow_log_prob
 from scoredm.metrics import Reference
-from scoredm.sampler_charts import rounded_up
 from scoredm.steps import SAMPLERS
 from scoredm.studies import Curve, Job, curves, perform, race
-from scoredm.ui import likelihoods, racing
 from scoredm.ui.experiment import Experiment
+from scoredm.ui.samplers import budget as budgets, likelihood, measuring, race as races
 from tests.pages.conftest import APP
 
 TUTORIAL = targets.mixture("tutorial")
@@ -90,7 +90,7 @@ def test_the_lines_are_the_librarys_race(open_page, seeds, target):
         line = found[(found["sampler"] == SAMPLERS[curve.sampler].title) & (found["grid"] == GRIDS[curve.grid].title)]
         np.testing.assert_allclose(line["value"], curve.value, rtol=1e-6)
         np.testing.assert_allclose(line["nfe"], np.array(steps) * (2 if curve.sampler == "heun" else 1) + 1)
-    zero = racing.zero(target, seed, "covariance", 200)
+    zero = measuring.zero(target, seed, "covariance", 200)
     band = rows[rows["kind"] == "zero"]
     assert (band["low"].item(), band["high"].item()) == pytest.approx((zero.low, zero.high))
     assert says(at, "| DDIM · Even in t |") and says(at, "| Flow, Heun · Karras, ρ = 7 |")
@@ -140,9 +140,9 @@ def test_a_run_that_fails_says_why_and_the_others_stand(open_page, seeds, monkey
 
 def test_the_learned_score_is_the_recipes_network(open_page, seeds, monkeypatch):
     seed = next(seeds)
-    assert racing._recipe(Experiment(seed=seed), True) == TrainConfig(seed=seed)
+    assert measuring.recipe(Experiment(seed=seed), True) == TrainConfig(seed=seed)
     short = TrainConfig(steps=20, data_size=200, batch=64, seed=seed)
-    monkeypatch.setattr(racing, "_recipe", lambda _experiment, wanted: short if wanted else None)
+    monkeypatch.setattr(measuring, "recipe", lambda _experiment, wanted: short if wanted else None)
     at = open_page("samplers", samplers="ddim", to=40, n=200, seeds=1, dist="covariance", score="learned", seed=seed)
     finish(at)
     jobs = race("tutorial", VESDE(25.0), ["ddim"], [5, 10, 20, 40], seeds=[seed], n=200, metrics=("covariance",), recipe=short)
@@ -211,11 +211,11 @@ def test_the_bars_are_the_librarys_budget(open_page, seeds, target):
     finish(at)
     job = Job(target, VESDE(25.0), steps=10, prior="zero", t_min=0.1, denoise=False, n=200, metrics=("covariance",))
     plan = Plan(job, (seed, seed + 1))
-    expected = plan.read(map(perform, plan.jobs), "covariance", racing.zero(target, seed, "covariance", 200))
+    expected = plan.read(map(perform, plan.jobs), "covariance", measuring.zero(target, seed, "covariance", 200))
     assert expected is not None
     bars = chart_rows(at).set_index("part")
-    assert bars.index.tolist() == ["This run", *racing.PARTS.values(), "Remainder", "Finite-sample zero"]
-    for part, name in racing.PARTS.items():
+    assert bars.index.tolist() == ["This run", *budgets.PARTS.values(), "Remainder", "Finite-sample zero"]
+    for part, name in budgets.PARTS.items():
         amount = expected.parts[part].value
         assert bars.loc[name, "amount"] == pytest.approx(amount, abs=1e-9)
         assert bars.loc[name, "start"] - bars.loc[name, "end"] == pytest.approx(amount, abs=1e-9)
@@ -265,12 +265,12 @@ def curve(sampler: str, values, nfe=(6, 11, 21, 41), error: float = 0.001) -> Cu
 
 def test_the_race_in_words():
     fast, slow = curve("heun", [0.4, 0.1, 0.055, 0.05]), curve("ddim", [0.8, 0.4, 0.2, 0.1])
-    assert racing.verdict([slow, fast], ["DDIM", "Heun"], ZERO) == (
+    assert races.verdict([slow, fast], ["DDIM", "Heun"], ZERO) == (
         "**Heun is at the zero with 21 evaluations of the score.** Not within these steps: DDIM."
     )
-    none = racing.verdict([slow], ["DDIM"], ZERO)
+    none = races.verdict([slow], ["DDIM"], ZERO)
     assert none.startswith("**None gets to the zero with these steps.** DDIM comes closest, to 0.100;")
-    table = racing.race_words([slow, fast, curve("rk45", [0.05, 0.05, 0.05, 0.05])], ["DDIM", "Heun", "RK"], ZERO).splitlines()
+    table = races.table([slow, fast, curve("rk45", [0.05, 0.05, 0.05, 0.05])], ["DDIM", "Heun", "RK"], ZERO).splitlines()
     slope = np.polyfit(np.log([6, 11, 21, 41]), np.log(np.sqrt(np.array([0.8, 0.4, 0.2, 0.1]) ** 2 - 0.05**2)), 1)[0]
     assert table[2] == f"| DDIM | −{abs(slope):.2f} | 0.1000 ± 0.0010 | 41 | – |"
     assert table[3].startswith("| Heun | −") and table[3].endswith("| 0.0500 ± 0.0010 | 41 | 21 |")
@@ -278,37 +278,37 @@ def test_the_race_in_words():
 
 
 def budget(**parts: float) -> Budget:
-    amounts = {name: Amount(parts.get(name, 0.0), 0.002) for name in racing.PARTS}
+    amounts = {name: Amount(parts.get(name, 0.0), 0.002) for name in budgets.PARTS}
     alone = Amount(parts.get("unattributed", 0.0), 0.002)
     total = ZERO.median + sum(amount.value for amount in amounts.values())
     return Budget(Amount(total, 0.002), amounts, amounts, Amount(0.0, 0.002), alone, ZERO, 8)
 
 
 def test_the_budget_in_words():
-    worst = racing.largest(budget(prior=0.02, steps=0.06))
+    worst = budgets.largest(budget(prior=0.02, steps=0.06))
     assert worst == (
         "**Most is lost to the steps: 0.0600 of 0.130; perfect samples have 0.0500.** "
         "To win it back, take more steps, or a sampler of higher order."
     )
-    assert racing.largest(budget(prior=0.005)).startswith("**No part stands out")
-    assert "hardly matters" in racing.unattributed(budget(unattributed=0.003))
-    assert "0.0300 ± 0.0020 unattributed" in racing.unattributed(budget(unattributed=0.03))
-    assert "take off 0.0300 ± 0.0020 too much" in racing.unattributed(budget(unattributed=-0.03))
-    lines = racing.budget_words(budget(prior=0.02, steps=0.06)).splitlines()
+    assert budgets.largest(budget(prior=0.005)).startswith("**No part stands out")
+    assert "hardly matters" in budgets.unattributed(budget(unattributed=0.003))
+    assert "0.0300 ± 0.0020 unattributed" in budgets.unattributed(budget(unattributed=0.03))
+    assert "take off 0.0300 ± 0.0020 too much" in budgets.unattributed(budget(unattributed=-0.03))
+    lines = budgets.table(budget(prior=0.02, steps=0.06)).splitlines()
     assert lines[2] == "| Prior | 0.0200 ± 0.0020 | 0.0200 ± 0.0020 |"
     assert lines[-1] == "| **Sum: this run** | **0.1300 ± 0.0020** | **0.1300 ± 0.0020** |"
 
 
 def test_a_single_component_has_no_weights_to_be_wrong():
-    assert "weights" in racing.metrics(Experiment("tutorial"))
-    assert "weights" not in racing.metrics(Experiment("one-mode"))
-    assert math.isfinite(racing.zero("one-mode", 1, "mean", 200).high)
+    assert "weights" in measuring.metrics(Experiment("tutorial"))
+    assert "weights" not in measuring.metrics(Experiment("one-mode"))
+    assert math.isfinite(measuring.zero("one-mode", 1, "mean", 200).high)
 
 
 def test_the_maths_page_has_the_method_and_an_example(open_page):
     at = open_page("maths", topic="budget")
     assert not at.exception
-    found = racing.example(Experiment())
+    found = budgets.example(Experiment())
     bars = chart_rows(at).set_index("part")
     assert bars.loc["Steps", "amount"] == pytest.approx(found.parts["steps"].value)
     assert found.parts["steps"].value > 0.1 and found.parts["stop"].value > 0.02
@@ -324,7 +324,7 @@ def the_figures(at: AppTest) -> dict[str, str]:
 def test_with_exact_score_and_prior_only_the_solver_is_left(open_page):
     at = open_page("samplers", view="likelihood", prior="exact", lam=10)
     assert not at.exception and not at.warning
-    found = likelihoods.compare(Experiment(parameters=(10.0,)), likelihoods.Settings(False, "exact", 60))
+    found = likelihood.compare(Experiment(parameters=(10.0,)), likelihood.Settings(False, "exact", 60))
     assert found.worst < 1e-5
     assert abs(found.divergence.value) < 1e-5
     assert found.prior_divergence.value == 0
@@ -337,7 +337,7 @@ def test_with_exact_score_and_prior_only_the_solver_is_left(open_page):
 def test_a_prior_loses_what_divides_it_from_p1(open_page):
     at = open_page("samplers", view="likelihood", lam=5)
     experiment = Experiment(parameters=(5.0,))
-    found = likelihoods.compare(experiment, likelihoods.Settings(False, "zero", 60))
+    found = likelihood.compare(experiment, likelihood.Settings(False, "zero", 60))
     assert found.divergence.value == pytest.approx(0.1088, abs=3 * found.divergence.error)
     assert found.divergence.value == pytest.approx(found.prior_divergence.value, abs=1e-5)
     assert found.model_bits.value - found.exact_bits.value == pytest.approx(found.divergence.value / 2 / math.log(2))
@@ -369,7 +369,7 @@ def test_a_network_is_held_against_the_density_where_it_begins(open_page, monkey
     at = open_page("samplers", view="likelihood", target="spike", lscore="learned", prior="exact", seed=seed)
     assert not at.exception
     assert asked[0] == ("spike", VESDE(25.0), TrainConfig(seed=seed))
-    found = likelihoods.compare(Experiment("spike", seed), likelihoods.Settings(True, "exact", 60))
+    found = likelihood.compare(Experiment("spike", seed), likelihood.Settings(True, "exact", 60))
     assert found.worst < 2e-3, "the spike's variance 0.01 is wider by a tenth at t = 0.001: 0.05 nats"
     assert says(at, "A network begins at t = 0.001") and says(at, "all of it is the network's")
     curves = chart_rows(at)

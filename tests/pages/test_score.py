@@ -11,9 +11,10 @@ import torch
 from scipy.stats import multivariate_normal, norm
 
 from scoredm import VESDE, GaussianMixture, figures, parse_mixture, targets
-from scoredm.ui import compute, probe, show
-from scoredm.ui.compute import ScoreField
+from scoredm.ui import show
 from scoredm.ui.experiment import Experiment
+from scoredm.ui.score import compute, probe
+from scoredm.ui.score.compute import ScoreField
 
 TUTORIAL = Experiment("tutorial")
 NUMBER = r"−?\d+(?:\.\d+)?"
@@ -101,7 +102,7 @@ def test_many_components_leave_a_rest_so_that_the_sum_comes_out(open_page):
     assert "other 124" in rows
     assert rows["**sum**"] == rows["**score**"]
     found = compute.probe(Experiment("checkerboard"), 0.5, [0.3, 0.2])
-    p_t = compute.score_mixture(Experiment("checkerboard"), 0.5)
+    p_t = Experiment("checkerboard").law(0.5)
     np.testing.assert_allclose(
         found.weighted[0].sum(0) + found.rest[0], p_t.score(torch.tensor([0.3, 0.2], dtype=torch.float64)), rtol=1e-9
     )

@@ -12,11 +12,10 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, ScoreNet, TrainConfig, Trainer, dsm_floor, exact_score, score_error, targets
-from scoredm.charts import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, TRAIN
-from scoredm.learning_charts import PRESENT
+from scoredm.charts.training import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, PRESENT, TRAIN
 from scoredm.training import mean_floor
-from scoredm.ui import learned, recipe, runs
 from scoredm.ui.experiment import Experiment
+from scoredm.ui.training import learned, recipe, runs
 
 SHORT = {"recipe": "Custom", "iters": 12, "points": 200, "batch": 64}
 LONG = {"recipe": "Custom", "iters": 20_000, "points": 100, "batch": 16}
@@ -293,7 +292,7 @@ def test_reset_forgets_the_run_and_training_anew_gives_the_same_numbers(open_pag
     made = []
     make = Trainer.__init__
     monkeypatch.setattr(Trainer, "__init__", lambda self, *args: (made.append(args), make(self, *args))[1])
-    monkeypatch.setattr("scoredm.ui.learned.training_seconds", lambda *_: 1.0)
+    monkeypatch.setattr("scoredm.ui.training.learned.training_seconds", lambda *_: 1.0)
     at = open_page("training", **SHORT, seed=next(seeds))
     train_to_the_end(at)
     first = values(chart_rows(at, 0), LOSS)
@@ -372,7 +371,7 @@ def test_a_run_that_fails_says_so_in_words_and_keeps_its_curve(open_page, seeds,
         return step(trainer)
 
     monkeypatch.setattr(Trainer, "__next__", fails)
-    monkeypatch.setattr("scoredm.ui.learned.training_seconds", lambda *_: 1.0)
+    monkeypatch.setattr("scoredm.ui.training.learned.training_seconds", lambda *_: 1.0)
     at = open_page("training", **SHORT, seed=next(seeds))
     press(at, "train")
     end = time.monotonic() + 40

@@ -11,12 +11,14 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from scoredm import verification
-from scoredm.finding import Finding
-from scoredm.ui import shell, verifying
+from scoredm import checks
+from scoredm.checks import CHECKS, Check
+from scoredm.checks.finding import Finding
+from scoredm.ui import shell
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.verifying import Bench, Key, Result, shown
-from scoredm.verification import CHECKS, Check
+from scoredm.ui.verified import bench, view
+from scoredm.ui.verified.bench import Bench, Key, Result
+from scoredm.ui.verified.view import shown
 
 OpenPage = Callable[..., AppTest]
 
@@ -58,16 +60,16 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return replace(check, run=run)
 
-    monkeypatch.setattr(verification, "CHECKS", tuple(stand_in(check) for check in CHECKS))
+    monkeypatch.setattr(checks, "CHECKS", tuple(stand_in(check) for check in CHECKS))
     return ran
 
 
 def test_every_group_has_a_title_and_every_title_a_check():
-    assert list(dict.fromkeys(check.group for check in CHECKS)) == list(verifying.GROUPS)
-    assert set(verification.FIXED) <= set(verifying.GROUPS)
+    assert list(dict.fromkeys(check.group for check in CHECKS)) == list(view.GROUPS)
+    assert set(checks.FIXED) <= set(view.GROUPS)
 
 
-@pytest.mark.parametrize("group", verifying.GROUPS)
+@pytest.mark.parametrize("group", view.GROUPS)
 def test_each_topic_lists_its_checks_before_any_has_run(open_page: OpenPage, group: str):
     at = open_page("verified", checks=group).run()
     assert not at.exception
@@ -127,8 +129,8 @@ def test_results_belong_to_their_experiment_and_known_figures_to_all(open_page: 
 
 def planted(monkeypatch: pytest.MonkeyPatch, name: str, run: Callable[..., Finding]) -> None:
     """Another thing to do for one check."""
-    checks = tuple(replace(check, run=run) if check.name == name else check for check in CHECKS)
-    monkeypatch.setattr(verification, "CHECKS", checks)
+    changed = tuple(replace(check, run=run) if check.name == name else check for check in CHECKS)
+    monkeypatch.setattr(checks, "CHECKS", changed)
 
 
 def test_a_failure_is_told_in_a_word_a_mark_and_by_name(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch):
@@ -182,7 +184,7 @@ def test_another_experiment_drops_what_waits_for_the_first(monkeypatch: pytest.M
         go_on.wait(30)
         return Result(0.0, Finding(0.0, 0.0, 1.0))
 
-    monkeypatch.setattr(verifying, "perform", wait)
+    monkeypatch.setattr(bench, "perform", wait)
     mine, first, second = Bench(ThreadPoolExecutor(1)), Experiment(seed=1), Experiment(seed=2)
     mine.ask([Key("drift", first), Key("start", first), Key("floors", None)])
     mine.ask([Key("start", first), Key("drift", first)])  # those wait or run already
@@ -216,7 +218,7 @@ def test_the_table_as_csv(open_page: OpenPage, instant: list[str]):
     rested(at)
     mine = at.session_state["_verified"]
     experiment = next(key.experiment for key in mine.results)
-    rows = list(csv.DictReader(io.StringIO(verifying.table(mine, experiment))))
+    rows = list(csv.DictReader(io.StringIO(view.table(mine, experiment))))
     assert [row["check"] for row in rows] == [check.name for check in CHECKS]
     first = rows[0]
     assert (first["target"], first["sde"], first["seed"]) == ("two-modes", "λ = 25", "2021")

@@ -1,0 +1,76 @@
+"""Arrays to charts: variances over time, and the SDE itself with the times at which modes merge."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from scoredm import palette
+from scoredm.charts import TIME, Spec, colours, finish, log_axis
+
+
+@cache
+def variance_spec(mode: str) -> Spec:
+    """Variance over time on a log axis: exact as lines, found as points."""
+    series = colours({"exact": palette.INK[mode], "particles": palette.SAMPLES[mode]})
+    base = alt.Chart().encode(x=TIME, y=log_axis("variance:Q", "variance"))
+    exact = base.mark_line(strokeWidth=2).encode(color=series, detail="coordinate:N").transform_filter("datum.series == 'exact'")
+    found = base.mark_point(filled=True, size=28).encode(color=series).transform_filter("datum.series == 'particles'")
+    return finish(exact + found, 150)
+
+
+def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
+    """Rows of variance_spec; exact, found: (T, D), names: D coordinate names."""
+    few = np.unique(np.linspace(0, len(times) - 1, 26).round().astype(int))
+    parts = [
+        pd.DataFrame({"t": times[at], "variance": values[at, d], "series": series, "coordinate": name})
+        for d, name in enumerate(names)
+        for series, values, at in (("exact", exact, slice(None)), ("particles", found, few))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+SCHEDULE = {"αₜ": [1, 0], "σₜ": [6, 3], "g(t)": [2, 2]}  # its series and their dashes
+MERGER, SCHEDULE_HEIGHT = "merger", 165
+
+
+@cache
+def schedule_spec(mode: str) -> Spec:
+    """alpha_t, sigma_t and g(t) over time on a log axis, with a rule where modes merge."""
+    scale = alt.Scale(domain=list(SCHEDULE), range=list(SCHEDULE.values()))
+    dash = alt.StrokeDash("series:N", title=None, scale=scale, legend=alt.Legend(orient="top", symbolSize=200, columnPadding=6))
+    return _with_mergers(mode, log_axis("value:Q", ""), strokeDash=dash)
+
+
+@cache
+def log_snr_spec(mode: str) -> Spec:
+    """The logarithm of the signal-to-noise ratio over time, with a rule where modes merge."""
+    return _with_mergers(mode, alt.Y("value:Q", title="", axis=alt.Axis(tickCount=5))) | {"title": "log-SNR = 2 ln(αₜ / σₜ)"}
+
+
+def _with_mergers(mode: str, y: alt.Y, **channels: Any) -> Spec:
+    base = alt.Chart().encode(x=alt.X("t:Q", title="time t", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.5, 1])))
+    line = base.mark_line(strokeWidth=2, color=palette.INK[mode]).encode(y=y, **channels)
+    rule = base.mark_rule(strokeWidth=1.5, strokeDash=[4, 3], color=palette.MUTED[mode])
+    return finish(
+        line.transform_filter(alt.datum.series != MERGER) + rule.transform_filter(alt.datum.series == MERGER), SCHEDULE_HEIGHT
+    )
+
+
+def schedule_tables(
+    times: np.ndarray,
+    alpha: np.ndarray,
+    sigma: np.ndarray,
+    diffusion: np.ndarray,
+    log_snr: np.ndarray,
+    mergers: Sequence[float],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of schedule_spec and of log_snr_spec; arrays (T,) at times above 0, mergers: the times of the rules."""
+    rules = pd.DataFrame({"t": np.array(mergers, dtype=float), "value": np.nan, "series": MERGER})
+    named = zip(SCHEDULE, (alpha, sigma, diffusion), strict=True)
+    three = [pd.DataFrame({"t": times, "value": values, "series": series}) for series, values in named]
+    one = pd.DataFrame({"t": times, "value": log_snr, "series": "log-SNR"})
+    return pd.concat([*three, rules], ignore_index=True), pd.concat([one, rules], ignore_index=True)

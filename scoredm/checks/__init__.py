@@ -1,0 +1,349 @@
+"""The checks behind the app: what is claimed, what should come out, and what comes out on this machine.
+
+    from scoredm import CHECKS, VESDE, Case, targets
+
+    case = Case(targets.mixture("tutorial"), VESDE(), seed=2021)
+    for check in CHECKS:
+        finding = check(case)
+        print(check.name, finding.expected, finding.found, finding.tolerance, finding.passed)
+
+Every claim is computed in two ways that share as little as can be. The identities hold for any case; the figures are known
+numbers, always of the tutorial's experiment. The tests run this same table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from scoredm.checks import figures as figure, identities as identity
+from scoredm.checks.finding import Case, Finding
+
+FIXED = ("figures", "notebook")  # groups that do not ask for a case
+
+SONG = "Song et al. 2020, arXiv 2011.13456"
+MAXIMUM_LIKELIHOOD = "Song et al. 2021, arXiv 2101.09258"
+VINCENT = "Vincent 2011, doi 10.1162/NECO_a_00142"
+NOTEBOOK = "Neuromatch Academy, deep learning, week 2 day 4, tutorial 2"
+
+
+@final
+@dataclass(frozen=True)
+class Check:
+    """One claim, and how to find out whether it holds here.
+
+    name: short and unique; group: the topic it belongs to; statement: a line of Markdown; source: who says so; slow: whether it
+    takes seconds rather than a fraction of one.
+    """
+
+    name: str
+    group: str
+    statement: str
+    source: str
+    run: Callable[..., Finding]
+    slow: bool = False
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is about a known number, whatever the case."""
+        return self.group in FIXED
+
+    def __call__(self, case: Case) -> Finding:
+        """What is found in this case."""
+        return self.run() if self.fixed else self.run(case)
+
+
+CHECKS = (
+    Check(
+        "drift",
+        "sde",
+        r"The drift is the rate at which the data shrink: $f = (\log \alpha_t)'$ at 41 times. Largest relative difference.",
+        f"{SONG}, appendix B",
+        identity.drift,
+    ),
+    Check(
+        "diffusion",
+        "sde",
+        r"The noise comes in at the rate $g^2 = (\sigma_t^2)' - 2 f \sigma_t^2$. Largest relative difference.",
+        f"{SONG}, appendix B",
+        identity.diffusion,
+    ),
+    Check("start", "sde", r"At $t = 0$ nothing has happened yet: $\alpha_0$ and $\sigma_0$.", SONG, identity.start),
+    Check(
+        "digits",
+        "sde",
+        r"$\sigma_t$ keeps its digits in float32 from $t = 10^{-9}$ on. Largest relative error.",
+        "the same formula in float64",
+        identity.digits,
+    ),
+    Check(
+        "paths",
+        "sde",
+        r"Forward paths spread as $v' = 2 f v + D g^2$ says: total variance at $t = 0.5$ and $1$.",
+        "Särkkä and Solin 2019, Applied Stochastic Differential Equations, eq. 5.51",
+        identity.paths,
+    ),
+    Check(
+        "gradient",
+        "score",
+        r"The score is the slope of $\log p_t$, found once more by automatic differentiation. Largest $\sigma_t\,|\Delta s|$.",
+        "definition",
+        identity.gradient,
+    ),
+    Check(
+        "convolution",
+        "score",
+        r"$p_t(x) = \int p_0(y)\, N(x; \alpha_t y, \sigma_t^2 I)\, \mathrm{d}y$, by quadrature. Largest $|\Delta \log p_t|$.",
+        SONG,
+        identity.convolution,
+    ),
+    Check(
+        "fokker-planck",
+        "score",
+        r"$p_t$ flows as $\partial_t p = -\nabla\!\cdot(f x\, p) + \frac{1}{2} g^2 \Delta p$. Largest relative difference.",
+        "Fokker 1914, Planck 1917",
+        identity.fokker_planck,
+    ),
+    Check(
+        "tweedie",
+        "score",
+        r"The best guess of clean data is $(x + \sigma_t^2 s) / \alpha_t$, and Bayes' rule agrees. Largest relative difference.",
+        "Efron 2011, Tweedie's Formula and Selection Bias",
+        identity.tweedie,
+    ),
+    Check(
+        "merging",
+        "score",
+        r"Two modes become one when $\sigma_t^2 / \alpha_t^2 = \mu^2 - s^2$, here set for $t = 0.5$: by formula, by the score.",
+        "second derivative of the density",
+        identity.merging,
+    ),
+    Check(
+        "dsm",
+        "losses",
+        r"$J_{DSM} - J_{ESM}$ of a wrong score is the spread of the clean data, whatever the score; $t = 0.5$.",
+        VINCENT,
+        identity.dsm,
+    ),
+    Check(
+        "floor",
+        "losses",
+        r"The floor $D - \sigma_t^2\, \mathrm{E}\|s\|^2$ is the spread of the clean data given the noisy; $t = 0.5$.",
+        VINCENT,
+        identity.floor,
+    ),
+    Check(
+        "entropy",
+        "losses",
+        r"Entropy grows by $\int (D f + \frac{1}{2} g^2\, \mathrm{E}\|s\|^2)\, \mathrm{d}t$, from $t = 0.01$ to $1$ (de Bruijn).",
+        "Stam 1959, Some Inequalities Satisfied by the Quantities of Information",
+        identity.entropy,
+    ),
+    Check(
+        "girsanov",
+        "losses",
+        r"$\mathrm{KL}(p_0 \| p_\theta) = \frac{1}{2} \int g^2\, \mathrm{E}\|s - s_\theta\|^2\, \mathrm{d}t + "
+        r"\mathrm{KL}(p_1 \| \pi)$ where $s_\theta$ and $\pi$ are of one diffusion.",
+        MAXIMUM_LIKELIHOOD,
+        identity.girsanov,
+    ),
+    Check(
+        "girsanov-strict",
+        "losses",
+        r"It is a bound, here for a score that misses the mean of $N(1, 1)$ by 1 and the start $N(0, \sigma_1^2)$.",
+        MAXIMUM_LIKELIHOOD,
+        identity.girsanov_strict,
+    ),
+    Check(
+        "anderson",
+        "back",
+        r"The reverse SDE leads from $p_1$ back to $p_{0.1}$: mean of $-\log p$, and total variance.",
+        "Anderson 1982, doi 10.1016/0304-4149(82)90051-5",
+        identity.anderson,
+        slow=True,
+    ),
+    Check(
+        "flow",
+        "back",
+        r"The probability flow leads from $p_1$ back to $p_{0.1}$ without noise: mean of $-\log p$, and total variance.",
+        f"{SONG}, section 4.3",
+        identity.flow,
+        slow=True,
+    ),
+    Check(
+        "likelihood",
+        "back",
+        r"Followed from the data up to $p_1$, the flow's change of volume gives $\log p_0$. Largest difference in nats.",
+        f"{SONG}, section 4.3",
+        identity.likelihood,
+    ),
+    Check(
+        "flow-gaussian",
+        "back",
+        "On one Gaussian the flow keeps a point's place: two standard deviations out stays two, along each axis.",
+        "closed form",
+        identity.flow_of_a_gaussian,
+    ),
+    Check(
+        "recursion",
+        "back",
+        r"Euler-Maruyama takes the variance $v$ to $(1 - (f + g^2/V) \Delta t)^2 v + g^2 \Delta t$ on Gaussian data. Ratio.",
+        "closed form",
+        identity.recursion,
+    ),
+    *(
+        Check(
+            f"order-{name}",
+            "samplers",
+            f"{title}: from $p_1$ to $p_{{0.5}}$ of Gaussian data its error falls with this power of the step.",
+            source,
+            identity.ORDERS[name],
+        )
+        for name, title, source in (
+            ("euler-maruyama", "Euler-Maruyama", f"{SONG}, section 4.1"),
+            ("ancestral", "Ancestral (DDPM)", "Ho et al. 2020, arXiv 2006.11239"),
+            ("ddim", "DDIM", "Song, Meng and Ermon 2020, arXiv 2010.02502"),
+            ("flow-euler", "Probability flow by Euler", f"{SONG}, section 4.3"),
+            ("heun", "Probability flow by Heun", "Karras et al. 2022, arXiv 2206.00364"),
+            ("dpm-solver", "DPM-Solver++(2M)", "Lu et al. 2022, arXiv 2211.01095"),
+        )
+    ),
+    Check(
+        "prior-divergence",
+        "figures",
+        r"What the start $N(0, \sigma_1^2 I)$ misses: $\mathrm{KL}(p_1 \| N(0, \sigma_1^2 I))$ at $\lambda = 5$ and $25$.",
+        "quadrature",
+        figure.prior_divergence,
+    ),
+    Check(
+        "prior-bias",
+        "figures",
+        r"From that start at $\lambda = 5$, 200 steps end with this mean and first weight; the truth is $(1, 0)$ and $0.5$.",
+        "an independent simulation",
+        figure.prior_bias,
+        slow=True,
+    ),
+    Check(
+        "prior-cured",
+        "figures",
+        "From a start with the mean and covariance of $p_1$ the same steps end at the truth.",
+        "the mixture itself",
+        figure.prior_cured,
+        slow=True,
+    ),
+    Check(
+        "floors",
+        "figures",
+        r"The floor of DSM at $t = 0.01$, $0.25$, $0.5$, $0.75$ and $1$, $\lambda = 25$.",
+        "quadrature",
+        figure.floors,
+    ),
+    Check(
+        "floor-over-time",
+        "figures",
+        r"The floor's mean over $t$ in $[0.01, 1]$.",
+        "quadrature",
+        figure.floor_over_time,
+    ),
+    Check(
+        "de-bruijn",
+        "figures",
+        r"$2\,[h(p_1) - h(p_{0.01})] = \int g^2\, \mathrm{E}\|s\|^2\, \mathrm{d}t$ for three modes on the line, $\lambda = 10$.",
+        "quadrature of both sides",
+        figure.de_bruijn,
+    ),
+    Check(
+        "modes-merge",
+        "figures",
+        r"Modes at $\pm 2$ of standard deviation $0.5$ merge at this $t$, for $\lambda = 5$ and $25$.",
+        r"closed form, ln(1 + 2 ln λ (μ² − s²)) / (2 ln λ)",
+        figure.merging,
+    ),
+    Check(
+        "lost-digits",
+        "figures",
+        r"Relative error of $\sigma_t^2$ in float32 at $t = 10^{-5}$: by powers of $\lambda$, and as the app computes it.",
+        "float64",
+        figure.lost_digits,
+    ),
+    Check(
+        "likelihoods",
+        "figures",
+        r"$\log p_0$ at $(0, 1)$, $(1, 0)$ and $(2, -1)$, by the probability flow at $\lambda = 25$.",
+        "the mixture itself",
+        figure.likelihoods,
+    ),
+    Check(
+        "flow-euler-errors",
+        "figures",
+        r"Error of the flow by Euler from $x = 1$ on $N(0, 1)$, $\lambda = 25$: 20 and 640 even steps.",
+        "closed form",
+        figure.flow_euler_errors,
+    ),
+    Check(
+        "heun-errors",
+        "figures",
+        "The same by Heun.",
+        "closed form",
+        figure.heun_errors,
+    ),
+    Check(
+        "euler-maruyama-errors",
+        "figures",
+        "Error of the variance by Euler-Maruyama on the same data and steps.",
+        "closed form",
+        figure.euler_maruyama_errors,
+    ),
+    Check(
+        "extra-increment",
+        "notebook",
+        r"The notebook's cumulative sum has this much variance for each unit it should have ($\lambda = 26$, 50 frames).",
+        NOTEBOOK,
+        figure.extra_increment,
+    ),
+    Check(
+        "one-point",
+        "notebook",
+        r"The exercise: all data at 0 and $s = -x / \sigma_t^2$ has loss 0, and $s = 0$ has loss $D$ on any data.",
+        NOTEBOOK,
+        figure.loss_of_one_point,
+    ),
+    Check(
+        "one-gaussian",
+        "notebook",
+        r"Gaussian data of variances $v_i$ and their exact score have loss $\sum_i v_i / (v_i + \sigma_t^2)$.",
+        "closed form",
+        figure.loss_of_a_gaussian,
+    ),
+    Check(
+        "perfect-score",
+        "notebook",
+        "The exact score does not score 0 on the notebook's own measure, but this.",
+        NOTEBOOK,
+        figure.perfect_score,
+    ),
+    Check(
+        "first-loss",
+        "notebook",
+        "The notebook's training, rerun: loss at step 0. The tolerance is the spread over seeds, here and below.",
+        NOTEBOOK,
+        figure.first_loss,
+        slow=True,
+    ),
+    Check("last-loss", "notebook", "Its loss over the last 50 of 500 steps.", NOTEBOOK, figure.last_loss, slow=True),
+    Check(
+        "last-metric",
+        "notebook",
+        "Its own measure at the end.",
+        NOTEBOOK,
+        figure.last_notebook_metric,
+        slow=True,
+    ),
+    Check(
+        "last-error",
+        "notebook",
+        r"Its score error at the end, weighted by $\sigma_t^2$: 0 would be perfect.",
+        NOTEBOOK,
+        figure.last_score_error,
+        slow=True,
+    ),
+)

@@ -1,0 +1,165 @@
+"""The maths page's cached computations: each formula's two sides for the current experiment."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from scoredm.ui.compute import generator
+from scoredm.ui.experiment import Experiment
+from scoredm.ui.show import fixed, number
+
+if TYPE_CHECKING:
+    from scoredm.identities import Dress, TwoSides
+
+PARTICLES, STEPS, PATHS = 2000, 200, 8
+T_MIN = 0.01
+MANY = 50  # components beyond which a page takes fewer draws and times, to answer soon
+SHARES = tuple(np.round(np.linspace(-0.5, 1.5, 21), 2).tolist())
+
+
+@dataclass(frozen=True)
+class Roads:
+    """A few reverse paths with noise and without from the same starts, and the moments of all at the end."""
+
+    times: np.ndarray  # (T,)
+    noisy: np.ndarray  # (T, PATHS), first coordinate
+    flow: np.ndarray  # (T, PATHS)
+    rows: tuple[tuple[str, float, float, float], ...]  # name, exact, found, standard error
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def roads(experiment: Experiment, eta: float) -> Roads:
+    """Run the reverse process with noise eta, and with none, from the same draws of p_1."""
+    from scoredm.grids import uniform_times
+    from scoredm.samplers import exact_prior, sample
+    from scoredm.steps import reverse_step
+
+    mixture, sde = experiment.mixture, experiment.sde
+    end = experiment.law(T_MIN)
+    paths, rows = [], []
+    for name, noise in ((f"η = {eta:g}", eta), ("η = 0", 0.0)):
+        path = sample(
+            sde,
+            experiment.score,
+            PARTICLES,
+            steps=STEPS,
+            step=reverse_step(noise),
+            prior=exact_prior(sde, mixture),
+            t_min=T_MIN,
+            generator=generator(experiment, "reverse"),
+            trajectory=True,
+        )[..., 0].numpy()
+        paths.append(path[::2, :PATHS])
+        x = path[-1].astype(float)
+        square = (x - x.mean()) ** 2
+        rows.append((f"Mean x₁, {name}", float(end.mean[0]), x.mean(), x.std() / PARTICLES**0.5))
+        rows.append((f"Var x₁, {name}", float(end.covariance[0, 0]), square.mean(), square.std() / PARTICLES**0.5))
+    return Roads(np.array(uniform_times(STEPS, T_MIN))[::2], *paths, rows=tuple(rows))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def sides(experiment: Experiment, wrong: str, t: float) -> "TwoSides":
+    """Both sides of DSM = ESM + constant for blends of a wrong and the exact score."""
+    from scoredm.identities import two_sides, wrong_score
+
+    mixture, sde = experiment.mixture, experiment.sde
+    n = 10_000 if mixture.n_components <= MANY else 2_000
+    return two_sides(mixture, sde, wrong_score(wrong, mixture, sde), t, SHARES, n, generator(experiment, "metric"))
+
+
+def sides_words(both: "TwoSides", share: float) -> str:
+    """The two sides at one blend, as a table in Markdown."""
+    i = int(np.abs(both.shares - share).argmin())
+    left = f"{number(both.dsm[i])} ± {number(both.dsm_error[i], 2)}"
+    esm, constant, right = (fixed(float(v), 3) for v in (both.esm[i], both.floor, both.esm[i] + both.floor))
+    rows = [("J_DSM, simulated", left), ("J_ESM + C", f"{right} = {esm} + {constant}")]
+    return "\n".join([f"| σ² × | c = {share:g} |", "|:--|:--|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+@dataclass(frozen=True)
+class FloorCurve:
+    """The floor over time, and the same by draws at fewer times."""
+
+    times: np.ndarray  # (T,)
+    floor: np.ndarray  # (T,)
+    at: np.ndarray  # (M,)
+    spread: np.ndarray  # (M,)
+    error: np.ndarray  # (M,)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def floor_curve(experiment: Experiment) -> FloorCurve:
+    """The floor by quadrature, and as the spread of the clean data by draws."""
+    from scoredm.identities import posterior_spread
+    from scoredm.losses import dsm_floor
+
+    mixture, sde, draws = experiment.mixture, experiment.sde, generator(experiment, "metric")
+    few = mixture.n_components > MANY
+    times, at = np.linspace(T_MIN, 1, 12 if few else 34), np.linspace(0.1, 1, 4 if few else 10)
+    drawn = np.array([posterior_spread(mixture, sde, t, 1000 if few else 2000, draws) for t in at.tolist()])
+    return FloorCurve(times, dsm_floor(mixture, sde, times), at, *drawn.T)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def weights(experiment: Experiment) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Noise levels in units of the data's spread, and under each weighting the share of a perfect score's loss from there."""
+    from scoredm.identities import weightings
+    from scoredm.losses import dsm_floor
+
+    spread = float(experiment.mixture.covariance.diagonal().mean()) ** 0.5
+    times = np.geomspace(T_MIN, 1, 60 if experiment.mixture.n_components <= MANY else 20)
+    level = np.array([float(experiment.sde.sigma(t)) / float(experiment.sde.alpha(t)) for t in times.tolist()]) / spread
+    floor = dsm_floor(experiment.mixture, experiment.sde, times)
+    losses = {name: weight * floor for name, weight in weightings(experiment.sde, times, spread).items()}
+    return level, {name: loss / np.trapezoid(loss, np.log(level)) for name, loss in losses.items()}
+
+
+@dataclass(frozen=True)
+class Dresses:
+    """One noisy point in two parametrisations, and its clean mean by Bayes' rule."""
+
+    exploding: "Dress"
+    preserving: "Dress"
+    bayes: np.ndarray  # (D,)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def dresses(experiment: Experiment, t: float) -> Dresses:
+    """Draw one point of p_t and say what is known about it with alpha = 1 and in the variance-preserving dress."""
+    import torch
+
+    from scoredm.identities import dress, posterior_mean, variance_preserving
+
+    mixture, sde, draws = experiment.mixture, experiment.sde, generator(experiment, "paths")
+    x0 = mixture.sample(1, draws)
+    x = sde.perturb(x0, t, torch.randn(x0.shape, generator=draws))[0]
+    alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
+    a, s = variance_preserving(alpha, sigma)
+    exploding, preserving = dress(mixture, 1.0, sigma / alpha, x / alpha), dress(mixture, a, s, x * a / alpha)
+    return Dresses(exploding, preserving, posterior_mean(mixture, sde, x.double(), t).numpy())
+
+
+def dresses_words(both: Dresses) -> str:
+    """The two dresses side by side, as a table in Markdown."""
+    pairs = [(name, getattr(both.exploding, field), getattr(both.preserving, field)) for name, field in DRESS_ROWS.items()]
+    rows = [f"| {name} | {_shown(left)} | {_shown(right)} |" for name, left, right in pairs]
+    rows.append(f"| E[x₀ given x], by Bayes | {_shown(both.bayes)} | {_shown(both.bayes)} |")
+    return "\n".join(["| | exploding | preserving |", "|:--|--:|--:|", *rows])
+
+
+DRESS_ROWS = {
+    "α": "alpha",
+    "σ": "sigma",
+    "noisy x": "x",
+    "score s": "score",
+    "noise ẑ = −σ s": "noise",
+    "clean x̂₀ = (x + σ² s) / α": "clean",
+    "v = α ẑ − σ x̂₀": "velocity",
+}
+
+
+def _shown(value: float | np.ndarray) -> str:
+    numbers = ", ".join(number(float(v)) for v in np.atleast_1d(value))
+    return numbers if np.size(value) == 1 else f"({numbers})"

@@ -1,0 +1,1 @@
+"""The reverse page; its controls are those of the samplers page too."""

@@ -1,0 +1,1 @@
+"""The samplers page: race, error budget, likelihood, and the studies behind the first two."""

@@ -1,0 +1,123 @@
+"""The error budget as a study of the current experiment, and what it says in words. Nothing here draws.
+
+Torch and the library are imported inside the functions, so that a page's frame is on screen before they load.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from scoredm.ui.experiment import Experiment
+from scoredm.ui.samplers import measuring
+from scoredm.ui.show import fixed, number, with_error
+
+if TYPE_CHECKING:
+    from scoredm.budget import Amount, Budget, Plan
+
+PARTS = {"prior": "Prior", "steps": "Steps", "stop": "Stop at t_min", "network": "Network"}
+ADVICE = {
+    "prior": "start from the matched Gaussian or from p₁ itself, or let the forward process add more noise",
+    "steps": "take more steps, or a sampler of higher order",
+    "stop": "stop later, or end with the Tweedie step",
+    "network": "train longer, on more data, or with a wider network",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Controls of the error budget: the run to be explained."""
+
+    sampler: str
+    steps: int
+    prior: str
+    t_min: float
+    denoise: bool
+    learned: bool
+    metric: str
+    n: int
+    seeds: int
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def plan(experiment: Experiment, settings: Measure) -> "Plan":
+    """The runs of the error budget."""
+    from scoredm.budget import Plan
+    from scoredm.studies import Job
+
+    job = Job(
+        experiment.target,
+        experiment.sde,
+        settings.sampler,
+        steps=settings.steps,
+        prior=settings.prior,
+        t_min=settings.t_min,
+        denoise=settings.denoise,
+        recipe=measuring.recipe(experiment, settings.learned),
+        n=settings.n,
+        metrics=(settings.metric,),
+    )
+    return Plan(job, tuple(range(experiment.seed, experiment.seed + settings.seeds)))
+
+
+# The maths page's budget: a coarse run, whose parts are large and soon found.
+EXAMPLE = Measure("euler-maruyama", 5, "zero", 0.2, False, False, "sliced-wasserstein", 1000, 2)
+EXAMPLE_WORDS = (
+    "Here a coarse run on your experiment: Euler-Maruyama with the exact score, 5 steps from N(0, σ₁²I) down to t = 0.2, "
+    "1000 particles, 2 seeds."
+)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def example(experiment: Experiment) -> "Budget":
+    """The error budget of EXAMPLE."""
+    from scoredm.studies import perform
+
+    chosen = plan(experiment, EXAMPLE)
+    reference = measuring.zero(experiment.target, experiment.seed, EXAMPLE.metric, EXAMPLE.n)
+    found = chosen.read([perform(job) for job in chosen.jobs], EXAMPLE.metric, reference)
+    assert found is not None, "every job has its row"
+    return found
+
+
+def table(found: "Budget") -> str:
+    """The budget line by line, as a table in Markdown, all amounts to the same decimals."""
+    amounts = [found.total, *found.parts.values(), *found.alone.values(), found.remainder]
+    error = max((amount.error for amount in amounts if amount.error > 0), default=0.001)
+    decimals = max(0, 1 - int(np.floor(np.log10(error))))
+
+    def shown(amount: "Amount") -> str:
+        spread = f" ± {fixed(amount.error, decimals)}" if np.isfinite(amount.error) else ""
+        return fixed(amount.value, decimals) + spread
+
+    lines = ["| | part | switched alone |", "|:--|--:|--:|"]
+    lines += [f"| {PARTS[part]} | {shown(amount)} | {shown(found.alone[part])} |" for part, amount in found.parts.items()]
+    lines.append(f"| Remainder; unattributed | {shown(found.remainder)} | {shown(found.unattributed)} |")
+    lines.append(f"| Finite-sample zero | {fixed(found.zero.median, decimals)} | {fixed(found.zero.median, decimals)} |")
+    lines.append(f"| **Sum: this run** | **{shown(found.total)}** | **{shown(found.total)}** |")
+    return "\n".join(lines)
+
+
+def largest(found: "Budget") -> str:
+    """The part that costs most, and what to do about it."""
+    part, amount = max(found.parts.items(), key=lambda item: item[1].value)
+    spread = (found.zero.high - found.zero.low) / 2
+    if amount.value < spread or amount.value < 2 * np.nan_to_num(amount.error):
+        return "**No part stands out from the spread of fresh exact samples.** There is little left to win here."
+    lost, whole, zero = (number(value) for value in (amount.value, found.total.value, found.zero.median))
+    return f"**Most is lost to {_WHERE[part]}: {lost} of {whole}; perfect samples have {zero}.** To win it back, {ADVICE[part]}."
+
+
+_WHERE = {"prior": "the prior", "steps": "the steps", "stop": "the stop at t_min", "network": "the network"}
+
+
+def unattributed(found: "Budget") -> str:
+    """What the switches made alone leave over, and why."""
+    gap, error = found.unattributed.value, np.nan_to_num(found.unattributed.error)
+    amount = with_error(abs(gap), found.unattributed.error)
+    if abs(gap) < 2 * error:
+        return f"Made alone, the four switches add up to the whole within its error ({amount} apart): the order hardly matters."
+    if gap > 0:
+        return f"Made alone, the four switches leave {amount} unattributed: errors hide behind one another, so the order matters."
+    return f"Made alone, the four switches take off {amount} too much: errors are counted twice, so the order matters."

@@ -1,0 +1,133 @@
+"""What the race and the error budget share: choices by name, the finite-sample zero, what runs cost here, and why they failed.
+
+Torch and the library are imported inside the functions, so that a page's frame is on screen before they load.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from scoredm.ui.compute import generator
+from scoredm.ui.experiment import Experiment
+from scoredm.ui.samplers import studying
+from scoredm.ui.training import learned
+
+if TYPE_CHECKING:
+    from scoredm.metrics import Reference
+    from scoredm.studies import Job, Row
+    from scoredm.training import TrainConfig
+
+FRESH, FEW = 40, 12  # fresh exact samples that say what "no difference" looks like; few of them where a metric is slow
+SLOW = ("energy",)
+ADAPTIVE = 8  # evaluations that an adaptive method takes between two times of a grid, about
+
+
+def samplers() -> dict[str, str]:
+    """Titles of the samplers."""
+    from scoredm.steps import SAMPLERS
+
+    return {key: sampler.title for key, sampler in SAMPLERS.items()}
+
+
+def grids() -> dict[str, str]:
+    """Titles of the grids."""
+    from scoredm.grids import GRIDS
+
+    return {key: grid.title for key, grid in GRIDS.items()}
+
+
+def metrics(experiment: Experiment) -> dict[str, str]:
+    """Titles of the metrics; a single component has no weight to be wrong."""
+    from scoredm.metrics import METRICS
+
+    titles = {key: metric.title for key, metric in METRICS.items()}
+    return titles if experiment.mixture.n_components > 1 else {key: title for key, title in titles.items() if key != "weights"}
+
+
+def metric_help(names: Mapping[str, str]) -> str:
+    """What each metric means."""
+    from scoredm.metrics import METRICS
+
+    return "\n\n".join(f"**{title}**: {METRICS[key].caption}" for key, title in names.items())
+
+
+def quality(metric: str) -> str:
+    """The title of an axis in a metric."""
+    from scoredm.metrics import METRICS
+
+    named = METRICS[metric]
+    return f"{named.title} ({named.unit})" if named.unit else named.title
+
+
+def costs(jobs: "Sequence[Job]") -> tuple[int, int]:
+    """The least and the most evaluations of the score among jobs, where they are known beforehand."""
+    asked = [job.method.nfe(job.steps) or ADAPTIVE * job.steps for job in jobs]
+    return min(asked), max(asked)
+
+
+def recipe(experiment: Experiment, wanted: bool) -> "TrainConfig | None":
+    """The training page's own recipe, or none where the exact score is wanted."""
+    from scoredm.training import TrainConfig
+
+    return TrainConfig(seed=experiment.seed) if wanted else None
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def zero(target: str, seed: int, metric: str, n: int) -> "Reference":
+    """The finite-sample zero: the metric for fresh exact samples of n points."""
+    from scoredm.metrics import METRICS, fresh_range
+
+    experiment = Experiment(target, seed)
+    repeats = FEW if metric in SLOW else FRESH
+    return fresh_range(experiment.mixture, n, METRICS[metric], generator(experiment, "metric"), repeats)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _pace(experiment: Experiment, with_network: bool, metric: str, n: int) -> tuple[float, float]:
+    """Seconds that an evaluation of the score takes on this machine, and seconds that a run takes apart from them."""
+    from scoredm.studies import Job, perform
+    from scoredm.training import TrainConfig
+
+    hasty = TrainConfig(data_size=10, batch=10, steps=1) if with_network else None
+    jobs = [
+        Job(experiment.target, experiment.sde, "ddim", steps=steps, recipe=hasty, n=n, metrics=(metric,)) for steps in (2, 2, 42)
+    ]
+    ends = [time.perf_counter()]
+    for job in jobs:  # the first warms up, and trains
+        perform(job)
+        ends.append(time.perf_counter())
+    _, short, long = np.diff(ends).tolist()
+    each = max(long - short, 0) / 40
+    return each, max(short - 2 * each, 0)
+
+
+def seconds(experiment: Experiment, study: studying.Study) -> float:
+    """About how long the rest of a study takes on this machine."""
+    arrived = {row["key"] for row in study.rows}
+    left = [job for job in study.jobs if job.key not in arrived]
+    total, recipe = 0.0, next((job.recipe for job in left if job.recipe), None)
+    for job in left:
+        each, apart = _pace(experiment, job.recipe is not None, job.metrics[0], job.n)
+        asked = job.method.nfe(job.steps) or ADAPTIVE * job.steps
+        total += asked * each + apart
+    training = learned.training_seconds(recipe, experiment.dim) if recipe and len(left) == len(study.jobs) else 0.0
+    return total / studying.THREADS + training
+
+
+def failures(rows: "Iterable[Row]", titles: Mapping[str, str]) -> list[str]:
+    """What went wrong in the runs that failed, a line for each."""
+    return [
+        f"{titles.get(row['sampler'], row['sampler'])} with {row['steps']} steps, seed {row['seed']}: {reason(row['error'])}"
+        for row in rows
+        if row["error"]
+    ]
+
+
+def reason(error: str) -> str:
+    """Why a run failed, in words."""
+    if "NaN and infinity" in error:
+        return "its points ran off to infinity"
+    return error.partition(": ")[2] or error

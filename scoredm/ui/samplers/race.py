@@ -1,0 +1,99 @@
+"""The race as a study of the current experiment, and what it says in words. Nothing here draws.
+
+Torch and the library are imported inside the functions, so that a page's frame is on screen before they load.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from scoredm.ui.experiment import Experiment
+from scoredm.ui.samplers import measuring
+from scoredm.ui.show import fixed, number, with_error
+
+if TYPE_CHECKING:
+    from scoredm.metrics import Reference
+    from scoredm.studies import Curve, Job
+
+
+@dataclass(frozen=True)
+class Race:
+    """Controls of the race; the steps double from `first` to `last`."""
+
+    samplers: tuple[str, ...]
+    grids: tuple[str, ...]
+    first: int
+    last: int
+    learned: bool
+    metric: str
+    n: int
+    seeds: int
+
+    @property
+    def steps(self) -> list[int]:
+        """How many steps each sampler is given."""
+        return [self.first * 2**k for k in range(20) if self.first * 2**k <= self.last]
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def jobs(experiment: Experiment, settings: Race) -> "tuple[Job, ...]":
+    """Every run of the race, side by side: all samplers with few steps before any with many, one seed after another."""
+    from scoredm import studies
+
+    jobs = studies.race(
+        experiment.target,
+        experiment.sde,
+        settings.samplers,
+        settings.steps,
+        settings.grids,
+        range(experiment.seed, experiment.seed + settings.seeds),
+        recipe=measuring.recipe(experiment, settings.learned),
+        n=settings.n,
+        metrics=(settings.metric,),
+    )
+    return tuple(sorted(jobs, key=lambda job: (job.seed, job.steps)))
+
+
+@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs={"scoredm.studies.Job": lambda job: job.key})
+def end_points(job: "Job") -> np.ndarray:
+    """Where the particles of a run end, (n, D)."""
+    from scoredm import studies
+
+    return studies.end_points(job)[0].numpy()
+
+
+def named(curve: "Curve", titles: Mapping[str, str], grid_titles: Mapping[str, str], several: bool) -> str:
+    """What a curve is called; several: the grid has to be named too."""
+    return f"{titles[curve.sampler]} · {grid_titles[curve.grid]}" if several else titles[curve.sampler]
+
+
+def verdict(found: Sequence["Curve"], names: Sequence[str], zero: "Reference") -> str:
+    """Who gets to the finite-sample zero first, and who does not."""
+    there = [(curve.zero_from(zero), name) for curve, name in zip(found, names, strict=True)]
+    arrived = sorted((cost, name) for cost, name in there if cost is not None)
+    if arrived:
+        cost, name = arrived[0]
+        missing = [name for cost, name in there if cost is None]
+        rest = f" Not within these steps: {'; '.join(missing)}." if missing else ""
+        return f"**{name} is at the zero with {cost:.0f} evaluations of the score.**{rest}"
+    curve, name = min(zip(found, names, strict=True), key=lambda pair: pair[0].value.min())
+    return (
+        f"**None gets to the zero with these steps.** {name} comes closest, to {number(float(curve.value.min()))}; "
+        f"fresh exact samples are {number(zero.low, 2)} to {number(zero.high, 2)} apart."
+    )
+
+
+def table(found: Sequence["Curve"], names: Sequence[str], zero: "Reference") -> str:
+    """The curves line by line, as a table in Markdown."""
+    lines = ["| | slope | best | evaluations | at the zero from |", "|:--|--:|--:|--:|--:|"]
+    for curve, name in zip(found, names, strict=True):
+        fit, there, best = curve.slope(zero), curve.zero_from(zero), int(np.argmin(curve.value))
+        slope = fixed(fit.value, 2) if fit else "–"
+        if fit is None and not (curve.value > zero.high).any():
+            slope = "at the zero"
+        value = with_error(float(curve.value[best]), float(curve.error[best]))
+        lines.append(f"| {name} | {slope} | {value} | {curve.nfe[best]:.0f} | {'–' if there is None else f'{there:.0f}'} |")
+    return "\n".join(lines)

@@ -1,0 +1,210 @@
+"""The probe of the score page, and the form that adds a component where it stands."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from scoredm import palette
+from scoredm.ui import controls, show
+from scoredm.ui.experiment import OWN, Experiment
+from scoredm.ui.stage import probed
+
+if TYPE_CHECKING:
+    from scoredm.mixture import GaussianMixture
+    from scoredm.parts import Parts
+
+FAR = 1e6
+PROBES = (
+    controls.Number("px", "Probe x₁", -FAR, FAR, 0.1, 1.0, format="%.5g"),
+    controls.Number("py", "Probe x₂", -FAR, FAR, 0.1, 0.0, format="%.5g"),
+)
+PROBE_1D = controls.Number("px", "Probe x", -FAR, FAR, 0.1, 1.0, format="%.5g")
+STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
+STRETCHED = "From −0.99 to 0.99: how far the component leans along a diagonal."
+NOTHING = 1e-6  # of the longest component score
+PROBLEM = "_score_problem"  # session state: why the last press of a button here changed nothing
+
+
+def choose_point(dim: int) -> tuple[float, ...]:
+    """Where the probe stands: one number field for each coordinate."""
+    return tuple(controls.number(probe, "input", width=102) for probe in (PROBES if dim == 2 else [PROBE_1D]))
+
+
+def choose_component(count: int) -> int:
+    """One of `count` components, counted from 0; the readers count from 1."""
+    if st.session_state.get("k", 1) > count:
+        st.session_state["k"] = count
+    return controls.number(controls.Number("k", "Component", 1, count, 1, 1), "input") - 1
+
+
+def put(x: Sequence[float] | np.ndarray) -> None:
+    """Move the probe, before its fields are drawn."""
+    for probe, value in zip(PROBES, x, strict=False):
+        st.session_state[probe.key] = float(np.clip(float(f"{value:.4g}"), -FAR, FAR))
+
+
+def put_where_clicked(key: str) -> None:
+    """Move the probe to where the stage of that key was clicked."""
+    point = probed(key)
+    if point is not None:
+        put(point)
+
+
+def put_on_saddle(experiment: Experiment, t: float, x: Sequence[float]) -> None:
+    """Move the probe to the saddle between the two components nearest to it, or say that there is none."""
+    from scoredm import parts
+
+    found = parts.saddle(experiment.law(t), x)
+    if found is None:
+        st.session_state[PROBLEM] = f"At t = {t:g} the density has no dip between the two components that matter most here."
+    else:
+        put(found)
+
+
+def show_problem() -> None:
+    """Say once why a button changed nothing."""
+    if PROBLEM in st.session_state:
+        st.warning(st.session_state.pop(PROBLEM), icon=":material/info:")
+
+
+def add_component(experiment: Experiment, x: Sequence[float]) -> None:
+    """Fields for one more component, standing at the probe unless moved, and buttons that add it and take the last away."""
+    mixture = experiment.mixture
+    names = ("x",) if len(x) == 1 else ("x₁", "x₂")
+    place = ",".join(f"{v:g}" for v in x)  # a probe elsewhere makes fresh fields, which stand there
+    mean = [f"add-{name}-{place}" for name in names]
+    cells = st.columns(len(names))
+    for cell, name, key, std, value in zip(cells, names, mean, STDS, x, strict=False):
+        cell.number_input(f"Mean {name}", -FAR, FAR, float(value), 0.5, format="%.5g", key=key)
+        cell.number_input(f"Std {name}", 0.001, 1000.0, 0.5, 0.1, format="%.4g", key=std, help="Standard deviation")
+    if len(names) == 2:
+        cells[0].number_input("Correlation", -0.99, 0.99, 0.0, 0.1, format="%.2f", key=CORRELATION, help=STRETCHED)
+    so_far = f"The weights so far add up to {mixture.parameters[2].sum():.4g}."
+    cells[-1].number_input("Weight", 0.0, FAR, 1.0, 0.5, format="%.4g", key=WEIGHT, help=so_far)
+    st.button("Add it", on_click=_add, args=(experiment, mean), icon=":material/add:", width="stretch")
+    last = mixture.n_components
+    label = f"Remove component {last}"
+    st.button(label, on_click=_remove, args=(experiment,), icon=":material/remove:", width="stretch", disabled=last == 1)
+
+
+def _add(experiment: Experiment, mean: Sequence[str]) -> None:
+    state = st.session_state
+    stds = np.array([state[key] for key in STDS[: len(mean)]])
+    correlations = np.full((len(mean), len(mean)), state.get(CORRELATION, 0.0))
+    np.fill_diagonal(correlations, 1.0)
+    place = [state[key] for key in mean]
+    _change(lambda: experiment.mixture.add(place, correlations * np.outer(stds, stds), state[WEIGHT]), "added")
+
+
+def _remove(experiment: Experiment) -> None:
+    from scoredm.mixture import GaussianMixture
+
+    _change(lambda: GaussianMixture(*(values[:-1] for values in experiment.mixture.parameters)), "removed")
+
+
+def _change(make: Callable[[], "GaussianMixture"], done: str) -> None:
+    """Make a mixture the reader's own target, or say why it cannot be."""
+    from scoredm.targets import format_mixture, parse_mixture
+
+    state = st.session_state
+    try:
+        text = format_mixture(make())
+        parse_mixture(text)
+    except ValueError as error:
+        state[PROBLEM] = f"The component was not {done}: {error}."
+        return
+    if state["target"] != OWN:
+        # The field for the text is not there yet: Streamlit writes only values of fields it has seen into the URL.
+        st.query_params["mixture"] = text
+    state.update(target=OWN, mixture=text)
+
+
+def arrows(found: "Parts") -> list[tuple[int, float, float]]:
+    """The contributions at a probe in the plane and, over them, their sum, as the stage draws them."""
+    vectors = np.concatenate([found.weighted[0], found.score])
+    if np.linalg.norm(vectors, axis=1).max() <= _nothing(found):
+        vectors = 0 * vectors
+    return [(int(k), float(x), float(y)) for k, (x, y) in zip([*found.components, -1], vectors, strict=True)]
+
+
+def _nothing(found: "Parts") -> float:
+    """The length below which a contribution is shown as zero."""
+    return NOTHING * float(np.linalg.norm(found.component_scores[0], axis=1).max())
+
+
+def table(found: "Parts") -> None:
+    """The probe in numbers: the contributions of the components, their sum, and the score itself beside it."""
+    r = np.append(found.responsibilities[0], [found.rest_responsibility[0], 1.0])
+    parts = np.array([*found.weighted[0], found.rest[0], found.total[0], found.score[0]])
+    columns = [
+        _densities(r, float(found.log_density[0])),
+        _column("$r_k$", r[:, None]),
+        _column("$s_k$", found.component_scores[0], alone=True),
+        _column("$r_k s_k$", parts, least=_nothing(found)),
+    ]
+    labels = [f"{_dot(k)} {k + 1}" for k in found.components] + [f"other {found.others}", "**sum**", "**score**"]
+    lines = [["$k$", *(head for head, _ in columns)], [":--", *["--:"] * len(columns)]]
+    for i, label in enumerate(labels):
+        if found.others or not label.startswith("other"):
+            lines.append([label, *(cells[i] if i < len(cells) else "" for _, cells in columns)])
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    with st.container(key="probe"):
+        st.markdown(f"{_summary(found)}\n\n{rows}", unsafe_allow_html=True)
+
+
+def _summary(found: "Parts") -> str:
+    log_density, length = float(found.log_density[0]), float(np.linalg.norm(found.score[0]))
+    numbers = {"log density": show.number(log_density), "density": _density(log_density), "‖s‖": show.number(length)}
+    return " · ".join(f"{name} **{value}**" for name, value in numbers.items())
+
+
+def _density(log_density: float) -> str:
+    """exp(log density), also where it is too small for a float."""
+    power = log_density / np.log(10)
+    if power > -300:
+        return show.number(float(np.exp(log_density)))
+    whole = int(np.floor(power))
+    return f"{10 ** (power - whole):.2f}{show.times_ten(whole)}"
+
+
+def _dot(k: int) -> str:
+    return f'<span style="color:{palette.component_colour(int(k))}">⬤</span>'
+
+
+Column = tuple[str, list[str]]  # its head, and its cells from the top
+
+
+def _densities(r: np.ndarray, log_density: float) -> Column:
+    """The parts w_k N_k of a density that may be too small for a float, by their shares r."""
+    power = _power(log_density / np.log(10))
+    return _column(r"$w_k \mathcal N_k$", 10 ** (log_density / np.log(10) - power) * r[:, None], power=power)
+
+
+def _column(head: str, vectors: np.ndarray, *, least: float = 0.0, alone: bool = False, power: int | None = None) -> Column:
+    """Vectors (N, D) with the same decimals, three significant figures for the largest, so that they add up by eye.
+
+    least: what counts as zero; alone: decimals that suit each vector; power: of ten, already taken out. What is very large
+    or small is divided by a power of ten, which is told in the head.
+    """
+    largest = np.abs(vectors).max(axis=1 if alone else None, keepdims=True)
+    if largest.max() <= least:
+        vectors, largest = 0 * vectors, 0 * largest
+    if power is None:
+        power = _power(np.log10(largest.max())) if largest.max() > 0 else 0
+        vectors, largest = vectors / 10.0**power, largest / 10.0**power
+    decimals = np.broadcast_to(_decimals(largest), vectors.shape)
+    cells = [[show.fixed(float(v), int(d)) for v, d in zip(*row, strict=True)] for row in zip(vectors, decimals, strict=True)]
+    unit = f"<br>/{show.times_ten(power).removeprefix(' ×')}" if power else ""
+    return head + unit, [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in cells]
+
+
+def _power(log: float) -> int:
+    """The power of ten to take out of a column whose largest number has this decimal logarithm."""
+    return 0 if -2 <= log < 4 else int(np.floor(log))
+
+
+def _decimals(largest: np.ndarray) -> np.ndarray:
+    """Decimals for three significant figures, at most four; three for zeros."""
+    return np.where(largest > 0, np.clip(2 - np.floor(np.log10(np.where(largest > 0, largest, 1))), 0, 4), 3)

@@ -1,0 +1,1 @@
+"""The training page, and the runs that the memorisation page shares with it."""

@@ -1,0 +1,236 @@
+"""What the training page shows: buttons, the live view of a run, and a look inside its model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from scoredm import figures, palette
+from scoredm.charts import training as charts
+from scoredm.charts.samples import Panel
+from scoredm.ui import comparison, show
+from scoredm.ui.experiment import Experiment
+from scoredm.ui.stage import stage
+from scoredm.ui.training import learned, recipe, runs
+from scoredm.ui.training.runs import Recipe
+
+if TYPE_CHECKING:
+    from scoredm.learning import Ends
+    from scoredm.ui.training.learned import Network
+    from scoredm.ui.training.workers import Run
+
+BELOW = 3.0  # standard errors from which the loss counts as below the floor
+
+
+@dataclass(frozen=True)
+class View:
+    """How the live view is drawn: the time at which scores are compared, steps of smoothing, log axis, the tutorial's metric."""
+
+    t: float
+    smoothing: int
+    log: bool
+    notebook: bool
+
+
+def buttons(chosen: Recipe, run: "Run | None") -> None:
+    """Train, Pause or Continue, and Reset."""
+    ended = run is not None and (run.trainer.done or run.error is not None)
+    if runs.wanted(chosen) and not ended:
+        st.button("Pause", icon=":material/pause:", on_click=runs.pause, args=(chosen,), key="pause", width=130)
+    else:
+        label = "Continue" if run is not None and run.trainer.step and not ended else "Train"
+        st.button(
+            label,
+            icon=":material/play_arrow:",
+            type="primary",
+            disabled=ended,
+            on_click=runs.train,
+            args=(chosen,),
+            key="train",
+            width=130,
+        )
+    st.button("Reset", icon=":material/restart_alt:", disabled=run is None, on_click=runs.reset, args=(chosen,), key="reset")
+
+
+def watch(chosen: Recipe, view: View, live: bool) -> None:
+    """Draw the run as it is now, and ask for it to go on if the reader does; live: this is drawn again and again."""
+    run = runs.current(chosen)
+    if live and (run is None or run.parked):
+        st.rerun()
+    _status(chosen, run)
+    chart, beside, numbers = st.columns([7, 5, 5])
+    model = runs.model(run) if run is not None and run.trainer.step and run.error is None else None
+    with chart:
+        _curves(chosen, view, run)
+    with beside:
+        _gap(chosen, view, model)
+    with numbers:
+        _numbers(chosen, view, run)
+        _over_time(chosen, view, model)
+
+
+def _status(chosen: Recipe, run: "Run | None") -> None:
+    """One line: what to do, or how far it is."""
+    config = chosen.config
+    if run is None:
+        about = show.duration(learned.training_seconds(config, chosen.experiment.dim))
+        st.progress(0.0, f"**Press Train: about {about} on this machine.** {recipe.words(config)}")
+        return
+    if run.error is not None:
+        st.error(f"Training stopped: {run.error}. Reset, change the recipe, and train again.")
+        return
+    step = run.trainer.step
+    where = f"step {step} of {config.steps}"
+    if run.trainer.done:
+        text = f"**Done**, {where}, {show.duration(run.trainer.history[-1].seconds)} of computing"
+    elif run.parked:
+        text = f"**Paused** at {where}"
+    else:
+        left = run.seconds_left
+        text = f"**Training**, {where}" + (f", about {show.duration(left)} left" if left is not None else "")
+        if not runs.wanted(chosen):
+            text += "; somebody else is training this same model, so it goes on"
+    st.progress(step / config.steps, f"{text}.")
+
+
+def _curves(chosen: Recipe, view: View, run: "Run | None") -> None:
+    from scoredm.learning import curves
+
+    eps = chosen.config.eps
+    floor = learned.training_floor(chosen.experiment, eps)
+    perfect = learned.perfect_notebook_error(chosen.experiment, eps) if view.notebook else None
+    found = curves(run.trainer.history, view.smoothing) if run is not None and run.trainer.step else None
+    table = charts.training_table(found, chosen.config.steps, floor, perfect)
+    spec = charts.training_spec(show.mode(), view.log, view.notebook)
+    show.chart(spec, table, key="training", alt="Loss, its floor, and the score error on training and fresh points, over steps")
+    st.caption(
+        "What to look for: the loss comes to rest on its floor, above 0, while the score error still falls. Ours starts near the "
+        "floor; the tutorial’s recipe shows the way down."
+    )
+
+
+def _over_time(chosen: Recipe, view: View, model: "Network | None") -> None:
+    """Loss, floor and error at each time, as the model is now."""
+    experiment, eps = chosen.experiment, chosen.config.eps
+    found = learned.over_time(experiment, model, eps) if model is not None else None
+    table = charts.over_time_table(*learned.floor_over_time(experiment, eps), found, view.t)
+    alt = f"Loss, its floor, and the score error at each time, with a rule at t = {view.t:g}"
+    show.chart(charts.over_time_spec(show.mode(), view.log), table, key="over-time", alt=alt)
+
+
+def _gap(chosen: Recipe, view: View, model: "Network | None") -> None:
+    """Learned beside exact score at one time."""
+    if model is None:
+        st.caption("Here the learned score stands beside the exact one, once there is one.")
+        return
+    found = learned.score_gap(chosen.experiment, model, view.t)
+    if found.frames is not None:
+        stage(
+            found.frames,
+            key="gap",
+            alt=f"Size and direction of learned minus exact score at t = {view.t:g}, with the components of pₜ.",
+            height=330,
+            autoplay=False,
+        )
+        st.caption(
+            f"Learned minus exact score at t = {view.t:g}; colour and arrows go like the root of its size, up to one unit of "
+            "noise. Blank where pₜ has no mass."
+        )
+    elif found.density is not None:
+        gap = found.gap
+        table = charts.learned_curves_table(gap.points[:, 0], gap.exact[:, 0], gap.learned[:, 0], found.density)
+        alt = f"Learned and exact score at t = {view.t:g}, over the density pₜ."
+        show.chart(charts.learned_curves_spec(show.mode()), table, key="gap-curves", alt=alt)
+        st.caption(f"Learned and exact score at t = {view.t:g}, over pₜ in grey.")
+
+
+def _numbers(chosen: Recipe, view: View, run: "Run | None") -> None:
+    """The last values, and the loss above its floor beside the score error that it should be."""
+    from scoredm.learning import recent_loss
+
+    floor = learned.training_floor(chosen.experiment, chosen.config.eps)
+    rows = {"Its floor": show.number(floor)}
+    words = f"A model that says 0 everywhere has loss {chosen.experiment.dim}; on fresh data no model gets below the floor."
+    if run is not None and run.trainer.step:
+        history = run.trainer.history
+        last, (loss, error) = history[-1], recent_loss(history)
+        rows = {
+            "Loss, last 50 steps": f"{show.number(loss)} ± {show.number(error, 2)}",
+            **rows,
+            "Loss − floor": f"{show.number(loss - floor)} ± {show.number(error, 2)}",
+            "Error, training points": show.number(last.train_error),
+            "Error, fresh points": show.number(last.test_error),
+        }
+        if view.notebook:
+            rows["The tutorial’s metric"] = show.number(last.notebook_error)
+        total, part = show.number(floor + last.test_error), show.number(last.test_error)
+        words = f"On fresh data the loss is floor + error: {show.number(floor)} + {part} = {total}."
+        if loss < floor - BELOW * error:
+            words += (
+                " The training loss is below the floor: a network can learn a few points by heart, and those have a lower one."
+            )
+    _table(f"Step {run.trainer.history[-1].step}" if run is not None and run.trainer.step else "Step 0", rows)
+    st.caption(words)
+
+
+def _table(title: str, rows: Mapping[str, str]) -> None:
+    st.markdown("\n".join([f"| {title} | |", "|:--|--:|", *(f"| {name} | {value} |" for name, value in rows.items())]))
+
+
+def inside(chosen: Recipe, run: "Run") -> None:
+    """Samples by the learned score beside samples by the exact one and of the mixture."""
+    experiment, eps, model = chosen.experiment, chosen.config.eps, runs.model(run)
+    try:
+        with st.spinner("Sampling with the learned score", show_time=False):
+            ends = learned.learned_ends(experiment, model, eps)
+            panels = _panels(experiment, ends, show.mode())
+            beside = [comparison.compare(experiment, points) for points in (ends.learned, ends.exact)]
+    except ValueError as problem:
+        st.error(f"The samples of this model cannot be compared: {problem}. Try a lower rate.")
+        return
+    st.subheader(f"Samples after {run.trainer.step} steps of training", anchor=False)
+    show.panels(panels, "samples")
+    lines = "contours" if experiment.dim == 2 else "density"
+    st.caption(
+        f"What to look for: all three should fill the exact {lines} alike. The first two start from the same points of p₁ and "
+        f"take the same noise: {learned.COMPARED_STEPS} steps of the reverse SDE down to t = {eps:g}, and a last denoising step."
+    )
+    left, right = st.columns(2)
+    with left:
+        low, middle, high = (show.number(value) for value in beside[0].usual)
+        rows = {
+            "By the learned score": show.number(beside[0].distance),
+            "By the exact score": show.number(beside[1].distance),
+            "Fresh exact samples": f"{middle} ({low} to {high})",
+        }
+        _table(f"Sliced Wasserstein, {learned.COMPARED} points", rows)
+    with right:
+        st.caption(
+            "The last row is what no error looks like. On the same noise half of the particles end within "
+            f"{show.number(ends.apart)} of each other, learned and exact."
+        )
+        with st.container(horizontal=True):
+            printed = _panels(experiment, ends, "light")
+            shares = comparison.SHARES
+            show.download("learned-samples", lambda: figures.samples(printed, shares), "Download samples")
+            _download_curves(chosen, run)
+
+
+def _download_curves(chosen: Recipe, run: "Run") -> None:
+    from scoredm.learning import curves
+
+    title = f"{chosen.experiment.target}, {chosen.experiment.sde_label}, seed {chosen.config.seed}"
+    floor = run.trainer.floor
+    show.download("loss-curves", lambda: figures.loss_curves(curves(run.trainer.history, 10), floor, title), "Download curves")
+
+
+def _panels(experiment: Experiment, ends: "Ends", mode: str) -> list[Panel]:
+    """The three samples over the exact lines, in the colours of a theme."""
+    outline = comparison.outline(experiment, 0.0)
+    samples = {
+        "By the learned score": (ends.learned, palette.LEARNED),
+        "By the exact score": (ends.exact, palette.SAMPLES[mode]),
+        "Of the mixture": (comparison.reference(experiment, learned.COMPARED).numpy(), palette.MUTED[mode]),
+    }
+    return [Panel(title, points, outline.box, outline.lines, colour) for title, (points, colour) in samples.items()]
