@@ -3,7 +3,7 @@
 import streamlit as st
 
 from scoredm import pictures
-from scoredm.ui import home, shell, show
+from scoredm.ui import compute, home, shell, show
 
 # Page -> its picture, and what the picture shows where the data are in the plane and on the line.
 STEPS = {
@@ -44,9 +44,8 @@ for number, (column, (name, (draw, *alts))) in enumerate(zip(st.columns(4), STEP
 
 picture, facts, links = st.columns([1.1, 2.2, 1.5], vertical_alignment="center")
 with picture:
-    st.image(
-        pictures.portrait(glance.portrait, mode), width="stretch", alt="The target's density with an outline of each component"
-    )
+    alt = "The target's density with an outline of each component"
+    st.image(compute.thumbnail(experiment.target, mode), width="stretch", alt=alt)
 with facts:
     st.markdown("**Your experiment**, set in the sidebar")
     st.markdown(home.facts(glance))

@@ -79,7 +79,15 @@ def frames_1d(
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def portrait(target: str) -> "Portrait":
-    """The target itself, small: for the sidebar and the home page."""
+    """The target itself, small."""
     from scoredm.story import portray
 
     return portray(Experiment(target).mixture)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def thumbnail(target: str, mode: str) -> str:
+    """The portrait as a picture, for the sidebar and the home page."""
+    from scoredm import pictures
+
+    return pictures.portrait(portrait(target), mode)

@@ -124,8 +124,11 @@ def choose_experiment() -> Experiment:
 def _choose_sde() -> tuple[str, tuple[float, ...]]:
     titles = {name: kind.title for name, kind in KINDS.items()}
     name = controls.choice("sde", "SDE", titles, "ve", "selectbox", help=SDE_HELP)
-    parameters, values = KINDS[name].parameters, []
-    for place, parameter in zip(st.columns(len(parameters)) if parameters else (), parameters, strict=True):
+    parameters = KINDS[name].parameters
+    if len(parameters) < 2:
+        return name, tuple(controls.number(parameter) for parameter in parameters)
+    values = []
+    for place, parameter in zip(st.columns(len(parameters)), parameters, strict=True):
         with place:
             values.append(controls.number(parameter))
     return name, tuple(values)

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 KEPT = "_feedback"  # session state: page name -> what the reader said about it
+OPENED = "_feedback_opened"  # session state: the pages whose form has been open
 MAX_CHARS = 2000
 STARS = 5
 
@@ -16,7 +17,13 @@ def feedback(name: str) -> None:
     """Ask how clear a page was and what to change; name: a page's name, as in its file."""
     kept: dict[str, dict[str, Any]] = st.session_state.setdefault(KEPT, {})
     said = kept.get(name, {})
-    with st.expander("Your feedback", icon=":material/rate_review:"):
+    place = st.expander("Your feedback", icon=":material/rate_review:", key=f"feedback-place-{name}", on_change="rerun")
+    opened: set[str] = st.session_state.setdefault(OPENED, set())
+    if place.open:
+        opened.add(name)
+    if name not in opened:  # the form costs every rerun; once it has been open it stays, with what was typed
+        return
+    with place:
         st.caption(
             "No account, no database: the app holds your words in memory for this visit only, and they are gone when you close "
             "the tab. Keep them, download the file, and hand it to your lecturer."

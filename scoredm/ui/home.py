@@ -8,12 +8,12 @@ import numpy as np
 import streamlit as st
 
 from scoredm import targets
-from scoredm.ui.compute import generator, portrait
+from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
 from scoredm.ui.show import number
 
 if TYPE_CHECKING:
-    from scoredm.story import Portrait, Story
+    from scoredm.story import Story
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,6 @@ class Glance:
     alpha: float  # alpha_1
     sigma: float  # sigma_1
     merging: float | None  # see merge_time
-    portrait: "Portrait"
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -54,7 +53,6 @@ def glance(experiment: Experiment) -> Glance:
         alpha=float(sde.alpha(1.0)),
         sigma=float(sde.sigma(1.0)),
         merging=merge_time(mixture, sde),
-        portrait=portrait(name),
     )
 
 

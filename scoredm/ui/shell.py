@@ -110,19 +110,19 @@ def sections(name: str) -> None:
 
 def _show_target(experiment: Experiment) -> None:
     """A small portrait of the target, and the device that computes."""
-    from scoredm.pictures import portrait
     from scoredm.training import default_device
 
     thumbnail, device = st.columns([2, 3], vertical_alignment="center")
-    thumbnail.image(portrait(compute.portrait(experiment.target), show.mode()), width="stretch", alt="The target's density")
+    thumbnail.image(compute.thumbnail(experiment.target, show.mode()), width="stretch", alt="The target's density")
     device.caption(f"Computed on: **{default_device().type.upper()}**")
 
 
 def _show_link() -> None:
     """The address of this screen, to copy: every control that differs from its default is in it."""
-    query = urlencode(controls.address(), safe=",")
-    with st.popover("Link to this screen", icon=":material/link:", width="stretch"):
-        st.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
+    place = st.popover("Link to this screen", icon=":material/link:", width="stretch", key="link", on_change="rerun")
+    if place.open:
+        query = urlencode(controls.address(), safe=",")
+        place.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
 
 
 @cache

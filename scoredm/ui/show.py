@@ -119,9 +119,12 @@ def with_error(value: float, error: float) -> str:
 
 def download(name: str, draw: Callable[[], "Figure"], label: str = "Download figure") -> None:
     """Offer a figure as PNG, SVG and PDF; it is drawn only when it is asked for."""
+    place = st.popover(label, icon=":material/download:", key=f"download-{name}", on_change="rerun")
+    if not place.open:  # buttons that nobody sees would cost every rerun
+        return
     from scoredm.figures import FORMATS, as_bytes
 
-    with st.popover(label, icon=":material/download:"):
+    with place:
         for file_format, mime in FORMATS.items():
             st.download_button(
                 file_format.upper(),

@@ -180,7 +180,9 @@ def test_bad_links_are_put_right_and_say_so(open_page):
 
 
 def test_links_name_every_choice(open_page):
-    at = open_page("samplers", samplers="ddim,heun", dist="mean")
+    at = open_page("samplers", samplers="ddim,heun", dist="mean").run()
+    at.session_state["link"] = True
+    at.run()
     link = next(code.value for code in at.code if "samplers=" in code.value)
     assert link.endswith("?samplers=ddim,heun&dist=mean")
     again = AppTest.from_file(APP, default_timeout=60)
