@@ -11,9 +11,9 @@ import torch
 
 from scoredm.losses import notebook_score_error
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import exact_prior, sample
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE, VESDE
+from scoredm.simulation import exact_prior, sample
 from scoredm.training import TrainConfig, Trainer, TrainMetrics, quadrature_times
 
 LAST_STEPS = 50  # the loss of one batch is noisy: it is averaged over so many

@@ -22,9 +22,9 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from scoredm.grids import EARLIEST, log_snr_times, time_of_log_snr
-from scoredm.samplers import sample
 from scoredm.score import ScoreFn
 from scoredm.sde import SDE, Time
+from scoredm.simulation import sample
 
 MAX_POINTS = 5000
 MAX_SIZE = 1e6  # of a coordinate: beyond it float32 loses the distances between points

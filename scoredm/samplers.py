@@ -1,193 +1,289 @@
-"""Simulating the diffusion, forwards with exact increments and backwards with a score.
+"""Samplers, one step each: from x at time t to x at an earlier time t_next, by a score.
 
-A sampler is a step (steps.py) over a falling grid of times (grids.py); `rollout` runs any of them.
+Every step is for any SDE dx = f x dt + g dw with p(x_t | x_0) = N(alpha_t x_0, sigma_t^2 I). Two processes run backwards through
+the same laws p_t: the reverse SDE dx = [f x - g^2 s] dt + g dw (Anderson 1982), and the probability flow
+dx/dt = f x - g^2 s / 2, which draws no noise (Song et al. 2020, arXiv 2011.13456, sec. 4.3).
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, final
 
 import torch
+from scipy.integrate import solve_ivp
 from torch import Tensor
 
-from scoredm.grids import uniform_times
-from scoredm.mixture import GaussianMixture
-from scoredm.score import ExactScore, ScoreFn, denoise as tweedie
-from scoredm.sde import SDE
-from scoredm.steps import CountedScore, Step, euler_maruyama
+from scoredm.score import ScoreFn, denoise
+from scoredm.sde import SDE, Time
 
 
-@torch.no_grad()
-def rollout(
-    sde: SDE,
-    score_fn: ScoreFn,
-    x: Tensor,
-    times: Sequence[float],
-    step: Step = euler_maruyama,
-    generator: torch.Generator | None = None,
-    storage: Tensor | None = None,
-    noise: Tensor | None = None,
-) -> Iterator[Tensor]:
-    """Run a sampler down a grid of times, yielding x after each step.
+class Step(Protocol):
+    """One step from t down to t_next."""
 
-    x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
-    The noise is drawn on the generator's device, or read from `noise`, (len(times) - 1, N, D), which is left as it is.
-    Raises ValueError for noise of another shape, and for times that rise or leave [0, 1].
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor, /) -> Tensor:
+        """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return."""
+        ...
+
+
+def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+    """The reverse SDE by Euler-Maruyama, x - [f x - g^2 s] dt + g sqrt(dt) z, with f, g and s taken at t.
+
+    x, noise: (N, D), dt = t - t_next > 0. Weak order 1, and strong order 1 too, as g does not depend on x.
+    Source: Song et al. 2020, arXiv 2011.13456, sec. 4.1; Kloeden and Platen 1992, "Numerical Solution of Stochastic
+    Differential Equations", sec. 10.2 and 10.3.
     """
-    yield from _steps(sde, score_fn, x, times, step, generator, storage, noise)
+    dt = t - t_next
+    g = float(sde.diffusion(t))
+    keep = 1 - float(sde.drift_rate(t)) * dt
+    return noise.mul_(g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=g**2 * dt)
 
 
-def _steps(
-    sde: SDE,
-    score_fn: ScoreFn,
-    x: Tensor,
-    times: Sequence[float],
-    step: Step,
-    generator: torch.Generator | None,
-    storage: Tensor | None,
-    noise: Tensor | None,
-) -> Iterator[Tensor]:
-    """The loop of `rollout`, for a caller that has gradients switched off already."""
-    if len(times) < 2 or not all(1 >= t >= t_next >= 0 for t, t_next in pairwise(times)):
-        raise ValueError(f"times are {[*times[:5]]}...; there must be two or more, they must not rise and must lie in [0, 1]")
-    if noise is not None and noise.shape != (len(times) - 1, *x.shape):
-        raise ValueError(f"noise has shape {tuple(noise.shape)}; this run needs {(len(times) - 1, *x.shape)}")
-    score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
-    frames = None if storage is None else storage.unbind()
-    for i, (t, t_next) in enumerate(pairwise(times)):
-        frame = coordinates_first(x.shape, x) if frames is None else frames[i]
-        z = _fill_normal(frame, generator) if noise is None else frame.copy_(noise[i])
-        x = step(sde, score_at, x, t, t_next, z)
-        if frames is not None and x is not frame:
-            frame.copy_(x)
-        yield x
+def reverse_step(eta: float) -> Step:
+    """A step of the reverse process with its noise turned up or down by eta >= 0: the law of x_t is the same for every eta.
 
-
-@torch.no_grad()
-def sample(
-    sde: SDE,
-    score_fn: ScoreFn,
-    n: int,
-    *,
-    steps: int = 200,
-    step: Step = euler_maruyama,
-    prior: GaussianMixture | None = None,
-    t_min: float = 1e-3,
-    denoise: bool = False,
-    generator: torch.Generator | None = None,
-    trajectory: bool = False,
-    times: Sequence[float] | None = None,
-    start: Tensor | None = None,
-    noise: Tensor | None = None,
-) -> Tensor:
-    """Draw n samples by running a sampler from the prior at t = 1 down to t_min.
-
-    prior: the law of x at t = 1 (default: zero_mean_prior in the score's dimension); denoise: end with the Tweedie step
-    E[x_0 | x_t], which takes the place of the last x. times: a falling grid from 1, in place of `steps` even steps down to
-    t_min; start: x at t = 1, (n, D), in place of a draw from the prior; noise: (steps, n, D), in place of draws at each step,
-    so that two samplers can run on the same numbers.
-    Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
-    Memory: the array returned, one more frame for the score, and a working set of 2 MB that does not grow with n.
-    Raises ValueError for n or steps below 1, t_min outside (0, 1), times that rise, shapes that disagree, or no prior for a
-    score that does not know its dimension.
+    x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z: 1 is the reverse SDE, 0 the probability flow.
+    Raises ValueError for an eta that is negative or not finite. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
     """
-    times = uniform_times(steps, t_min) if times is None else times
-    x = (_draw_start(sde, score_fn, n, prior, generator) if start is None else start).to(_device_of(score_fn))
-    if x.ndim != 2 or len(x) != n:
-        raise ValueError(f"start has shape {tuple(x.shape)}; it must be (n, D) with n = {n}")
-    path = coordinates_first((len(times) if trajectory else 1, *x.shape), x)
-    x = path[0].copy_(x)
-    for state in _steps(sde, score_fn, x, times, step, generator, path[1:] if trajectory else None, noise):
-        x = state
-    if denoise:
-        x = path[-1].copy_(tweedie(score_fn, sde, x, times[-1]))
-    return path if trajectory else x
+    if not 0 <= eta < math.inf:
+        raise ValueError(f"eta is {eta}; it must be a number, 0 or more")
+
+    def step(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        dt, g = t - t_next, float(sde.diffusion(t))
+        keep = 1 - float(sde.drift_rate(t)) * dt
+        pull = (1 + eta**2) / 2 * g**2 * dt
+        return noise.mul_(eta * g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=pull)
+
+    return step
 
 
-def _draw_start(sde: SDE, score_fn: ScoreFn, n: int, prior: GaussianMixture | None, generator: torch.Generator | None) -> Tensor:
-    if prior is None:
-        dim = getattr(score_fn, "dim", None)
-        if dim is None:
-            raise ValueError("this score does not say its dimension; pass prior=zero_mean_prior(sde, dim)")
-        prior = zero_mean_prior(sde, dim)
-    return prior.sample(n, generator)
+def flow_euler(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+    """The probability flow by Euler, x - [f x - g^2 s / 2] dt; order 1."""
+    return x - (t - t_next) * _flow(sde, score_fn, x, t)
 
 
-def coarsen(noise: Tensor, factor: int) -> Tensor:
-    """The noise of an even grid with `factor` times fewer steps along the same Brownian path.
+def heun(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+    """The probability flow by Heun: an Euler step, then the mean of the slopes at both its ends; order 2, two evaluations.
 
-    Increments add up, so z = (z_1 + ... + z_factor) / sqrt(factor); noise: (T, N, D) -> (T / factor, N, D).
-    Raises ValueError unless factor divides T.
+    Source: Karras et al. 2022, arXiv 2206.00364, algorithm 1, here in t for any SDE.
     """
-    if factor < 1 or len(noise) % factor:
-        raise ValueError(f"factor is {factor}; it must divide the {len(noise)} steps of the noise")
-    return noise.unflatten(0, (-1, factor)).sum(1) / math.sqrt(factor)
+    dt = t - t_next
+    slope = _flow(sde, score_fn, x, t)
+    return x - dt / 2 * (slope + _flow(sde, score_fn, x - dt * slope, t_next))
 
 
-def coordinates_first(shape: Sequence[int], like: Tensor) -> Tensor:
-    """An empty (..., N, D) tensor whose coordinates lie apart in memory: each step then runs over contiguous points."""
-    *lead, n, dim = shape
-    return like.new_empty(*lead, dim, n).mT
+def ancestral(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+    """A draw from p(x_s | x_t, x_0) at x_0 = E[x_0 | x_t], exact in the noise it adds; weak order 1.
 
-
-def _fill_normal(out: Tensor, generator: torch.Generator | None) -> Tensor:
-    rows = out.mT
-    if generator is None or generator.device == out.device:
-        rows.normal_(generator=generator)
-    else:
-        rows.copy_(torch.randn(rows.shape, generator=generator, device=generator.device, dtype=out.dtype))
-    return out
-
-
-def _device_of(score_fn: ScoreFn) -> torch.device:
-    """A network's points live with its weights; any other score takes them on the CPU."""
-    if isinstance(score_fn, CountedScore):
-        return _device_of(score_fn.score_fn)
-    if isinstance(score_fn, torch.nn.Module):
-        return next(score_fn.parameters()).device
-    return torch.device("cpu")
-
-
-def _gaussian(mean: Tensor, covariance: Tensor) -> GaussianMixture:
-    return GaussianMixture(mean[None], covariance[None], [1.0])
-
-
-def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
-    """N(0, sigma_1^2 I) in `dim` dimensions, the tutorial's start: it ignores the data's mean and covariance."""
-    return _gaussian(torch.zeros(dim, dtype=torch.float64), float(sde.sigma(1.0)) ** 2 * torch.eye(dim, dtype=torch.float64))
-
-
-def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
-    """The Gaussian with the mean and covariance of p_1."""
-    p_1 = exact_prior(sde, mixture)
-    return _gaussian(p_1.mean, p_1.covariance)
-
-
-def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
-    """p_1 itself, the diffused mixture."""
-    return mixture.diffuse(float(sde.alpha(1.0)), float(sde.sigma(1.0)))
-
-
-@torch.no_grad()
-def forward_paths(sde: SDE, x0: Tensor, times: Sequence[float], generator: torch.Generator | None = None) -> Tensor:
-    """Paths of the forward SDE through given times, by its exact transitions.
-
-    x_t = (alpha_t / alpha_s) x_s + sqrt(sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2) z from each time s to the next t,
-    starting at the data (s = 0), so every frame has exactly the law p_t and a frame at t = 0 is the data.
-    x0: (N, D); times: T numbers in [0, 1], not falling -> (T, N, D). Raises ValueError for times out of order or range.
+    With r = alpha_t / alpha_s and v = sigma_t^2 - r^2 sigma_s^2, the noise that came between s = t_next and t:
+    mean (r sigma_s^2 x_t + alpha_s v x_0) / sigma_t^2, variance v sigma_s^2 / sigma_t^2.
+    Source: Ho et al. 2020, arXiv 2006.11239, eq. 6 and 7 (DDPM), for any alpha_t and sigma_t.
     """
-    times = [float(t) for t in times]
-    if not times or not all(0 <= t <= 1 for t in times) or any(t < s for s, t in pairwise(times)):
-        raise ValueError(f"times are {times[:5]}...; they must not fall and must lie in [0, 1]")
-    path = x0.new_empty(len(times), *x0.shape)
-    device = generator.device if generator is not None else x0.device
-    x, s = x0, 0.0
-    for i, t in enumerate(times):
-        ratio = float(sde.alpha(t)) / float(sde.alpha(s))
-        variance = float(sde.sigma(t)) ** 2 - (ratio * float(sde.sigma(s))) ** 2
-        if t > s:
-            noise = torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
-            x = (ratio * x).add_(noise, alpha=math.sqrt(max(variance, 0.0)))
-        path[i] = x
-        s = t
-    return path
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+    r = alpha_t / alpha_s
+    between = sigma_t**2 - (r * sigma_s) ** 2
+    clean = denoise(score_fn, sde, x, t)
+    spread = math.sqrt(max(between, 0.0)) * sigma_s / sigma_t
+    return noise.mul_(spread).add_(x, alpha=r * (sigma_s / sigma_t) ** 2).add_(clean, alpha=alpha_s * between / sigma_t**2)
+
+
+def ddim(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+    """Guess clean data and noise at t, and put them together again at s = t_next: alpha_s x_0 + sigma_s z; order 1, no noise.
+
+    x_0 = E[x_0 | x_t], z = (x_t - alpha_t x_0) / sigma_t. The probability flow, exact where the guess of x_0 does not change.
+    Source: Song, Meng and Ermon 2020, arXiv 2010.02502, eq. 12 with sigma = 0.
+    """
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+    clean = denoise(score_fn, sde, x, t)
+    keep = sigma_s / sigma_t
+    return (keep * x).add_(clean, alpha=alpha_s - keep * alpha_t)
+
+
+@final
+class DPMSolver2M:
+    """DPM-Solver++(2M): DDIM with the guess of the clean data carried on along a line in log-SNR; order 2, one evaluation.
+
+    With l = log(alpha / sigma), h = l_s - l_t and h' the same of the step before, D = (1 + c) x_0(t) - c x_0(before),
+    c = h / (2 h'), and x_s = (sigma_s / sigma_t) x_t + alpha_s (1 - e^{-h}) D. The first step of a run has D = x_0(t).
+    One object runs one trajectory: it remembers its last step, and uses it where the next begins at the time that one ended.
+    Source: Lu et al. 2022, arXiv 2211.01095, algorithm 2.
+    """
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._last: tuple[float, float, Tensor] | None = None  # where the last step ended, its h, its x_0
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+        """x: (N, D) -> (N, D)."""
+        (_, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+        h = (float(sde.log_snr(t_next)) - float(sde.log_snr(t))) / 2
+        clean = guess = denoise(score_fn, sde, x, t)
+        if self._last is not None and self._last[0] == t:
+            guess = clean.lerp(self._last[2], -h / (2 * self._last[1]))
+        self._last = t_next, h, clean
+        return (sigma_s / sigma_t * x).add_(guess, alpha=-alpha_s * math.expm1(-h))
+
+
+@final
+@dataclass(frozen=True)
+class AdaptiveFlow:
+    """The probability flow by an adaptive Runge-Kutta method of order 5(4), which chooses its own steps between t and t_next.
+
+    rtol, atol: the error allowed in each of its steps, root mean square over all coordinates of all particles.
+    The solver is scipy.integrate.solve_ivp, RK45 (Dormand and Prince 1980). Raises ValueError for a tolerance outside
+    [1e-12, 1], and RuntimeError where the solver gives up.
+    """
+
+    rtol: float = 1e-5
+    atol: float = 1e-5
+
+    def __post_init__(self) -> None:
+        """Refuse tolerances that float64 cannot keep, or that allow anything."""
+        for name, value in (("rtol", self.rtol), ("atol", self.atol)):
+            if not 1e-12 <= value <= 1:
+                raise ValueError(f"{name} is {value}; it must lie between 1e-12 and 1")
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+        """x: (N, D) -> (N, D)."""
+
+        def slope(time: float, flat: Any) -> Any:
+            points = torch.from_numpy(flat).reshape(x.shape).to(x)
+            return _flow(sde, score_fn, points, float(time)).reshape(-1).double().cpu().numpy()
+
+        found = solve_ivp(slope, (t, t_next), x.reshape(-1).double().cpu().numpy(), rtol=self.rtol, atol=self.atol)
+        if not found.success:
+            raise RuntimeError(f"the solver gave up between t = {t:g} and {t_next:g}: {found.message}")
+        return torch.from_numpy(found.y[:, -1]).reshape(x.shape).to(x)
+
+
+def langevin(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, noise: Tensor, snr: float) -> Tensor:
+    """One step of Langevin dynamics at a fixed t, which leaves p_t alone as the step goes to 0: x + e s + sqrt(2 e) z.
+
+    Repeated on N(0, V) it settles at variance V / (1 - e / (2 V)): a bias of e / 2 for a small e.
+    e = (snr sigma_t)^2, in proportion to the noise in x_t as in Song and Ermon 2019. Song et al. 2020 take
+    2 (snr ||z|| / ||s||)^2, which is twice this e under pure noise, and ties the particles of a batch together.
+    Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1; Song et al. 2020, arXiv 2011.13456, algorithms 4 and 5.
+    """
+    e = (snr * float(sde.sigma(t))) ** 2
+    return noise.mul_(math.sqrt(2 * e)).add_(x).add_(score_fn(x, t), alpha=e)
+
+
+@final
+@dataclass(frozen=True)
+class PredictorCorrector:
+    """A predictor down in time, and a Langevin step at every time that the grid visits twice.
+
+    Many small steps end at the corrector's bias (see `langevin`), not at the predictor's: there is no order at a fixed snr,
+    and the predictor's order where snr^2 falls like the length of a step. Raises ValueError unless 0 < snr <= 1.
+    Source: Song et al. 2020, arXiv 2011.13456, algorithm 1.
+    """
+
+    snr: float = 0.16
+    predictor: Step = ancestral
+
+    def __post_init__(self) -> None:
+        """Refuse a step of Langevin dynamics that overshoots."""
+        _check_snr(self.snr)
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        """x, noise: (N, D) -> (N, D); a step with t = t_next corrects."""
+        if t_next == t:
+            return langevin(sde, score_fn, x, t, noise, self.snr)
+        return self.predictor(sde, score_fn, x, t, t_next, noise)
+
+
+@final
+@dataclass(frozen=True)
+class AnnealedLangevin:
+    """Langevin steps only: the noise level falls between them and x stays where it is.
+
+    It needs several visits to each time, and has no order: the law is right only as both steps and visits grow.
+    Raises ValueError unless 0 < snr <= 1.
+    Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1.
+    """
+
+    snr: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Refuse a step of Langevin dynamics that overshoots."""
+        _check_snr(self.snr)
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        """x, noise: (N, D) -> (N, D); a step with t = t_next moves x, any other only turns the noise level down."""
+        if t_next == t:
+            return langevin(sde, score_fn, x, t, noise, self.snr)
+        return x
+
+
+def _check_snr(snr: float) -> None:
+    if not 0 < snr <= 1:
+        raise ValueError(f"snr is {snr}; it must be above 0 and at most 1")
+
+
+def _flow(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> Tensor:
+    """dx/dt along the probability flow."""
+    return (float(sde.drift_rate(t)) * x).add_(score_fn(x, t), alpha=-(float(sde.diffusion(t)) ** 2) / 2)
+
+
+def _scales(sde: SDE, t: float) -> tuple[float, float]:
+    return float(sde.alpha(t)), float(sde.sigma(t))
+
+
+@final
+@dataclass(frozen=True)
+class Sampler:
+    """A named sampler: how to make its step, and what a step costs.
+
+    make_step: a fresh step for one run; evaluations: of the score on the way from one time of a grid to the next, None where the
+    method decides; stochastic: whether it adds noise; order: of the error in the law for a small step, None where it has none;
+    visits: Langevin steps at each time before the step down.
+    """
+
+    title: str
+    make_step: Callable[[], Step]
+    evaluations: int | None = 1
+    stochastic: bool = False
+    order: int | None = 1
+    visits: int = 0
+
+    def times(self, times: Sequence[float]) -> list[float]:
+        """A grid with its corrector's visits: each time but the last is repeated `visits` times."""
+        return [t for t in times[:-1] for _ in range(self.visits + 1)] + [times[-1]]
+
+    def nfe(self, steps: int) -> int | None:
+        """Evaluations of the score (network evaluations) over a grid of `steps` steps; None where the method decides."""
+        return None if self.evaluations is None else self.evaluations * steps
+
+
+LANGEVIN_VISITS = 5
+
+SAMPLERS = {
+    "euler-maruyama": Sampler("Euler-Maruyama", lambda: euler_maruyama, stochastic=True),
+    "ancestral": Sampler("Ancestral (DDPM)", lambda: ancestral, stochastic=True),
+    "predictor-corrector": Sampler(
+        "Predictor-corrector", PredictorCorrector, evaluations=2, stochastic=True, order=None, visits=1
+    ),
+    "langevin": Sampler(
+        "Annealed Langevin", AnnealedLangevin, evaluations=LANGEVIN_VISITS, stochastic=True, order=None, visits=LANGEVIN_VISITS
+    ),
+    "ddim": Sampler("DDIM", lambda: ddim),
+    "flow-euler": Sampler("Flow, Euler", lambda: flow_euler),
+    "heun": Sampler("Flow, Heun", lambda: heun, evaluations=2, order=2),
+    "dpm-solver": Sampler("DPM-Solver++(2M)", DPMSolver2M, order=2),
+    "rk45": Sampler("Flow, adaptive RK45", AdaptiveFlow, evaluations=None, order=5),
+}
+
+
+@final
+class CountedScore:
+    """A score that counts how often it is asked, once for a whole batch: the NFE of a run."""
+
+    def __init__(self, score_fn: ScoreFn) -> None:
+        """Start at 0."""
+        self.score_fn = score_fn
+        self.calls = 0
+
+    def __call__(self, x: Tensor, t: Time, /) -> Tensor:
+        """s(x, t) of the score inside."""
+        self.calls += 1
+        return self.score_fn(x, t)

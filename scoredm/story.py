@@ -10,9 +10,9 @@ from scoredm import fields
 from scoredm.grids import uniform_times
 from scoredm.identities import posterior_mean
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import exact_prior, forward_paths, sample
 from scoredm.score import exact_score
 from scoredm.sde import SDE, VESDE
+from scoredm.simulation import exact_prior, forward_paths, sample
 
 TILES = 1 - np.arange(4)[::-1] / 3  # times shown side by side where the data are in the plane
 STEPS = 120  # of the reverse sampler

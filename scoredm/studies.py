@@ -24,14 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoredm import samplers, targets
+from scoredm import simulation, targets
 from scoredm.grids import GRIDS
 from scoredm.metrics import METRICS, Reference
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import coarsen, sample
+from scoredm.samplers import SAMPLERS, CountedScore, Sampler
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE
-from scoredm.steps import SAMPLERS, CountedScore, Sampler
+from scoredm.simulation import coarsen, sample
 from scoredm.training import TrainConfig, Trainer
 
 if TYPE_CHECKING:
@@ -142,8 +142,8 @@ def _trained(target: str, sde: SDE, recipe: TrainConfig) -> ScoreFn:
 def starting_law(prior: str, sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
     """The law of x at t = 1: p_1 itself ("exact"), the Gaussian with its moments ("matched"), or N(0, sigma_1^2 I) ("zero")."""
     if prior == "zero":
-        return samplers.zero_mean_prior(sde, mixture.dim)
-    return {"matched": samplers.moment_matched_prior, "exact": samplers.exact_prior}[prior](sde, mixture)
+        return simulation.zero_mean_prior(sde, mixture.dim)
+    return {"matched": simulation.moment_matched_prior, "exact": simulation.exact_prior}[prior](sde, mixture)
 
 
 def _streams(seed: int) -> tuple[torch.Generator, torch.Generator, torch.Generator]:

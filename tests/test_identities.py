@@ -18,8 +18,8 @@ from scoredm.identities import (
     weightings,
     wrong_score,
 )
+from scoredm.samplers import reverse_step
 from scoredm.score import denoise
-from scoredm.steps import reverse_step
 
 TUTORIAL = targets.mixture("tutorial")
 SDES = [VESDE(25.0), VPSDE(3.0, 3.0)]

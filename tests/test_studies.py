@@ -14,7 +14,7 @@ import torch
 
 from scoredm import SAMPLERS, VESDE, VPSDE, Sampler, TrainConfig, Trainer, exact_prior, exact_score, targets
 from scoredm.metrics import METRICS, Reference
-from scoredm.samplers import coarsen, sample
+from scoredm.simulation import coarsen, sample
 from scoredm.studies import Job, _shared_noise, curves, end_points, load, perform, race, run, table
 
 SDE = VESDE(10.0)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from scoredm import VESDE
-from scoredm.steps import Sampler, euler_maruyama
+from scoredm.samplers import Sampler, euler_maruyama
 from scoredm.studies import race
 from scoredm.ui.samplers import studying
 from scoredm.ui.samplers.studying import Found, Study

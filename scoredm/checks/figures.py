@@ -20,10 +20,10 @@ from scoredm.likelihood import flow_log_prob
 from scoredm.losses import dsm_loss, notebook_score_error
 from scoredm.metrics import against
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import exact_prior, moment_matched_prior, sample, zero_mean_prior
+from scoredm.samplers import SAMPLERS, euler_maruyama
 from scoredm.score import exact_score
 from scoredm.sde import SDE, VESDE
-from scoredm.steps import SAMPLERS, euler_maruyama
+from scoredm.simulation import exact_prior, moment_matched_prior, sample, zero_mean_prior
 from scoredm.training import TrainConfig, Trainer, TrainMetrics, mean_floor
 
 EPS = 0.01  # where the notebook's times begin

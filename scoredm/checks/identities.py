@@ -23,10 +23,10 @@ from scoredm.identities import merge_time, posterior_mean, posterior_spread
 from scoredm.likelihood import flow_log_prob
 from scoredm.losses import dsm_floor
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import exact_prior, forward_paths, sample
+from scoredm.samplers import SAMPLERS, Step, euler_maruyama, heun
 from scoredm.score import ScoreFn, denoise, exact_score
 from scoredm.sde import SDE, Time
-from scoredm.steps import SAMPLERS, Step, euler_maruyama, heun
+from scoredm.simulation import exact_prior, forward_paths, sample
 
 TIMES = (0.05, 0.5, 0.95)
 EARLY = 0.01  # where integrals over time begin

@@ -42,7 +42,7 @@ class ForwardRun:
 @st.cache_resource(max_entries=32, show_spinner=False)
 def forward(experiment: Experiment, settings: Forward) -> ForwardRun:
     """Simulate forward paths on an even grid of times and set them beside the exact p_t."""
-    from scoredm.samplers import forward_paths
+    from scoredm.simulation import forward_paths
 
     mixture, sde = experiment.mixture, experiment.sde
     times = np.linspace(0, 1, settings.steps + 1)

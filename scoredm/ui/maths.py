@@ -33,8 +33,8 @@ class Roads:
 def roads(experiment: Experiment, eta: float) -> Roads:
     """Run the reverse process with noise eta, and with none, from the same draws of p_1."""
     from scoredm.grids import uniform_times
-    from scoredm.samplers import exact_prior, sample
-    from scoredm.steps import reverse_step
+    from scoredm.samplers import reverse_step
+    from scoredm.simulation import exact_prior, sample
 
     mixture, sde = experiment.mixture, experiment.sde
     end = experiment.law(T_MIN)

@@ -18,7 +18,7 @@ from scoredm.charts.samplers import rounded_up
 from scoredm.grids import GRIDS
 from scoredm.likelihood import flow_log_prob
 from scoredm.metrics import Reference
-from scoredm.steps import SAMPLERS
+from scoredm.samplers import SAMPLERS
 from scoredm.studies import Curve, Job, curves, perform, race
 from scoredm.ui.experiment import Experiment
 from scoredm.ui.samplers import budget as budgets, likelihood, measuring, race as races

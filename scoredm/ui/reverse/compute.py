@@ -61,8 +61,8 @@ def reverse(experiment: Experiment, settings: Reverse) -> ReverseRun:
     import torch
 
     from scoredm.grids import uniform_times
-    from scoredm.samplers import sample
     from scoredm.score import denoise
+    from scoredm.simulation import sample
     from scoredm.studies import starting_law
 
     sde, score, steps, t_min = experiment.sde, experiment.score, settings.steps, settings.t_min

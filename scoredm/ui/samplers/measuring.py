@@ -27,7 +27,7 @@ ADAPTIVE = 8  # evaluations that an adaptive method takes between two times of a
 
 def samplers() -> dict[str, str]:
     """Titles of the samplers."""
-    from scoredm.steps import SAMPLERS
+    from scoredm.samplers import SAMPLERS
 
     return {key: sampler.title for key, sampler in SAMPLERS.items()}
 

@@ -1,0 +1,193 @@
+"""Simulating the diffusion, forwards with exact increments and backwards with a score.
+
+A sampler is a step (samplers.py) over a falling grid of times (grids.py); `rollout` runs any of them.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from scoredm.grids import uniform_times
+from scoredm.mixture import GaussianMixture
+from scoredm.samplers import CountedScore, Step, euler_maruyama
+from scoredm.score import ExactScore, ScoreFn, denoise as tweedie
+from scoredm.sde import SDE
+
+
+@torch.no_grad()
+def rollout(
+    sde: SDE,
+    score_fn: ScoreFn,
+    x: Tensor,
+    times: Sequence[float],
+    step: Step = euler_maruyama,
+    generator: torch.Generator | None = None,
+    storage: Tensor | None = None,
+    noise: Tensor | None = None,
+) -> Iterator[Tensor]:
+    """Run a sampler down a grid of times, yielding x after each step.
+
+    x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
+    The noise is drawn on the generator's device, or read from `noise`, (len(times) - 1, N, D), which is left as it is.
+    Raises ValueError for noise of another shape, and for times that rise or leave [0, 1].
+    """
+    yield from _steps(sde, score_fn, x, times, step, generator, storage, noise)
+
+
+def _steps(
+    sde: SDE,
+    score_fn: ScoreFn,
+    x: Tensor,
+    times: Sequence[float],
+    step: Step,
+    generator: torch.Generator | None,
+    storage: Tensor | None,
+    noise: Tensor | None,
+) -> Iterator[Tensor]:
+    """The loop of `rollout`, for a caller that has gradients switched off already."""
+    if len(times) < 2 or not all(1 >= t >= t_next >= 0 for t, t_next in pairwise(times)):
+        raise ValueError(f"times are {[*times[:5]]}...; there must be two or more, they must not rise and must lie in [0, 1]")
+    if noise is not None and noise.shape != (len(times) - 1, *x.shape):
+        raise ValueError(f"noise has shape {tuple(noise.shape)}; this run needs {(len(times) - 1, *x.shape)}")
+    score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
+    frames = None if storage is None else storage.unbind()
+    for i, (t, t_next) in enumerate(pairwise(times)):
+        frame = coordinates_first(x.shape, x) if frames is None else frames[i]
+        z = _fill_normal(frame, generator) if noise is None else frame.copy_(noise[i])
+        x = step(sde, score_at, x, t, t_next, z)
+        if frames is not None and x is not frame:
+            frame.copy_(x)
+        yield x
+
+
+@torch.no_grad()
+def sample(
+    sde: SDE,
+    score_fn: ScoreFn,
+    n: int,
+    *,
+    steps: int = 200,
+    step: Step = euler_maruyama,
+    prior: GaussianMixture | None = None,
+    t_min: float = 1e-3,
+    denoise: bool = False,
+    generator: torch.Generator | None = None,
+    trajectory: bool = False,
+    times: Sequence[float] | None = None,
+    start: Tensor | None = None,
+    noise: Tensor | None = None,
+) -> Tensor:
+    """Draw n samples by running a sampler from the prior at t = 1 down to t_min.
+
+    prior: the law of x at t = 1 (default: zero_mean_prior in the score's dimension); denoise: end with the Tweedie step
+    E[x_0 | x_t], which takes the place of the last x. times: a falling grid from 1, in place of `steps` even steps down to
+    t_min; start: x at t = 1, (n, D), in place of a draw from the prior; noise: (steps, n, D), in place of draws at each step,
+    so that two samplers can run on the same numbers.
+    Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
+    Memory: the array returned, one more frame for the score, and a working set of 2 MB that does not grow with n.
+    Raises ValueError for n or steps below 1, t_min outside (0, 1), times that rise, shapes that disagree, or no prior for a
+    score that does not know its dimension.
+    """
+    times = uniform_times(steps, t_min) if times is None else times
+    x = (_draw_start(sde, score_fn, n, prior, generator) if start is None else start).to(_device_of(score_fn))
+    if x.ndim != 2 or len(x) != n:
+        raise ValueError(f"start has shape {tuple(x.shape)}; it must be (n, D) with n = {n}")
+    path = coordinates_first((len(times) if trajectory else 1, *x.shape), x)
+    x = path[0].copy_(x)
+    for state in _steps(sde, score_fn, x, times, step, generator, path[1:] if trajectory else None, noise):
+        x = state
+    if denoise:
+        x = path[-1].copy_(tweedie(score_fn, sde, x, times[-1]))
+    return path if trajectory else x
+
+
+def _draw_start(sde: SDE, score_fn: ScoreFn, n: int, prior: GaussianMixture | None, generator: torch.Generator | None) -> Tensor:
+    if prior is None:
+        dim = getattr(score_fn, "dim", None)
+        if dim is None:
+            raise ValueError("this score does not say its dimension; pass prior=zero_mean_prior(sde, dim)")
+        prior = zero_mean_prior(sde, dim)
+    return prior.sample(n, generator)
+
+
+def coarsen(noise: Tensor, factor: int) -> Tensor:
+    """The noise of an even grid with `factor` times fewer steps along the same Brownian path.
+
+    Increments add up, so z = (z_1 + ... + z_factor) / sqrt(factor); noise: (T, N, D) -> (T / factor, N, D).
+    Raises ValueError unless factor divides T.
+    """
+    if factor < 1 or len(noise) % factor:
+        raise ValueError(f"factor is {factor}; it must divide the {len(noise)} steps of the noise")
+    return noise.unflatten(0, (-1, factor)).sum(1) / math.sqrt(factor)
+
+
+def coordinates_first(shape: Sequence[int], like: Tensor) -> Tensor:
+    """An empty (..., N, D) tensor whose coordinates lie apart in memory: each step then runs over contiguous points."""
+    *lead, n, dim = shape
+    return like.new_empty(*lead, dim, n).mT
+
+
+def _fill_normal(out: Tensor, generator: torch.Generator | None) -> Tensor:
+    rows = out.mT
+    if generator is None or generator.device == out.device:
+        rows.normal_(generator=generator)
+    else:
+        rows.copy_(torch.randn(rows.shape, generator=generator, device=generator.device, dtype=out.dtype))
+    return out
+
+
+def _device_of(score_fn: ScoreFn) -> torch.device:
+    """A network's points live with its weights; any other score takes them on the CPU."""
+    if isinstance(score_fn, CountedScore):
+        return _device_of(score_fn.score_fn)
+    if isinstance(score_fn, torch.nn.Module):
+        return next(score_fn.parameters()).device
+    return torch.device("cpu")
+
+
+def _gaussian(mean: Tensor, covariance: Tensor) -> GaussianMixture:
+    return GaussianMixture(mean[None], covariance[None], [1.0])
+
+
+def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
+    """N(0, sigma_1^2 I) in `dim` dimensions, the tutorial's start: it ignores the data's mean and covariance."""
+    return _gaussian(torch.zeros(dim, dtype=torch.float64), float(sde.sigma(1.0)) ** 2 * torch.eye(dim, dtype=torch.float64))
+
+
+def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+    """The Gaussian with the mean and covariance of p_1."""
+    p_1 = exact_prior(sde, mixture)
+    return _gaussian(p_1.mean, p_1.covariance)
+
+
+def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+    """p_1 itself, the diffused mixture."""
+    return mixture.diffuse(float(sde.alpha(1.0)), float(sde.sigma(1.0)))
+
+
+@torch.no_grad()
+def forward_paths(sde: SDE, x0: Tensor, times: Sequence[float], generator: torch.Generator | None = None) -> Tensor:
+    """Paths of the forward SDE through given times, by its exact transitions.
+
+    x_t = (alpha_t / alpha_s) x_s + sqrt(sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2) z from each time s to the next t,
+    starting at the data (s = 0), so every frame has exactly the law p_t and a frame at t = 0 is the data.
+    x0: (N, D); times: T numbers in [0, 1], not falling -> (T, N, D). Raises ValueError for times out of order or range.
+    """
+    times = [float(t) for t in times]
+    if not times or not all(0 <= t <= 1 for t in times) or any(t < s for s, t in pairwise(times)):
+        raise ValueError(f"times are {times[:5]}...; they must not fall and must lie in [0, 1]")
+    path = x0.new_empty(len(times), *x0.shape)
+    device = generator.device if generator is not None else x0.device
+    x, s = x0, 0.0
+    for i, t in enumerate(times):
+        ratio = float(sde.alpha(t)) / float(sde.alpha(s))
+        variance = float(sde.sigma(t)) ** 2 - (ratio * float(sde.sigma(s))) ** 2
+        if t > s:
+            noise = torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
+            x = (ratio * x).add_(noise, alpha=math.sqrt(max(variance, 0.0)))
+        path[i] = x
+        s = t
+    return path

@@ -1,0 +1,515 @@
+"""Laws of the forward paths and of the reverse samplers; the usual mistakes are planted here and must be caught."""
+
+import math
+from dataclasses import replace
+from functools import partial
+from itertools import accumulate, pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from scoredm import (
+    SAMPLERS,
+    VESDE,
+    VPSDE,
+    AnnealedLangevin,
+    CosineVPSDE,
+    GaussianMixture,
+    GeometricVESDE,
+    SubVPSDE,
+    against,
+    ancestral,
+    coarsen,
+    denoise,
+    euler_maruyama,
+    exact_prior,
+    exact_score,
+    forward_paths,
+    moment_matched_prior,
+    rollout,
+    sample,
+    targets,
+    zero_mean_prior,
+)
+from scoredm.grids import uniform_times
+
+KINDS = [VESDE(26.0), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
+each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+# Forward.
+
+
+@each_kind
+def test_every_frame_has_the_exact_variance_and_not_one_increment_too_many(sde):
+    n, times = 100_000, [i / 50 for i in range(51)]
+    paths = forward_paths(sde, torch.full((n, 1), 2.0), times, generator())
+    for t, frame in zip(times[1:], paths[1:].double(), strict=True):
+        assert float(frame.var()) == pytest.approx(sde.sigma(t) ** 2, rel=5 * math.sqrt(2 / n))
+        assert abs(float(frame.mean()) - 2 * sde.alpha(t)) < 5 * sde.sigma(t) / math.sqrt(n)
+
+
+@each_kind
+def test_frame_zero_is_the_data_without_noise(sde):
+    x0 = torch.randn(100, 2, generator=generator())
+    before = x0.clone()
+    paths = forward_paths(sde, x0, [0.0, 0.0, 0.5, 1.0], generator())
+    assert paths.shape == (4, 100, 2)
+    assert torch.equal(paths[0], x0)
+    assert torch.equal(paths[1], x0)
+    assert torch.equal(x0, before)
+
+
+@each_kind
+def test_increments_are_independent_normals_also_on_uneven_grids(sde):
+    times = [0.05, 0.1, 0.4, 0.41, 1.0]
+    paths = forward_paths(sde, torch.zeros(20_000, 2), times, generator()).double()
+    z, s, previous = [], 0.0, torch.zeros(20_000, 2, dtype=torch.float64)
+    for t, frame in zip(times, paths, strict=True):
+        ratio = sde.alpha(t) / sde.alpha(s)
+        z.append((frame - ratio * previous) / math.sqrt(sde.sigma(t) ** 2 - ratio**2 * sde.sigma(s) ** 2))
+        s, previous = t, frame
+    columns = torch.cat(z, 1).T
+    assert min(kstest(column, "norm").pvalue for column in columns.numpy()) > 1e-4
+    assert (torch.corrcoef(columns) - torch.eye(len(columns))).abs().max() < 5 / math.sqrt(20_000)
+
+
+def test_frames_of_a_mixture_have_its_diffused_law():
+    mixture, sde = targets.mixture("tight"), VESDE(26.0)
+    paths = forward_paths(sde, mixture.sample(20_000, generator()), [0.2, 0.6, 1.0], generator(1))
+    for t, frame in zip([0.2, 0.6, 1.0], paths, strict=True):
+        found = against(frame, mixture.diffuse(1.0, float(sde.sigma(t))))
+        for part in (found.mean, found.covariance, found.weights):
+            assert (abs(part.difference) < 5 * part.error).all()
+
+
+@pytest.mark.parametrize("times", [[], [0.5, 0.4], [-0.1, 0.5], [0.5, 1.1], [0.0, math.nan, 1.0]])
+def test_forward_paths_refuse_times_out_of_order_or_range(times):
+    with pytest.raises(ValueError, match="times"):
+        forward_paths(VESDE(), torch.zeros(3, 1), times, generator())
+
+
+def forward_euler(sde, x: Tensor, times, g_factor: float = 1.0, f_factor: float = 1.0) -> list[Tensor]:
+    """x_t at each of the times, by a thousand small steps of dx = f x dt + g dw from t = 0."""
+    shared, dt, frames = generator(1), times[-1] / 1000, []
+    for i in range(1, 1001):
+        t = (i - 1) * dt
+        z = torch.randn(x.shape, generator=shared)
+        x = (1 + f_factor * sde.drift_rate(t) * dt) * x + g_factor * sde.diffusion(t) * math.sqrt(dt) * z
+        if i in [round(time / dt) for time in times]:
+            frames.append(x)
+    return frames
+
+
+def off_by(x: Tensor, mixture: GaussianMixture) -> float:
+    """The largest deviation of a mean, a covariance or a component weight from the mixture's, in standard errors."""
+    found = against(x, mixture)
+    return max(float((abs(part.difference) / part.error).max()) for part in (found.mean, found.covariance, found.weights))
+
+
+def forward_deviation(sde, **factors: float) -> float:
+    """How far the laws of long Euler-Maruyama paths are from the diffused mixtures, at worst."""
+    mixture, times = targets.mixture("tutorial"), [0.285, 0.95]
+    frames = forward_euler(sde, mixture.sample(5000, generator()), times, **factors)
+    laws = [mixture.diffuse(sde.alpha(t), sde.sigma(t)) for t in times]
+    return max(off_by(frame, law) for frame, law in zip(frames, laws, strict=True))
+
+
+@each_kind
+def test_long_paths_of_the_written_sde_have_the_laws_of_the_diffused_mixture(sde):
+    assert forward_deviation(sde) < 4.5
+
+
+@each_kind
+def test_and_not_with_a_wrong_constant_in_f_or_g(sde):
+    assert forward_deviation(sde, g_factor=1.25) > 7
+    if sde.drift_rate(0.5):
+        assert forward_deviation(sde, f_factor=1.3) > 7
+
+
+# Backward on one Gaussian: the variance obeys v <- (1 - (f + g^2 / V) dt)^2 v + g^2 dt, V = alpha^2 S + sigma^2, in closed form.
+
+S = 0.5
+GAUSSIAN = GaussianMixture([[0.0]], [[[S]]], [1.0])
+
+
+def variance_recursion(sde, times) -> list[float]:
+    v = sde.alpha(times[0]) ** 2 * S + sde.sigma(times[0]) ** 2
+    variances = []
+    for t, t_next in pairwise(times):
+        g2, dt = sde.diffusion(t) ** 2, t - t_next
+        spread = sde.alpha(t) ** 2 * S + sde.sigma(t) ** 2
+        v = (1 - (sde.drift_rate(t) + g2 / spread) * dt) ** 2 * v + g2 * dt
+        variances.append(v)
+    return variances
+
+
+def worst_deviation(sde, step) -> float:
+    """The largest deviation of a frame's variance from the recursion, in standard errors."""
+    n, steps = 50_000, 25
+    run = partial(sample, sde, exact_score(GAUSSIAN, sde), n, steps=steps, prior=exact_prior(sde, GAUSSIAN))
+    path = run(step=step, generator=generator(), trajectory=True).double()
+    expected = np.array(variance_recursion(sde, uniform_times(steps)))
+    found = path[1:, :, 0].var(1).numpy()
+    return float(np.abs((found / expected - 1) / math.sqrt(2 / n)).max())
+
+
+@each_kind
+def test_reverse_variance_follows_the_closed_recursion(sde):
+    assert worst_deviation(sde, euler_maruyama) < 4.5
+
+
+def wrong_step(score_factor=lambda g, dt: g**2 * dt, noise_factor=lambda g, dt: g * math.sqrt(dt), keep=-1.0, late=False):
+    def step(sde, score_fn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        dt, at = t - t_next, t_next if late else t
+        g = sde.diffusion(at)
+        drifted = (1 + keep * sde.drift_rate(at) * dt) * x
+        return drifted + score_factor(g, dt) * score_fn(x, at) + noise_factor(g, dt) * noise
+
+    return step
+
+
+PLANTED = {
+    "g instead of g squared": wrong_step(score_factor=lambda g, dt: g * dt),
+    "half the score": wrong_step(score_factor=lambda g, dt: g**2 * dt / 2),
+    "score with the wrong sign": wrong_step(score_factor=lambda g, dt: -(g**2) * dt),
+    "no square root of dt": wrong_step(noise_factor=lambda g, dt: g * dt),
+    "g squared on the noise": wrong_step(noise_factor=lambda g, dt: g**2 * math.sqrt(dt)),
+    "no noise": wrong_step(noise_factor=lambda g, dt: 0 * g * dt),
+    "g and s one step late": wrong_step(late=True),
+}
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_the_recursion_catches(mistake):
+    assert worst_deviation(VESDE(26.0), PLANTED[mistake]) > 20
+
+
+def test_the_recursion_catches_a_drift_run_forwards():
+    assert worst_deviation(VPSDE(3.0, 3.0), wrong_step()) < 4.5
+    assert worst_deviation(VPSDE(3.0, 3.0), wrong_step(keep=1.0)) > 20
+
+
+# The sampler as a whole.
+
+
+def without_root_of_dt(step):
+    return lambda sde, score, x, t, t_next, z: step(sde, score, x, t, t_next, z * math.sqrt(t - t_next))
+
+
+def with_half_the_score(step):
+    return lambda sde, score, *rest: step(sde, lambda x, t: score(x, t) / 2, *rest)
+
+
+class RootOfG:
+    """An SDE whose g^2 is read where g should be."""
+
+    def __init__(self, sde) -> None:
+        self._sde = sde
+
+    def __getattr__(self, name: str):
+        return getattr(self._sde, name)
+
+    def diffusion(self, t):
+        return math.sqrt(self._sde.diffusion(t))
+
+
+def with_g_for_g_squared(step):
+    return lambda sde, *rest: step(RootOfG(sde), *rest)
+
+
+def deviation_from_the_data(sde, name: str, spoil=lambda step: step) -> float:
+    """How far the law of a sampler's end points is from the tutorial's mixture, in standard errors."""
+    method, steps, mixture = SAMPLERS[name], 200, targets.mixture("tutorial")
+    if name == "rk45":
+        steps = 1  # between the ends of the grid it chooses its own
+    if name == "langevin":
+        method, steps = replace(method, visits=100, make_step=lambda: AnnealedLangevin(0.8)), 20
+    run = partial(sample, sde, exact_score(mixture, sde), 1500, prior=exact_prior(sde, mixture), generator=generator())
+    return off_by(run(step=spoil(method.make_step()), times=method.times(uniform_times(steps))), mixture)
+
+
+@each_kind
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_ends_in_the_law_of_the_data(name, sde):
+    assert deviation_from_the_data(sde, name) < 5
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), CosineVPSDE()], ids=repr)
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_half_the_score_term_does_not(name, sde):
+    assert deviation_from_the_data(sde, name, with_half_the_score) > 10
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), CosineVPSDE()], ids=repr)
+@pytest.mark.parametrize("name", ["euler-maruyama", "flow-euler", "heun", "rk45"])
+def test_g_in_place_of_g_squared_does_not(name, sde):
+    assert deviation_from_the_data(sde, name, with_g_for_g_squared) > 10
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), CosineVPSDE()], ids=repr)
+@pytest.mark.parametrize("name", ["euler-maruyama", "ancestral"])
+def test_a_missing_square_root_of_dt_does_not(name, sde):
+    assert deviation_from_the_data(sde, name, without_root_of_dt) > 10
+
+
+@pytest.mark.parametrize("mistake", [mistake for mistake in PLANTED if mistake != "g and s one step late"])
+def test_nor_does_euler_maruyama_with(mistake):
+    assert deviation_from_the_data(VESDE(25.0), "euler-maruyama", lambda _: PLANTED[mistake]) > 10
+
+
+def test_each_step_is_taken_once_with_fresh_noise():
+    seen, noises = [], []
+
+    def step(sde, score_fn, x, t, t_next, noise):
+        seen.append((t, t_next))
+        noises.append(noise.clone())
+        return x
+
+    sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 2000, steps=6, step=step, generator=generator())
+    assert seen == list(pairwise(uniform_times(6)))
+    z = torch.cat(noises, 1).T
+    assert min(kstest(row, "norm").pvalue for row in z.numpy()) > 1e-4
+    assert (torch.corrcoef(z) - torch.eye(6)).abs().max() < 5 / math.sqrt(2000)
+
+
+@pytest.mark.parametrize("finish", [False, True], ids=["plain", "denoised"])
+def test_the_trajectory_ends_in_the_sample_and_starts_in_the_prior(finish):
+    sde, mixture = VESDE(), targets.mixture("tutorial")
+    run = partial(sample, sde, exact_score(mixture, sde), 300, steps=20, denoise=finish)
+    path = run(generator=generator(), trajectory=True)
+    assert path.shape == (21, 300, 2)
+    assert torch.equal(path[-1], run(generator=generator()))
+    assert torch.equal(path[0], zero_mean_prior(sde, 2).sample(300, generator()))
+
+
+@pytest.mark.parametrize("trajectory", [False, True])
+def test_a_step_may_ignore_the_noise_it_is_given(trajectory):
+    def shift(sde, score_fn, x, t, t_next, noise):
+        return x + 1
+
+    score = exact_score(GAUSSIAN, VESDE())
+    found = sample(VESDE(), score, 50, steps=5, step=shift, generator=generator(), trajectory=trajectory)
+    start = zero_mean_prior(VESDE(), 1).sample(50, generator())
+    expected = torch.stack([start + i for i in range(6)]) if trajectory else start + 5
+    torch.testing.assert_close(found, expected)
+
+
+def test_frames_of_a_trajectory_do_not_share_memory():
+    sde = VESDE()
+    path = sample(sde, exact_score(GAUSSIAN, sde), 50, steps=5, generator=generator(), trajectory=True)
+    assert all(not torch.equal(path[i], path[j]) for i in range(6) for j in range(i))
+
+
+def test_a_trajectory_costs_its_own_array_and_two_frames():
+    sde, score, n = VESDE(), exact_score(targets.mixture("tutorial"), VESDE()), 200_000
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
+        path = sample(sde, score, n, steps=10, generator=generator(), trajectory=True)
+    assert recording.profiler is not None
+    assert recording.profiler.kineto_results is not None
+    changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyright: ignore
+    assert max(held) <= path.nbytes + 2 * path[0].nbytes
+
+
+def test_denoising_replaces_the_last_point_by_the_posterior_mean():
+    sde, mixture = VESDE(), targets.mixture("tutorial")
+    score = exact_score(mixture, sde)
+    run = partial(sample, sde, score, 200, steps=10, t_min=0.2)
+    last = run(generator=generator())
+    torch.testing.assert_close(run(generator=generator(), denoise=True), denoise(score, sde, last, 0.2))
+
+
+def test_same_seed_same_numbers_and_the_global_seed_is_left_alone():
+    sde, score = VESDE(), exact_score(targets.mixture("tutorial"), VESDE())
+    first = sample(sde, score, 100, steps=10, generator=generator(4))
+    state = torch.get_rng_state()
+    torch.manual_seed(1)
+    again = sample(sde, score, 100, steps=10, generator=generator(4))
+    torch.set_rng_state(state)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, sample(sde, score, 100, steps=10, generator=generator(5)))
+    forward_paths(sde, first, [0.0, 1.0], generator())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_any_function_of_x_and_t_will_do_as_a_score():
+    sde, mixture = VESDE(), targets.mixture("tutorial")
+    exact = exact_score(mixture, sde)
+
+    def plain(x, t):
+        return exact(x, t)
+
+    run = partial(sample, sde, n=200, steps=30, generator=generator())
+    found = run(score_fn=plain, prior=zero_mean_prior(sde, 2))
+    torch.testing.assert_close(sample(sde, exact, 200, steps=30, generator=generator()), found, rtol=1e-3, atol=1e-3)
+    with pytest.raises(ValueError, match="zero_mean_prior"):
+        run(score_fn=plain)
+
+
+def test_rollout_is_what_sample_runs():
+    sde, mixture = VESDE(), targets.mixture("tutorial")
+    times, shared = uniform_times(15), generator()
+    start = zero_mean_prior(sde, 2).sample(100, shared)
+    frames = list(rollout(sde, exact_score(mixture, sde), start, times, generator=shared))
+    path = sample(sde, exact_score(mixture, sde), 100, steps=15, generator=generator(), trajectory=True)
+    assert len(frames) == 15
+    torch.testing.assert_close(torch.stack(frames), path[1:])
+
+
+def test_an_untracked_run_leaves_the_callers_gradient_mode_alone():
+    sde = VESDE()
+    frames = rollout(sde, exact_score(GAUSSIAN, sde), torch.zeros(5, 1), uniform_times(3), generator=generator())
+    for _ in frames:
+        assert torch.is_grad_enabled()
+
+
+# Noise, starts and times handed in.
+
+
+def root_mean_square(x: Tensor) -> float:
+    return float((x**2).sum(-1).mean().sqrt())
+
+
+def falls(errors: list[float]) -> float:
+    """The slope of log error against the log of a number of steps that doubles from each error to the next."""
+    return -float(np.polyfit(np.arange(len(errors)) * math.log(2), np.log(errors), 1)[0])
+
+
+def shared_run(sde, steps: int, noise: Tensor, step) -> Tensor:
+    """End points from the same starts, on the noise given."""
+    mixture, n = targets.mixture("tutorial"), noise.shape[1]
+    start = exact_prior(sde, mixture).sample(n, generator()).double()
+    times = uniform_times(steps, 0.05)
+    return sample(sde, exact_score(mixture, sde), n, step=step, times=times, start=start, noise=noise)
+
+
+def fresh_noise(steps: int, n: int = 300) -> Tensor:
+    return torch.randn(steps, n, 2, generator=generator(1), dtype=torch.float64)
+
+
+@each_kind
+def test_ancestral_meets_euler_maruyama_on_the_same_noise_as_steps_grow(sde):
+    apart = []
+    for steps in (40, 80, 160):
+        ends = [shared_run(sde, steps, fresh_noise(steps), step) for step in (ancestral, euler_maruyama)]
+        apart.append(root_mean_square(ends[0] - ends[1]))
+    assert falls(apart) == pytest.approx(1, abs=0.15)
+
+
+@each_kind
+@pytest.mark.parametrize("step", [euler_maruyama, ancestral])
+def test_coarsened_noise_walks_the_same_brownian_path_and_strong_order_is_one(step, sde):
+    fine = fresh_noise(320)
+    end = {factor: shared_run(sde, 320 // factor, coarsen(fine, factor), step) for factor in (1, 2, 4, 8)}
+    apart = [root_mean_square(end[factor] - end[factor // 2]) for factor in (8, 4, 2)]
+    assert falls(apart) == pytest.approx(1, abs=0.2)
+    unrelated = shared_run(sde, 160, fresh_noise(160), step)
+    assert root_mean_square(unrelated - end[1]) > 20 * apart[-1]
+
+
+def test_coarsened_noise_adds_the_increments_up():
+    fine, dt = fresh_noise(12, 500), 1 / 12
+    coarse = coarsen(fine, 4)
+    assert coarse.shape == (3, 500, 2)
+    torch.testing.assert_close(coarse[1] * math.sqrt(4 * dt), (fine[4:8] * math.sqrt(dt)).sum(0))
+    assert kstest(coarse.flatten().numpy(), "norm").pvalue > 1e-4
+    assert torch.equal(coarsen(fine, 1), fine)
+
+
+@pytest.mark.parametrize("factor", [0, -2, 5, 24])
+def test_a_factor_that_does_not_divide_the_steps_is_refused(factor):
+    with pytest.raises(ValueError, match=f"factor is {factor}; it must divide the 12 steps"):
+        coarsen(fresh_noise(12, 3), factor)
+
+
+@pytest.mark.parametrize("trajectory", [False, True])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_same_noise_same_path_and_the_noise_is_left_as_it_was(name, trajectory):
+    sde, method, mixture = VPSDE(), SAMPLERS[name], targets.mixture("tutorial")
+    times = method.times(uniform_times(5))
+    noise, start = fresh_noise(len(times) - 1, 40).float(), torch.randn(40, 2, generator=generator(2))
+    kept = noise.clone(), start.clone()
+    run = partial(sample, sde, exact_score(mixture, sde), 40, times=times, start=start, trajectory=trajectory)
+    first = run(step=method.make_step(), noise=noise, generator=generator(3))
+    assert torch.equal(first, run(step=method.make_step(), noise=noise, generator=generator(4)))
+    assert torch.equal(noise, kept[0])
+    assert torch.equal(start, kept[1])
+    drawn = run(step=method.make_step(), generator=generator(5))
+    assert torch.equal(first, drawn) != method.stochastic
+    if trajectory:
+        assert torch.equal(first[0], start)
+
+
+def test_a_start_and_times_take_the_place_of_the_prior_and_the_grid():
+    sde, score = VESDE(), exact_score(targets.mixture("tutorial"), VESDE())
+    start, times = torch.full((7, 2), 3.0, dtype=torch.float64), [0.4, 0.3, 0.25]
+    path = sample(sde, score, 7, start=start, times=times, steps=99, trajectory=True, generator=generator())
+    assert path.shape == (3, 7, 2)
+    assert path.dtype == torch.float64
+    torch.testing.assert_close(path[1:], torch.stack(list(rollout(sde, score, start, times, generator=generator()))))
+
+
+@pytest.mark.parametrize(
+    "settings,message",
+    [
+        ({"noise": torch.zeros(4, 10, 1)}, r"noise has shape \(4, 10, 1\); this run needs \(5, 10, 1\)"),
+        ({"noise": torch.zeros(5, 10, 2)}, r"noise has shape \(5, 10, 2\)"),
+        ({"start": torch.zeros(9, 1)}, r"start has shape \(9, 1\)"),
+        ({"start": torch.zeros(10)}, r"start has shape \(10,\)"),
+        ({"times": [0.2, 0.5]}, r"times are \[0.2, 0.5\]"),
+        ({"times": [1.5, 0.5]}, r"times are \[1.5, 0.5\]"),
+        ({"times": [1.0, -0.5]}, r"times are \[1.0, -0.5\]"),
+        ({"times": [1.0, math.nan]}, r"times are \[1.0, nan\]"),
+        ({"times": [1.0]}, r"times are \[1.0\]"),
+    ],
+)
+def test_what_is_handed_in_must_fit(settings, message):
+    with pytest.raises(ValueError, match=message):
+        sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 10, **({"steps": 5, "generator": generator()} | settings))
+
+
+# Priors and refusals.
+
+
+@each_kind
+def test_priors_are_the_laws_they_are_called_after(sde):
+    mixture = targets.mixture("tutorial")
+    alpha, sigma = sde.alpha(1.0), sde.sigma(1.0)
+    zero, matched, exact = zero_mean_prior(sde, 2), moment_matched_prior(sde, mixture), exact_prior(sde, mixture)
+    identity = torch.eye(2, dtype=torch.float64)
+    torch.testing.assert_close(zero.mean, torch.zeros(2, dtype=torch.float64))
+    torch.testing.assert_close(zero.covariance, sigma**2 * identity)
+    for prior in (matched, exact):
+        torch.testing.assert_close(prior.mean, alpha * mixture.mean)
+        torch.testing.assert_close(prior.covariance, alpha**2 * mixture.covariance + sigma**2 * identity)
+    assert (matched.n_components, exact.n_components) == (1, 2)
+    x = torch.randn(20, 2, generator=generator(), dtype=torch.float64)
+    torch.testing.assert_close(exact.log_prob(x), mixture.diffuse(alpha, sigma).log_prob(x))
+
+
+@pytest.mark.parametrize(
+    "settings,message",
+    [
+        ({"n": 0}, "number of samples is 0"),
+        ({"n": 2.5}, "number of samples is 2.5"),
+        ({"steps": 0}, "steps is 0"),
+        ({"steps": 1.5}, "steps is 1.5"),
+        ({"steps": True}, "steps is True"),
+        ({"t_min": 0.0}, "t_min is 0.0"),
+        ({"t_min": 1.0}, "t_min is 1.0"),
+        ({"t_min": math.nan}, "t_min is nan"),
+    ],
+)
+def test_refusals_name_the_value(settings, message):
+    arguments = {"n": 10, "generator": generator(), **settings}
+    with pytest.raises(ValueError, match=message):
+        sample(VESDE(), exact_score(GAUSSIAN, VESDE()), **arguments)
