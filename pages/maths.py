@@ -22,7 +22,10 @@ def reverse(experiment: Experiment) -> None:
     show.chart(
         charts.roads_spec(show.mode()), table, key="roads", alt="Reverse paths with and without noise from the same starts"
     )
-    st.caption("What to look for: the paths differ, their law does not. Read from right, noise, to left, data.")
+    st.caption(
+        "What to look for: the paths differ, their law does not. Read from right, noise, to left, data. The flow is solved by "
+        "Heun's method; with η the steps are Euler's, and as η falls to 0 you see their error too."
+    )
     show.exact_and_found(run.rows)
 
 
@@ -40,10 +43,7 @@ def floor(experiment: Experiment) -> None:
     curve = maths.floor_curve(experiment)
     table = charts.floor_table(curve.times, curve.floor, curve.at, curve.spread, curve.error)
     show.chart(charts.floor_spec(show.mode()), table, key="floor", alt="The least possible loss over time, computed in two ways")
-    st.caption(
-        f"What to look for: it starts near D = {experiment.dim}, where a little noise on spread-out data cannot be guessed, and "
-        "falls as the noise outgrows the data. Line and points are two formulas for it."
-    )
+    st.caption(f"What to look for: {maths.floor_words(curve, experiment.dim)} Line and points are two formulas for it.")
 
 
 def weights(experiment: Experiment) -> None:

@@ -73,7 +73,7 @@ def sides_table(sides: "TwoSides") -> pd.DataFrame:
 def floor_spec(mode: str) -> Spec:
     """The floor over time, by quadrature as a line, by draws as points with bars of two standard errors."""
     base = alt.Chart().encode(x=TIME, color=colours({FLOOR: palette.INK[mode], SPREAD: palette.SAMPLES[mode]}))
-    y = alt.Y("floor:Q", title="least possible loss")
+    y = alt.Y("floor:Q", title="least possible loss", axis=alt.Axis(format=".3~g"))
     line = base.mark_line(strokeWidth=2).encode(y=y).transform_filter(alt.datum.series == FLOOR)
     drawn = base.transform_filter(alt.datum.series == SPREAD)
     bars = drawn.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title="least possible loss"), y2="high:Q")

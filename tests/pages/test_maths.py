@@ -94,7 +94,8 @@ def test_the_wrong_score_moves_one_side_and_not_the_constant(open_page: OpenPage
 
 def test_the_noise_dial_changes_paths_and_keeps_the_law(open_page: OpenPage) -> None:
     still = maths.roads(Experiment("tutorial"), 0.0)
-    assert np.array_equal(still.noisy, still.flow)
+    apart = np.abs(still.noisy - still.flow)
+    assert apart[0].max() == 0 and 0 < apart[-1].max() < 0.3, "one flow by two methods: Euler's error lies between"
     for eta in (0.5, 1.0):
         run = maths.roads(Experiment("tutorial"), eta)
         assert np.array_equal(run.noisy[0], run.flow[0])  # the same starts
@@ -172,3 +173,20 @@ def test_two_hundred_components(open_page: OpenPage) -> None:
     for topic in ("dsm", "floor"):
         at = settled(open_page("maths", topic=topic, target="own", mixture=many))
         assert not at.exception and not at.error
+
+
+def test_the_flow_has_no_error_to_see_and_small_etas_have():
+    """Twice the steps' own error at eta = 0, where Euler's steps lose 3 % of the variance; the flow's is below a thousandth."""
+    experiment = Experiment()
+    found = {}
+    for eta in (0.0, 1.0):
+        run = maths.roads(experiment, eta)
+        found[eta] = {name: (value - exact) / exact for name, exact, value, _ in run.rows if name.startswith("Var")}
+    euler, flow = found[0.0]["Var x₁, η = 0"], found[0.0]["Var x₁, flow"]
+    assert flow == found[1.0]["Var x₁, flow"]
+    assert euler - flow == pytest.approx(-0.031, abs=0.004), "on the same starts the luck of the draw drops out"
+
+
+@pytest.mark.parametrize(("mixture", "words"), [("m 0 s 0.001", "it starts at 9.69 × 10⁻⁵, not near D = 1"), ("m 0 s 2", "it starts near D = 1")])
+def test_the_floor_is_told_as_it_runs(mixture, words):
+    assert maths.floor_words(maths.floor_curve(Experiment(mixture)), 1).startswith(words)

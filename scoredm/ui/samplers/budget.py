@@ -16,6 +16,7 @@ from scoredm.ui.show import fixed, number, with_error
 if TYPE_CHECKING:
     from scoredm.budget import Amount, Budget, Plan
 
+CLEAR = 2.0  # standard errors from which a part counts as more than luck
 PARTS = {"prior": "Prior", "steps": "Steps", "stop": "Stop at t_min", "network": "Network"}
 ADVICE = {
     "prior": "start from the matched Gaussian or from p₁ itself, or let the forward process add more noise",
@@ -62,9 +63,9 @@ def plan(experiment: Experiment, settings: Measure) -> "Plan":
 
 
 # The maths page's budget: a coarse run, whose parts are large and soon found.
-EXAMPLE = Measure("euler-maruyama", 5, "zero", 0.2, False, False, "sliced-wasserstein", 1000, 2)
+EXAMPLE = Measure("euler-maruyama", 10, "zero", 0.2, False, False, "sliced-wasserstein", 1000, 2)
 EXAMPLE_WORDS = (
-    "Here a coarse run on your experiment: Euler-Maruyama with the exact score, 5 steps from N(0, σ₁²I) down to t = 0.2, "
+    "Here a coarse run on your experiment: Euler-Maruyama with the exact score, 10 steps from N(0, σ₁²I) down to t = 0.2, "
     "1000 particles, 2 seeds."
 )
 
@@ -93,20 +94,26 @@ def table(found: "Budget") -> str:
 
     lines = ["| | part | switched alone |", "|:--|--:|--:|"]
     lines += [f"| {PARTS[part]} | {shown(amount)} | {shown(found.alone[part])} |" for part, amount in found.parts.items()]
-    lines.append(f"| Remainder; unattributed | {shown(found.remainder)} | {shown(found.unattributed)} |")
+    lines.append(f"| Remainder | {shown(found.remainder)} | |")
+    lines.append(f"| Unattributed | | {shown(found.unattributed)} |")
     lines.append(f"| Finite-sample zero | {fixed(found.zero.median, decimals)} | {fixed(found.zero.median, decimals)} |")
     lines.append(f"| **Sum: this run** | **{shown(found.total)}** | **{shown(found.total)}** |")
     return "\n".join(lines)
 
 
 def largest(found: "Budget") -> str:
-    """The part that costs most, and what to do about it."""
+    """The part that costs most, how sure that is, and what to do about it."""
     part, amount = max(found.parts.items(), key=lambda item: item[1].value)
-    spread = (found.zero.high - found.zero.low) / 2
-    if amount.value < spread or amount.value < 2 * np.nan_to_num(amount.error):
-        return "**No part stands out from the spread of fresh exact samples.** There is little left to win here."
+    if amount.value <= CLEAR * np.nan_to_num(amount.error):
+        return "**No part is clear of its own error.** More seeds would tell smaller parts from none."
     lost, whole, zero = (number(value) for value in (amount.value, found.total.value, found.zero.median))
-    return f"**Most is lost to {_WHERE[part]}: {lost} of {whole}; perfect samples have {zero}.** To win it back, {ADVICE[part]}."
+    words = f"**Most is lost to {_WHERE[part]}: {lost} of {whole}; perfect samples have {zero}.**"
+    if amount.value < (found.zero.high - found.zero.low) / 2:
+        words += " One sample would not show it: fresh ones differ by more. On shared noise it is clear all the same."
+    alone, most = max(found.alone.items(), key=lambda item: item[1].value)
+    if alone != part and most.value > amount.value:
+        words += f" That is in this order: made alone, the switch of {_WHERE[alone]} takes off more."
+    return f"{words} To win it back, {ADVICE[part]}."
 
 
 _WHERE = {"prior": "the prior", "steps": "the steps", "stop": "the stop at t_min", "network": "the network"}
@@ -116,7 +123,7 @@ def unattributed(found: "Budget") -> str:
     """What the switches made alone leave over, and why."""
     gap, error = found.unattributed.value, np.nan_to_num(found.unattributed.error)
     amount = with_error(abs(gap), found.unattributed.error)
-    if abs(gap) < 2 * error:
+    if abs(gap) < CLEAR * error:
         return f"Made alone, the four switches add up to the whole within its error ({amount} apart): the order hardly matters."
     if gap > 0:
         return f"Made alone, the four switches leave {amount} unattributed: errors hide behind one another, so the order matters."

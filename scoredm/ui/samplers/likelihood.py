@@ -54,7 +54,8 @@ class Amount:
 class Found:
     """Log densities of the data and of the model on a grid and at fresh points of the data, and what follows from them.
 
-    Bits are per dimension, the divergences in nats: of the model from the data, and of the prior from p_1.
+    Bits are per dimension, the divergences in nats: of the model from the data; of the prior from p_1, where the exact flow takes
+    the fresh points, which is what the prior costs, as a flow moves points one to one; and what the network adds to that.
     """
 
     x: np.ndarray  # (M, D), the grid
@@ -66,6 +67,7 @@ class Found:
     model_bits: Amount
     divergence: "KLEstimate"
     prior_divergence: "KLEstimate"
+    network_divergence: "KLEstimate"
 
     @property
     def mass(self) -> np.ndarray:
@@ -83,18 +85,13 @@ class Found:
         return float(np.abs(self.model - self.exact)[self.mass > 0].max())
 
 
-def data_law(experiment: Experiment, settings: Settings) -> "GaussianMixture":
-    """The exact law that the model's is held against: p_t where the flow begins."""
-    return experiment.law(settings.t_min)
-
-
-def points(experiment: Experiment, settings: Settings) -> "tuple[torch.Tensor, torch.Tensor]":
-    """The grid, (M, D), and fresh points of the data, (FRESH, D)."""
+def points(experiment: Experiment, t_min: float) -> "tuple[torch.Tensor, torch.Tensor]":
+    """The grid, (M, D), and fresh points of the data as they are where the flow begins, (FRESH, D)."""
     import torch
 
     from scoredm import fields
 
-    fresh = data_law(experiment, settings).sample(FRESH, generator(experiment, "data"))
+    fresh = experiment.law(t_min).sample(FRESH, generator(experiment, "data"))
     if experiment.dim == 1:
         return torch.linspace(*fields.windows_1d(experiment.mixture), CELLS_1D)[:, None], fresh
     return fields.grid_points(window(experiment), CELLS), fresh
@@ -108,15 +105,14 @@ def window(experiment: Experiment) -> list[float]:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def encoded(experiment: Experiment, with_network: bool, steps: int) -> "Encoding":
+def encoded(experiment: Experiment, with_network: bool, t_min: float, steps: int) -> "Encoding":
     """Grid and fresh points at t = 1 by the flow of the exact or the learned score: the same for every prior."""
     import torch
 
     from scoredm.likelihood import encode
 
-    settings = Settings(with_network, "exact", steps)
-    score, x = _network(experiment) if with_network else experiment.score, torch.cat(points(experiment, settings))
-    return encode(score, experiment.sde, x, t_min=settings.t_min, steps=steps, scale=_scale(experiment.mixture))
+    score, x = _network(experiment) if with_network else experiment.score, torch.cat(points(experiment, t_min))
+    return encode(score, experiment.sde, x, t_min=t_min, steps=steps, scale=_scale(experiment.mixture))
 
 
 def _network(experiment: Experiment) -> "ScoreFn":
@@ -143,13 +139,13 @@ def compare(experiment: Experiment, settings: Settings) -> Found:
     from scoredm.likelihood import bits_per_dimension
     from scoredm.studies import starting_law
 
-    grid, fresh = points(experiment, settings)
-    encoding, law = encoded(experiment, settings.learned, settings.steps), data_law(experiment, settings)
+    grid, fresh = points(experiment, settings.t_min)
     prior = starting_law(settings.prior, experiment.sde, experiment.mixture)
-    exact = law.log_prob(torch.cat([grid, fresh]).double())
-    model = encoding.log_prob(prior)
-    at_the_end = starting_law("exact", experiment.sde, experiment.mixture).log_prob(encoding.latent)
+    exact = experiment.law(settings.t_min).log_prob(torch.cat([grid, fresh]).double())
+    model = encoded(experiment, settings.learned, settings.t_min, settings.steps).log_prob(prior)
     m, there = len(grid), slice(len(grid), None)
+    arrived = encoded(experiment, False, settings.t_min, settings.steps).latent[there]
+    by_prior, by_all = experiment.law(1.0).log_prob(arrived) - prior.log_prob(arrived), (exact - model)[there]
     return Found(
         grid.numpy(),
         exact[:m].numpy(),
@@ -158,8 +154,9 @@ def compare(experiment: Experiment, settings: Settings) -> Found:
         model[there].numpy(),
         _mean(bits_per_dimension(exact[there], experiment.dim)),
         _mean(bits_per_dimension(model[there], experiment.dim)),
-        _divergence(exact[there] - model[there]),
-        _divergence((at_the_end - prior.log_prob(encoding.latent))[there]),
+        _divergence(by_all),
+        _divergence(by_prior),
+        _divergence(by_all - by_prior),
     )
 
 
@@ -187,27 +184,30 @@ def waiting(experiment: Experiment, settings: Settings) -> str:
 # Words
 
 
-def table(found: Found) -> str:
+def table(settings: Settings, found: Found) -> str:
     """Bits and divergences line by line, as a table in Markdown."""
     rows = {
         "Bits per dimension, exact": with_error(found.exact_bits.value, found.exact_bits.error),
         "Bits per dimension, model": with_error(found.model_bits.value, found.model_bits.error),
         "KL(data, model), nats": with_error(found.divergence.value, found.divergence.error),
-        "KL(p₁, prior), nats": with_error(found.prior_divergence.value, found.prior_divergence.error),
-        "Worst difference, nats": number(found.worst, 2),
+        "of it KL(p₁, prior)": with_error(found.prior_divergence.value, found.prior_divergence.error),
     }
+    if settings.learned:
+        rows["of it the network’s"] = with_error(found.network_divergence.value, found.network_divergence.error)
+    rows["Worst difference, nats"] = number(found.worst, 2)
     return "\n".join([f"| {FRESH} fresh points | |", "|:--|--:|", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
 def verdict(settings: Settings, found: Found) -> str:
     """Which error is left in the model's density, and how large it is."""
     lost, prior = number(found.divergence.value, 2), number(found.prior_divergence.value, 2)
+    network = with_error(found.network_divergence.value, found.network_divergence.error)
     if not np.isfinite(found.model).all():
         return "**The flow of this network runs off somewhere in the window.** Train longer, or compare the exact score."
     if settings.learned and settings.prior == "exact":
         return f"**The model loses {lost} nats a point, and all of it is the network's.**"
     if settings.learned:
-        return f"**The model loses {lost} nats a point; its prior alone costs {prior}.** The rest is the network's."
+        return f"**The model loses {lost} nats a point: {prior} by its prior, {network} by the network on the same points.**"
     if settings.prior == "exact":
         return f"**Only the solver is left: it is at most {number(found.worst, 2)} nats off.** More steps make it less."
     return f"**All that is lost is the prior's: {lost} nats a point.** An exact flow moves points and loses nothing on the way."

@@ -27,7 +27,7 @@ def draw(experiment: Experiment) -> None:
         (_map if experiment.dim == 2 else _curves)(experiment, found)
     with side:
         st.markdown(likelihood.verdict(settings, found))
-        st.markdown(likelihood.table(found))
+        st.markdown(likelihood.table(settings, found))
         table = charts.scatter_table(found.fresh_exact, found.fresh_model)
         alt = "Log density of the model against the exact one at fresh points of the data"
         show.chart(charts.scatter_spec(show.mode()), table, key="scatter", alt=alt)
@@ -51,4 +51,7 @@ def _curves(_experiment: Experiment, found: Found) -> None:
     table = charts.log_curves_table(found.x[:, 0], found.exact, found.model, found.mass)
     alt = "Log densities of the data and of the model over x"
     show.chart(charts.log_curves_spec(show.mode()), table, key="log-curves", alt=alt)
-    st.caption("What to look for: where the curves part, and by how much: a nat is a factor of 2.7.")
+    st.caption(
+        "What to look for: where the curves part, and by how much: a nat is a factor of 2.7. They are drawn where there are "
+        f"data, down to {likelihood.DEEP:g} nats below the highest density."
+    )

@@ -3,11 +3,11 @@
 Torch and the library are imported inside the functions, so that a page's frame is on screen before they load.
 """
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import statistics
+import timeit
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import streamlit as st
 
 from scoredm.ui.compute import generator
@@ -85,36 +85,55 @@ def zero(target: str, seed: int, metric: str, n: int) -> "Reference":
     return fresh_range(experiment.mixture, n, METRICS[metric], generator(experiment, "metric"), repeats)
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
-def _pace(experiment: Experiment, with_network: bool, metric: str, n: int) -> tuple[float, float]:
-    """Seconds that an evaluation of the score takes on this machine, and seconds that a run takes apart from them."""
-    from scoredm.studies import Job, perform
-    from scoredm.training import TrainConfig
+class Pace(NamedTuple):
+    """Seconds on this machine, for all particles: an evaluation of the score, the noise of a step, and the metric."""
 
-    hasty = TrainConfig(data_size=10, batch=10, steps=1) if with_network else None
-    jobs = [
-        Job(experiment.target, experiment.sde, "ddim", steps=steps, recipe=hasty, n=n, metrics=(metric,)) for steps in (2, 2, 42)
-    ]
-    ends = [time.perf_counter()]
-    for job in jobs:  # the first warms up, and trains
-        perform(job)
-        ends.append(time.perf_counter())
-    _, short, long = np.diff(ends).tolist()
-    each = max(long - short, 0) / 40
-    return each, max(short - 2 * each, 0)
+    evaluation: float
+    noise: float
+    metric: float
+
+    def seconds(self, job: "Job") -> float:
+        """What a run takes."""
+        asked = job.method.nfe(job.steps) or ADAPTIVE * job.steps
+        drawn = (job.noise_steps or job.steps) if job.method.stochastic else 0
+        return asked * self.evaluation + drawn * self.noise + self.metric
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _pace(target: str, with_network: bool, metric: str, n: int) -> Pace:
+    """Timed on the target itself, where a network is not trained: neither its weights nor the SDE change what it costs."""
+    import torch
+
+    from scoredm.metrics import METRICS
+    from scoredm.training import TrainConfig, Trainer
+
+    experiment = Experiment(target)
+    x, draws = experiment.mixture.sample(n, torch.Generator().manual_seed(0)), torch.Generator().manual_seed(1)
+    score, there = experiment.score.on_grid([0.5], x), x
+    if with_network:
+        score = Trainer(experiment.mixture, experiment.sde, TrainConfig(data_size=10, batch=10)).score_fn
+        there = x.to(next(score.parameters()).device)
+    with torch.no_grad():
+        return Pace(
+            _seconds(lambda: score(there, 0.5), 9),
+            _seconds(lambda: torch.randn(x.shape, generator=draws), 9),
+            _seconds(lambda: METRICS[metric](x, experiment.mixture, draws), 1 if metric in SLOW else 3),
+        )
+
+
+def _seconds(act: Callable[[], object], times: int) -> float:
+    """The median over so many times."""
+    return statistics.median(timeit.repeat(act, number=1, repeat=times))
 
 
 def seconds(experiment: Experiment, study: studying.Study) -> float:
     """About how long the rest of a study takes on this machine."""
     arrived = {row["key"] for row in study.rows}
     left = [job for job in study.jobs if job.key not in arrived]
-    total, recipe = 0.0, next((job.recipe for job in left if job.recipe), None)
-    for job in left:
-        each, apart = _pace(experiment, job.recipe is not None, job.metrics[0], job.n)
-        asked = job.method.nfe(job.steps) or ADAPTIVE * job.steps
-        total += asked * each + apart
-    training = learned.training_seconds(recipe, experiment.dim) if recipe and len(left) == len(study.jobs) else 0.0
-    return total / studying.THREADS + training
+    runs = sum(_pace(job.target, job.recipe is not None, job.metrics[0], job.n).seconds(job) for job in left)
+    recipe = next((job.recipe for job in left if job.recipe), None)
+    training = learned.training_seconds(recipe, experiment.dim) if recipe and not study.rows else 0.0
+    return runs / studying.THREADS + training
 
 
 def failures(rows: "Iterable[Row]", titles: Mapping[str, str]) -> list[str]:

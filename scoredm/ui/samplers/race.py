@@ -70,18 +70,21 @@ def named(curve: "Curve", titles: Mapping[str, str], grid_titles: Mapping[str, s
     return f"{titles[curve.sampler]} · {grid_titles[curve.grid]}" if several else titles[curve.sampler]
 
 
-def verdict(found: Sequence["Curve"], names: Sequence[str], zero: "Reference") -> str:
-    """Who gets to the finite-sample zero first, and who does not."""
+def verdict(found: Sequence["Curve"], names: Sequence[str], zero: "Reference", whole: bool = True) -> str:
+    """Who gets to the finite-sample zero first, and who does not; whole: every run has arrived."""
     there = [(curve.zero_from(zero), name) for curve, name in zip(found, names, strict=True)]
-    arrived = sorted((cost, name) for cost, name in there if cost is not None)
+    arrived = [cost for cost, _ in there if cost is not None]
+    so_far = "" if whole else "So far: "
     if arrived:
-        cost, name = arrived[0]
+        first = [name for cost, name in there if cost == min(arrived)]
         missing = [name for cost, name in there if cost is None]
         rest = f" Not within these steps: {'; '.join(missing)}." if missing else ""
-        return f"**{name} is at the zero with {cost:.0f} evaluations of the score.**{rest}"
+        verb = "is" if len(first) == 1 else "are"
+        return f"**{so_far}{' and '.join(first)} {verb} at the zero with {min(arrived):.0f} evaluations of the score.**{rest}"
     curve, name = min(zip(found, names, strict=True), key=lambda pair: pair[0].value.min())
+    closest = number(float(curve.value.min()))
     return (
-        f"**None gets to the zero with these steps.** {name} comes closest, to {number(float(curve.value.min()))}; "
+        f"**{'None' if whole else 'So far none'} gets to the zero with these steps.** {name} comes closest, to {closest}; "
         f"fresh exact samples are {number(zero.low, 2)} to {number(zero.high, 2)} apart."
     )
 
@@ -96,4 +99,6 @@ def table(found: Sequence["Curve"], names: Sequence[str], zero: "Reference") -> 
             slope = "at the zero"
         value = with_error(float(curve.value[best]), float(curve.error[best]))
         lines.append(f"| {name} | {slope} | {value} | {curve.nfe[best]:.0f} | {'–' if there is None else f'{there:.0f}'} |")
+    if any("| – |" in line for line in lines[2:]):
+        lines.append("\n:small[– : fewer than two values clear of the band for a slope, or not at the zero within these steps.]")
     return "\n".join(lines)

@@ -87,7 +87,7 @@ def _watch(experiment: Experiment, settings: Race, study: Study, live: bool) -> 
             "and ends with the Tweedie step. The band is where fresh exact samples lie."
         )
     if found and not live:
-        st.markdown(race.verdict(found, names, zero))
+        st.markdown(race.verdict(found, names, zero, study.done))
     if found:
         st.markdown(race.table(found, names, zero))
     for line in measuring.failures(rows, titles)[:4]:

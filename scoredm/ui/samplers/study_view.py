@@ -45,8 +45,10 @@ def status(asked: Study, live: bool, label: str, about: Callable[[], str]) -> No
     arrived, total = len(asked.rows), len(asked.jobs)
     if asked.done:
         text = f"**Done**, {total} runs."
+    elif live and not arrived and any(job.recipe for job in asked.jobs):
+        text = f"**Training the network first**, then {total} runs; about {about()}."
     elif live:
-        text = f"**Running**, {arrived} of {total} runs."
+        text = f"**Running**, {arrived} of {total} runs; about {about()} more."
     elif arrived:
         text = f"**Stopped** at {arrived} of {total} runs. Press Continue: about {about()} more."
     else:
