@@ -10,6 +10,8 @@ from scoredm import targets
 from scoredm.ui import controls
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from scoredm.mixture import GaussianMixture
     from scoredm.score import ExactScore
     from scoredm.sde import SDE
@@ -85,6 +87,11 @@ class Experiment:
         return getattr(sde, KINDS[self.kind].law)(*self.parameters)
 
     @property
+    def title(self) -> str:
+        """The target in a few words."""
+        return targets.get(self.target).title if self.target in targets.names() else "Your own mixture"
+
+    @property
     def sde_label(self) -> str:
         """The forward diffusion in a few words, for titles."""
         return KINDS[self.kind].label.format(*self.parameters)
@@ -112,13 +119,13 @@ def mixture_of(target: str) -> "GaussianMixture":
     return targets.mixture(target) if target in targets.names() else targets.parse_mixture(target)
 
 
-def choose_experiment() -> Experiment:
-    """Draw the experiment in the sidebar and return it."""
+def choose_experiment() -> "tuple[Experiment, DeltaGenerator]":
+    """Draw the experiment in the sidebar; return it, and the place there for the target's portrait."""
     with st.sidebar:
-        target = _choose_target()
+        target, portrait = _choose_target()
         kind, parameters = _choose_sde()
         seed = controls.number(SEED, "input")
-    return Experiment(target, seed, kind, parameters)
+    return Experiment(target, seed, kind, parameters), portrait
 
 
 def _choose_sde() -> tuple[str, tuple[float, ...]]:
@@ -134,13 +141,15 @@ def _choose_sde() -> tuple[str, tuple[float, ...]]:
     return name, tuple(values)
 
 
-def _choose_target() -> str:
+def _choose_target() -> "tuple[str, DeltaGenerator]":
     titles = {name: f"{targets.get(name).dim}-D · {targets.get(name).title}" for name in targets.names()}
     name = controls.choice("target", "Target", {**titles, OWN: "Your own mixture"}, "tutorial", "selectbox")
-    if name != OWN:
-        st.caption(targets.get(name).caption)
-        return name
-    return _own_target()
+    if name == OWN:
+        text = _own_target()
+        return text, st.container(key="portrait")
+    portrait, words = st.columns([1, 2], vertical_alignment="center")
+    words.caption(targets.get(name).caption)
+    return name, portrait
 
 
 def _own_target() -> str:

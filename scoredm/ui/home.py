@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from scoredm import targets
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
 from scoredm.ui.show import number
@@ -43,9 +42,9 @@ def glance(experiment: Experiment) -> Glance:
     """The experiment's figures and its target's portrait."""
     from scoredm.identities import merge_time
 
-    mixture, sde, name = experiment.mixture, experiment.sde, experiment.target
+    mixture, sde = experiment.mixture, experiment.sde
     return Glance(
-        title=targets.get(name).title if name in targets.names() else "Your own mixture",
+        title=experiment.title,
         components=mixture.n_components,
         mean=mixture.mean.numpy(),
         covariance=mixture.covariance.numpy(),

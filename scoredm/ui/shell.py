@@ -35,18 +35,29 @@ PAGES = {
     "verified": ("Verified", ":material/verified:"),
 }
 
-# Room for the stage: Streamlit's own margins push it below the fold at 1280 x 800.
+# Room for the stage, and for the experiment below the pages: Streamlit's own margins push them below the fold at 1280 x 800.
 STYLE = """<style>
 .stMainBlockContainer {padding: 3.4rem 2.2rem 2rem;}
-.stMainBlockContainer h2 {padding: 0; font-size: 1.6rem;}
+.stMainBlockContainer h2 {padding: 0 0 0.2rem; font-size: 1.6rem;}
 .stMainBlockContainer [data-testid="stVerticalBlock"] {gap: 0.7rem;}
 .stMarkdown table {font-variant-numeric: tabular-nums; font-size: 0.875rem;}
 .stMarkdown table {display: block; max-width: max-content; overflow-x: auto;}
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.5rem; white-space: nowrap;}
 :is(.stMultiSelect [data-tag], [data-testid="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
 .st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem;}
-[data-testid="stSidebarHeader"] {height: 2.5rem;}
-@media (max-width: 640px) {.stMainBlockContainer {padding: 3.4rem 1rem 2rem;}}
+[data-testid="stSidebarHeader"] {height: 2.2rem;}
+[data-testid="stSidebarNavLink"] {margin-block: 0; padding-block: 0; height: 1.8rem;}
+[data-testid="stSidebarNavSeparator"] {margin-block: 0;}
+.stSidebar [data-testid="stVerticalBlock"] {gap: 0.5rem;}
+.stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
+.stSidebar .st-key-portrait {max-width: 6rem;}
+p:has(> .now) {display: none;}
+@media (max-width: 640px) {
+  .stMainBlockContainer {padding: 3.4rem 1rem 2rem;}
+  .stMarkdown table {font-size: 0.75rem;}
+  .stMarkdown table :is(td, th) {padding: 0.15rem 0.3rem;}
+  p:has(> .now) {display: block; font-size: 0.875rem; opacity: 0.7;}
+}
 </style>"""
 
 _run = threading.local()  # the experiment of this run: Streamlit runs every script in a thread of its own
@@ -75,7 +86,7 @@ def navigation() -> StreamlitPage:
     asked = st.navigation([page(name) for name in PAGES])
     st.html(STYLE)
     controls.begin(asked.title)
-    _run.experiment = choose_experiment()
+    _run.experiment, _run.portrait = choose_experiment()
     controls.enter(asked.title)
     return asked
 
@@ -88,11 +99,13 @@ def header(name: str) -> Experiment:
     if not hasattr(_run, "experiment"):
         navigation()
     st.header(PAGES[name][0], anchor=False)
-    st.markdown(prose(name).lead)
-    with st.sidebar:
-        _show_target(_run.experiment)
-        _run.link = st.container()
-    return _run.experiment
+    experiment = _run.experiment
+    now = f"{experiment.title} · {experiment.sde_label} · seed {experiment.seed}"
+    st.markdown(f'{prose(name).lead}\n\n<span class="now">{now}</span>', unsafe_allow_html=True)
+    portrait = compute.thumbnail(experiment.target, show.mode())
+    _run.portrait.image(portrait, width="stretch", alt="The target's density")
+    _run.link = st.sidebar.container()
+    return experiment
 
 
 def sections(name: str) -> None:
@@ -106,15 +119,13 @@ def sections(name: str) -> None:
     feedback(name)
     with _run.link:
         _show_link()
+        _show_device()
 
 
-def _show_target(experiment: Experiment) -> None:
-    """A small portrait of the target, and the device that computes."""
+def _show_device() -> None:
     from scoredm.training import default_device
 
-    thumbnail, device = st.columns([2, 3], vertical_alignment="center")
-    thumbnail.image(compute.thumbnail(experiment.target, show.mode()), width="stretch", alt="The target's density")
-    device.caption(f"Computed on: **{default_device().type.upper()}**")
+    st.caption(f"Computed on: **{default_device().type.upper()}**")
 
 
 def _show_link() -> None:

@@ -41,6 +41,17 @@ def test_no_screen_scrolls_sideways_on_a_phone(new_page, app_url, console_errors
     assert own(console_errors) == []
 
 
+def test_the_experiment_is_in_view_on_a_laptop_and_named_on_a_phone(new_page, app_url):
+    page = new_page()
+    open_screen(page, f"{app_url}/forward", "Forward diffusion")
+    link = page.get_by_role("button", name="Link to this screen").element_handle()
+    page.wait_for_function("e => e.getBoundingClientRect().bottom <= innerHeight", arg=link)  # once the page is laid out
+    expect(page.get_by_text("The tutorial's mixture · λ = 25 · seed 2021")).to_be_hidden()
+    phone = new_page(viewport={"width": 390, "height": 844})
+    open_screen(phone, f"{app_url}/forward?lam=7", "Forward diffusion")
+    expect(phone.get_by_text("The tutorial's mixture · λ = 7 · seed 2021")).to_be_visible()
+
+
 def test_one_dimension_works_on_every_screen(page, app_url, console_errors):
     for name, (title, _) in PAGES.items():
         open_screen(page, f"{app_url}/{'' if name == 'home' else name}?target=two-modes", title)

@@ -187,6 +187,8 @@ def test_the_flow_has_no_error_to_see_and_small_etas_have():
     assert euler - flow == pytest.approx(-0.031, abs=0.004), "on the same starts the luck of the draw drops out"
 
 
-@pytest.mark.parametrize(("mixture", "words"), [("m 0 s 0.001", "it starts at 9.69 × 10⁻⁵, not near D = 1"), ("m 0 s 2", "it starts near D = 1")])
+@pytest.mark.parametrize(
+    ("mixture", "words"), [("m 0 s 0.001", "it starts at 9.69 × 10⁻⁵, not near D = 1"), ("m 0 s 2", "it starts near D = 1")]
+)
 def test_the_floor_is_told_as_it_runs(mixture, words):
     assert maths.floor_words(maths.floor_curve(Experiment(mixture)), 1).startswith(words)

@@ -24,12 +24,10 @@ SEEDS = controls.Number(
 def _choose(experiment: Experiment) -> Measure:
     with st.container(horizontal=True):
         sampler = controls.choice("sampler", "Sampler", measuring.samplers(), "euler-maruyama", "selectbox")
-        metric = study_view.choose_metric(experiment)
+        prior = reverse.choose_prior()
     with st.container(horizontal=True):
         steps, t_min = controls.number(reverse.STEPS), controls.number(reverse.STOP)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        prior = reverse.choose_prior()
-        learned = study_view.choose_score("bscore", "learned")
+    learned, metric = study_view.choose_score("bscore", "learned"), study_view.choose_metric(experiment)
     with st.container(horizontal=True):
         n, seeds = controls.number(POINTS), controls.number(SEEDS)
     return Measure(sampler, steps, prior, t_min, reverse.choose_end(), learned, metric, n, seeds)

@@ -30,7 +30,7 @@ GROUPS = {
     "figures": "Known figures",
     "notebook": "The notebook",
 }
-NUMBER_WIDTH, VERDICT_WIDTH, BUTTON_WIDTH = 92, 84, 48
+NUMBER_WIDTH, VERDICT_WIDTH, BUTTON_WIDTH = 88, 80, 72
 COLUMNS = ("Check", "Expected", "Found", "Tolerance", "Verdict")
 
 # Where there is room the rows line up as a table; on a phone each is a card, and its figures say themselves what they are.
@@ -75,7 +75,7 @@ def watch(mine: Bench, experiment: Experiment, group: str, live: bool) -> None:
         keys = [_key(check, experiment) for check in checks]
         with _row("checks-head", [f"**{column}**" for column in COLUMNS], None):
             words = f"Run these {len(keys)} checks"
-            st.button(f"All {len(keys)}", type="tertiary", key="run-these", on_click=mine.ask, args=(keys,), help=words)
+            st.button(f"Run {len(keys)}", key="run-these", on_click=mine.ask, args=(keys,), help=words, width="stretch")
         for check in checks:
             _check_row(mine, check, experiment)
 
@@ -128,7 +128,7 @@ def _check_row(mine: Bench, check: "Check", experiment: Experiment) -> None:
     place = _row(f"check-{check.name}", cells, check)
     with place:
         waits = mine.waits(key) or mine.current == key
-        st.button("Run", type="tertiary", key=f"run-{check.name}", on_click=mine.ask, args=([key],), disabled=waits)
+        st.button("Run", key=f"run-{check.name}", on_click=mine.ask, args=([key],), disabled=waits, width="stretch")
     if result is not None and result.reason:
         st.caption(f"It broke off: {result.reason}.")
 
