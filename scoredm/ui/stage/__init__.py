@@ -41,7 +41,7 @@ def stage(
 ) -> tuple[float, float] | None:
     """Mount the stage; return the probed point (data units) once the reader has clicked, else None.
 
-    height: of the picture at full width, in pixels; a narrow column makes it lower.
+    height: of the picture at full width on a screen of 800 pixels; a taller one makes it higher, a narrow column lower.
     trails: how many past frames each particle drags behind it; at least T draws its whole path.
     probe_at: where the probe's cross stands; None leaves it where the reader clicked.
     probe_arrows: vectors (component or -1 for their sum, x, y) drawn large from the cross, to one scale of their own.

@@ -155,8 +155,9 @@ export function stamp(pixels, corner, { offsets, values }) {
   }
 }
 
-/** The height of the picture: as asked, but not much taller than wide. */
-export const pictureHeight = (width, height) => Math.round(Math.min(height, Math.max(260, width * 1.05)))
+/** The height of the picture: as asked for a screen of 800 pixels, more on a taller one, but not much taller than wide. */
+export const pictureHeight = (width, height, screen) =>
+  Math.round(Math.min(height * Math.max(1, screen / 800), Math.max(260, width * 1.05)))
 
 export const dotRadius = (count) => [[300, 3.5], [1000, 3], [3000, 2.2], [6000, 1.8]].find(([most]) => count <= most)?.[1] ?? 1.5
 
@@ -793,7 +794,7 @@ class Stage {
     if (!this.frames || this.root.clientWidth === 0) return
     const ratio = window.devicePixelRatio || 1
     this.width = this.root.clientWidth
-    this.height = pictureHeight(this.width, this.options.height)
+    this.height = pictureHeight(this.width, this.options.height, window.innerHeight)
     const [width, height] = [Math.round(this.width * ratio), Math.round(this.height * ratio)]
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height })
     this.canvas.style.height = `${this.height}px`
