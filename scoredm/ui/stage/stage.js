@@ -819,7 +819,7 @@ class Stage {
     const { left, width } = this.view.box
     Object.assign(this.scale.style, { marginLeft: `${left}px`, width: `${width}px` })
     const [strip, texts] = this.scale.children
-    strip.style.background = `linear-gradient(to right, ${rampStops(this.theme.ramps[this.frames.image.kind])})`
+    strip.style.backgroundImage = `linear-gradient(to right, ${rampStops(this.theme.ramps[this.frames.image.kind])})`
     texts.replaceChildren(
       ...marks.map(([level, text]) => {
         const mark = document.createElement("span")
