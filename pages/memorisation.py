@@ -28,15 +28,15 @@ with st.spinner("Sampling with each score"):
 st.markdown(view.sentence(len(points), drawn, alike))
 live = run is not None and not run.parked
 missing = view.invitation(recipe, run, experiment.dim)
-columns = st.columns(3)
-for column, (name, found) in zip(columns, drawn.items(), strict=True):
+for column, (name, found) in zip(st.columns(3), drawn.items(), strict=True):
     with column:
         view.panel(experiment, points, name, found, missing)
-with columns[0]:
+nearest, certainty, losses = st.columns(3)
+with nearest:
     view.distances(experiment, points, drawn)
-with columns[1]:
+with certainty:
     view.collapse(experiment, points)
-with columns[2]:
+with losses:
     st.fragment(view.watch, run_every=view.POLL_SECONDS if live else None)(experiment, points, recipe, live)
 
 view.download(experiment, points, drawn)

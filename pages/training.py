@@ -17,17 +17,21 @@ chosen = recipe.choose(experiment, row)
 run = runs.current(chosen)
 with row:
     progress.buttons(chosen, run)
-picture = st.container()
+status = st.container()
+curves, beside, numbers = st.columns([7, 5, 5])
+with beside:
+    gap = st.container()
+    t = controls.number(MOMENT)
+places = progress.Places(curves, gap, beside, numbers)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    t = controls.number(MOMENT, width=260)
     smoothing = controls.choice("smooth", "Smooth the loss", SMOOTHING, "10")
     log = controls.toggle("log", "Log axis", True)
     notebook = controls.toggle("metric", "The tutorial’s metric", help="The error the tutorial itself plots.")
 view = progress.View(t, int(smoothing), log, notebook)
 
 live = run is not None and not run.parked
-with picture:
-    st.fragment(progress.watch, run_every=POLL_SECONDS if live else None)(chosen, view, live)
+with status:
+    st.fragment(progress.watch, run_every=POLL_SECONDS if live else None)(chosen, view, places, live)
 if notebook:
     perfect = show.number(learned.perfect_notebook_error(experiment, chosen.config.eps))
     st.caption(

@@ -11,6 +11,7 @@ EMPIRICAL = {"light": "#8E2A8B", "dark": "#C9A0FF"}  # the score of the training
 COMPONENTS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#B8A500", "#7B6FD0", "#8C6D46", "#999999")
 INK = {"light": "#1B1F24", "dark": "#F2F4F7"}
 MUTED = {"light": "#6B7280", "dark": "#9AA4B2"}
+ERROR = {"light": ("#D070FF", "#7A10E8"), "dark": ("#692DD2", "#B400FF")}  # of a size, half and in full; 0 is paper
 PAPER = {"light": "#FFFFFF", "dark": "#11151C"}
 
 

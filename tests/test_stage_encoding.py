@@ -6,9 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from scoredm import palette
 from scoredm.ui.stage import Frames, cell_centres
 from scoredm.ui.stage.encoding import MISSING, QUANTA, quantise, quantum
 from tests.benchmarks.stage_fps import crowd
+from tests.test_house import apart, contrast, linear
 
 
 def small(**layers: Any) -> Frames:
@@ -113,6 +115,37 @@ def test_a_full_stage_fits_its_budget(particles: int, count: int, budget: float)
             writer.write_table(table)
         sent += sink.getvalue().size
     assert 4 * particles * count < sent <= budget
+
+
+# What colours become without one kind of cone (Machado, Oliveira and Fernandes 2009, full severity), in linear light.
+EYES = {
+    "usual": np.eye(3),
+    "protan": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deutan": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "tritan": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}
+
+
+def hexadecimal(share: np.ndarray) -> str:
+    return "#" + "".join(f"{round(255 * part):02X}" for part in np.clip(share, 0, 1))
+
+
+def seen(colour: str, eye: str) -> str:
+    light = np.clip(EYES[eye] @ linear(colour), 0, 1)
+    return hexadecimal(np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055))
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_the_scale_of_errors_is_no_components_colour_and_grows_steadily_for_every_eye(mode: str) -> None:
+    stops = [palette.PAPER[mode], *palette.ERROR[mode]]
+    shares = np.array([[int(stop[i : i + 2], 16) / 255 for i in (1, 3, 5)] for stop in stops])
+    scale = [hexadecimal(np.array([np.interp(at, [0, 0.5, 1], channel) for channel in shares.T])) for at in np.linspace(0, 1, 17)]
+    for colour in scale[4:]:
+        assert min(apart(colour, other) for other in (*palette.COMPONENTS, palette.LEARNED, palette.SAMPLES[mode])) >= 0.1
+    for eye in EYES:
+        steps = [contrast(seen(colour, eye), seen(stops[0], eye)) for colour in scale]
+        assert np.diff(steps).min() > 0 and steps[-1] >= 3
+        assert min(apart(seen(scale[-1], eye), seen(other, eye)) for other in palette.COMPONENTS) >= 0.075
 
 
 def test_the_same_frames_are_encoded_once() -> None:

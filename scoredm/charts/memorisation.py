@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scoredm.learning import Curves
     from scoredm.memorisation import Collapse
 
-PANEL = 172  # pixels a side
+PANEL = 244  # pixels a side, as much as leaves the charts below in sight at 1280 x 800
 HEIGHT = 168  # pixels of the charts below the panels
 MARKED = 60  # training points beyond which they are dots, and below the samples
 DRAWN = 1000  # samples and training points drawn at most, in the plane
@@ -29,6 +29,9 @@ TRAIN_FLOOR, TEST_FLOOR = "least, training", "least, test"
 COLLAPSE, NEIGHBOURS = "collapse", "σₜ/αₜ = distance of neighbours"
 LEAST_LOSS = 1e-3  # shown
 ROOM = 1.4  # factor between the losses and the ends of their axis
+# Names of a panel's axes inside it, where they take no room.
+BELOW_RIGHT: Spec = {"titleX": PANEL - 6, "titleY": -6, "titleAlign": "right", "titleBaseline": "bottom"}
+ABOVE_LEFT: Spec = {"titleX": 6, "titleY": 4, "titleAlign": "left", "titleBaseline": "top", "titleAngle": 0}
 POWERS = [10.0**k for k in range(-9, 7)]
 LOSSES = [digit * power for power in POWERS for digit in (1, 1.5, 2, 3, 5, 7)]
 
@@ -49,16 +52,18 @@ def shades(mode: str) -> dict[str, str]:
 @cache
 def cloud_spec(mode: str, source: str, few: bool) -> Spec:
     """Samples in the plane, the training points, and exact contours; few: the points are rings, above the samples."""
-    window = alt.Scale(zero=False, nice=False, padding=0)
-    axes = [alt.Axis(title=title, tickCount=5, titlePadding=0, titleFontSize=12, titleLineHeight=16) for title in ("x₁", "x₂")]
-    base = alt.Chart().encode(x=alt.X("x:Q", scale=window, axis=axes[0]), y=alt.Y("y:Q", scale=window, axis=axes[1]))
+    window, ink = alt.Scale(zero=False, nice=False, padding=0), palette.INK[mode]
+    across, up = alt.Axis(tickCount=5, **BELOW_RIGHT), alt.Axis(tickCount=5, **ABOVE_LEFT)
+    base = alt.Chart().encode(
+        x=alt.X("x:Q", title="x₁", scale=window, axis=across), y=alt.Y("y:Q", title="x₂", scale=window, axis=up)
+    )
     drawn = {kind: base.transform_filter(alt.datum.kind == kind) for kind in ("sample", "point", "contour", "corner")}
     contours = drawn["contour"].mark_line(strokeWidth=1, opacity=0.7, color=palette.MUTED[mode])
-    samples = drawn["sample"].mark_circle(size=14, opacity=0.7, color=shades(mode)[source], clip=True)
+    samples = drawn["sample"].mark_circle(size=12, opacity=0.45, color=shades(mode)[source], clip=True)
     layers = [contours.encode(detail="line:N", order="order:Q"), samples]
-    ink = palette.INK[mode]
-    if few:
-        layers.append(drawn["point"].mark_point(shape="circle", size=90, strokeWidth=1.4, color=ink, clip=True))
+    if few:  # with a halo of paper under each: in a dense cloud a ring alone is lost
+        strokes = ((4, palette.PAPER[mode]), (1.8, ink))
+        layers += [drawn["point"].mark_point(size=110, strokeWidth=w, opacity=1, color=c, clip=True) for w, c in strokes]
     else:
         layers.insert(0, drawn["point"].mark_circle(size=7, opacity=0.45, color=ink, clip=True))
     return _panel(alt.layer(*layers, drawn["corner"].mark_point(opacity=0)))
@@ -83,8 +88,9 @@ def _rows(kind: str, points: np.ndarray, line: int = 0) -> pd.DataFrame:
 @cache
 def bars_spec(mode: str, source: str) -> Spec:
     """Samples on the line as bars, the exact density as a curve, and the training points as ticks below."""
-    x = alt.X("x:Q", title="x", scale=alt.Scale(zero=False, nice=False, padding=0), axis=alt.Axis(tickCount=5, titlePadding=0))
-    base = alt.Chart().encode(x=x, y=alt.Y("y:Q", title="density", axis=alt.Axis(tickCount=4)))
+    window = alt.Scale(zero=False, nice=False, padding=0)
+    across, up = alt.Axis(tickCount=5, **BELOW_RIGHT), alt.Axis(tickCount=4, **ABOVE_LEFT)
+    base = alt.Chart().encode(x=alt.X("x:Q", title="x", scale=window, axis=across), y=alt.Y("y:Q", title="density", axis=up))
     bars = base.mark_rect(opacity=0.6, color=shades(mode)[source]).encode(x2="right:Q", y2=alt.datum(0))
     curve = base.mark_line(strokeWidth=1.5, color=palette.INK[mode])
     ticks = base.mark_rule(strokeWidth=1.2, opacity=0.8, color=palette.INK[mode]).encode(y2="low:Q")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, EmpiricalScore, Trainer, exact_prior, exact_score, figures, targets
+from scoredm import VESDE, EmpiricalScore, Trainer, exact_prior, exact_score, figures, palette, targets
 from scoredm.charts.memorisation import (
     EMPIRICAL,
     FRESH,
@@ -19,6 +19,7 @@ from scoredm.charts.memorisation import (
     TRAIN,
     TRAIN_FLOOR,
     TRUE,
+    cloud_spec,
     distances_table,
     losses_table,
 )
@@ -35,7 +36,7 @@ PLANE = b"0,0\n1,1\n1,-1\n"
 
 
 def charts(at: AppTest) -> list:
-    """Rows of the page's charts, panels and charts in the order of the page: column by column."""
+    """Rows of the page's charts in the order of the page: the panels, and then what backs them up."""
     found = []
     for element in at.get("vega_lite_chart"):
         proto = element.proto
@@ -49,7 +50,7 @@ def chart(at: AppTest, column: str):
 
 
 def sentence(at: AppTest) -> str:
-    return next(m.value for m in at.markdown if m.value.startswith("With "))
+    return next(m.value for m in at.markdown if m.value.startswith("With ") or "true score's samples" in m.value)
 
 
 def says(at: AppTest, words: str) -> bool:
@@ -117,7 +118,9 @@ def test_every_sde_in_the_plane_and_on_the_line(open_page, kind, target):
 def test_one_point_and_absurd_links(open_page):
     at = open_page("memorisation", mn=1)
     assert not at.exception
-    assert "With 1 training point, **100\N{NO-BREAK SPACE}%" in sentence(at) and says(at, "nothing to tell apart")
+    assert "With 1 training point **the empirical score gives 100\N{NO-BREAK SPACE}%" in sentence(at) and says(
+        at, "nothing to tell apart"
+    )
     at = open_page("memorisation", mn="1e308", msteps="abc", mnet="maybe")
     assert not at.exception
     complaints = " ".join(w.value for w in at.warning)
@@ -180,7 +183,7 @@ def test_a_file_of_points_takes_the_place_of_the_targets(open_page):
     assert not at.exception
     assert "With 4 training points" in sentence(at) and at.number_input(key="mn").disabled
     assert says(at, "**mine.csv**: 4 points in 1-D")
-    empirical = charts(at)[2]  # after the true score's panel and the distances below it
+    empirical = charts(at)[1]
     points = empirical[empirical["kind"] == "point"]["x"]
     np.testing.assert_allclose(points, [-2, -1.9, 0.5, 2], rtol=1e-6)
     at.button(key="mback").click().run()
@@ -232,7 +235,44 @@ def test_points_stay_for_the_visit_and_wait_for_a_target_of_their_dimension(open
     assert not at.exception and "With 3 training points" in sentence(at)
 
 
+def test_of_points_unlike_the_target_the_sentence_is_whole_for_any_number_of_scores():
+    some = Drawn(np.zeros((10, 2)), np.ones(10), copies(np.repeat([0.0, 1.0], 5), 0.5))
+    every = Drawn(np.zeros((10, 2)), np.ones(10), copies(np.zeros(10), 0.5))
+    end = " nearer to one of the 2 training points than 95 % of fresh data are. **Your points do not look like draws"
+    half, whole = view.percent(0.5), view.percent(1)
+    for drawn, words in (
+        ({TRUE: some}, f"{half} of the true score's samples are"),
+        (
+            {TRUE: some, EMPIRICAL: every, NETWORK: None},
+            f"{half} of the true score's samples and {whole} of the empirical score's are",
+        ),
+        (
+            {TRUE: some, EMPIRICAL: every, NETWORK: some},
+            f"{half} of the true score's samples, {whole} of the empirical score's and {half} of the network's are",
+        ),
+    ):
+        assert view.sentence(2, drawn, alike=False).startswith(words + end)
+
+
+def test_panels_come_before_the_charts_that_back_them_up(open_page):
+    kinds = ["kind" if "kind" in rows.columns else rows.columns[0] for rows in charts(open_page("memorisation"))]
+    assert kinds == ["kind", "kind", "series", "t", "series"]
+
+
 # Charts and the figure
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_few_training_points_are_rings_on_a_halo_above_the_samples_and_many_are_dots_below(few):
+    layers = cloud_spec("light", TRUE, few)["layer"]
+    kinds = [layer["transform"][0]["filter"] for layer in layers]
+    points, sample = [i for i, kind in enumerate(kinds) if "'point'" in kind], kinds.index("(datum.kind === 'sample')")
+    assert (min(points) > sample) == few
+    assert layers[sample]["mark"]["opacity"] < 0.6
+    if few:
+        halo, circle = (layers[i]["mark"] for i in points)
+        assert (halo["color"], circle["color"]) == (palette.PAPER["light"], palette.INK["light"])
+        assert halo["strokeWidth"] > circle["strokeWidth"] and halo["size"] == circle["size"]
 
 
 @pytest.mark.parametrize("target,count", [("tutorial", 3), ("tutorial", 90), ("two-modes", 4)])

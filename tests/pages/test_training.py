@@ -4,6 +4,7 @@ import io
 import re
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from scoredm import VESDE, ScoreNet, TrainConfig, Trainer, dsm_floor, exact_scor
 from scoredm.charts.training import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, PRESENT, TRAIN
 from scoredm.training import mean_floor
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.training import learned, recipe, runs
+from scoredm.ui.training import learned, progress, recipe, runs
 
 SHORT = {"recipe": "Custom", "iters": 12, "points": 200, "batch": 64}
 LONG = {"recipe": "Custom", "iters": 20_000, "points": 100, "batch": 16}
@@ -221,6 +222,36 @@ def test_the_map_is_blank_where_there_is_no_mass_and_full_where_the_error_is():
     np.testing.assert_allclose(size, gap.norm(dim=1).clamp(max=1).sqrt(), atol=1e-4)
 
 
+def test_the_map_names_its_largest_difference_and_what_its_colours_mean():
+    experiment, t = Experiment(), 0.25
+    model = ScoreNet(experiment.sde, 2)
+    found = learned.score_gap(experiment, model, t)
+    law = experiment.law(t)
+    drawn = law.sample(20_000, torch.Generator().manual_seed(0))
+    density = law.log_prob(drawn)
+    usual = drawn[density > density.quantile(0.02)].float()
+    gap = float(experiment.sde.sigma(t)) * (model(usual, t).detach() - exact_score(experiment.mixture, experiment.sde)(usual, t))
+    assert found.largest == pytest.approx(float(gap.norm(dim=1).max()), rel=0.1)
+    assert f"at most **{found.largest:.2g}**" in progress._gap_words(found, t)
+    for level, text in learned.GAP_MARKS[:2]:
+        assert learned.GAP_FULL * level**2 == {"0": 0, "¼": 0.25}[text]
+    assert learned.GAP_MARKS[2] == (1.0, "1 unit of noise") and learned.GAP_FULL == 1
+
+
+@pytest.mark.parametrize(
+    "value,error,text",
+    [
+        (-0.00445, 0.0051, "−0.0044 ± 0.0051"),
+        (0.84412, 0.006, "0.8441 ± 0.0060"),
+        (3.1e9, 1e8, "3.10 × 10⁹"),
+        (2.0, np.nan, "2.00"),
+    ],
+)
+def test_a_value_and_its_error_have_the_same_decimals_and_fit_the_table(value, error, text):
+    assert progress._measured(value, error) == text
+    assert len(text) <= 16
+
+
 def test_models_of_equal_weights_that_predict_different_things_are_not_taken_for_one_another():
     experiment = Experiment("two-modes")
     own, clean = (ScoreNet(experiment.sde, 1, parametrisation=name) for name in ("own", "clean"))
@@ -238,11 +269,11 @@ def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
     np.testing.assert_allclose(values(rows, LOSS), [row.dsm for row in history], rtol=1e-5)
     np.testing.assert_allclose(values(rows, TRAIN), [row.train_error for row in history], rtol=1e-5)
     np.testing.assert_allclose(values(rows, FRESH), [row.test_error for row in history], rtol=1e-5)
-    assert numbers(at)["Error, fresh points"] == f"{history[-1].test_error:.3g}"
+    assert numbers(at)["Error, fresh"] == f"{history[-1].test_error:.3g}"
     excess = np.mean([row.dsm for row in history]) - trainer.floor
     found = numbers(at)["Loss − floor"].split(" ± ")[0].replace("−", "-")
-    assert float(found) == pytest.approx(excess, rel=0.02)
-    assert at.button(key="train").disabled
+    assert float(found) == pytest.approx(excess, abs=0.51 * 10.0 ** -len(found.partition(".")[2]))
+    assert at.button(key="train").label == "Train again"
     assert len(at.get("vega_lite_chart")) == 1 + 1 + 3  # over steps, over time, three samples
     assert [t.value for t in at.subheader] == ["Samples after 12 steps of training"]
 
@@ -314,7 +345,7 @@ def test_the_run_is_found_after_another_page_and_through_the_link(open_page, see
     at.switch_page("pages/training.py").run()
     assert "**Done**, step 12 of 12" in status(at)
     other = open_page("training", **parameters)
-    assert "**Done**, step 12 of 12" in status(other)
+    assert "**Trained here already**, step 12 of 12" in status(other)
 
 
 def test_one_reader_resets_and_the_other_keeps_the_finished_run(open_page, seeds):
@@ -323,8 +354,40 @@ def test_one_reader_resets_and_the_other_keeps_the_finished_run(open_page, seeds
     train_to_the_end(at)
     other.run()
     press(at, "reset")
-    assert "**Done**" in status(other.run())
+    assert "**Trained here already**" in status(other.run())
     assert "Press Train" in status(at.run())
+
+
+def test_a_newcomer_to_a_finished_run_watches_it_from_the_start_and_disturbs_nobody(open_page, seeds, monkeypatch):
+    starts = []
+    make = Trainer.__init__
+    monkeypatch.setattr(Trainer, "__init__", lambda self, *args: (starts.append(self), make(self, *args))[1])
+    monkeypatch.setattr("scoredm.ui.training.learned.training_seconds", lambda *_: 1.0)
+    parameters = SHORT | {"seed": next(seeds)}
+    at = open_page("training", **parameters)
+    train_to_the_end(at)
+    loss = values(chart_rows(at, 0), LOSS)
+    newcomer, late = open_page("training", **parameters), open_page("training", **parameters)
+    for page in (newcomer, late):  # late: pressed once the newcomer's run is over too
+        assert "Press **Train again** to watch it from the start" in status(page)
+        assert (page.button(key="train").label, page.button(key="train").disabled) == ("Train again", False)
+        train_to_the_end(page)
+        np.testing.assert_array_equal(values(chart_rows(page, 0), LOSS), loss)
+    assert len(starts) == 3
+    assert "**Done**, step 12 of 12" in status(at.run())
+    press(at, "reset")  # his own run is not the one that newcomers find
+    assert "Press Train" in status(at)
+
+
+@pytest.mark.parametrize("step,joined", [(0, True), (10, True), (11, False), (100, False)])
+def test_who_wants_to_see_it_from_the_start_joins_a_run_that_has_just_begun(monkeypatch, step, joined):
+    asked, reader, forgotten = runs.Recipe(Experiment(), TrainConfig(steps=100)), runs._Reader(), []
+    trainer = SimpleNamespace(step=step, config=asked.config)
+    monkeypatch.setattr(runs, "_known", lambda: {asked: SimpleNamespace(error=None, trainer=trainer)})
+    monkeypatch.setattr(runs, "_forget", forgotten.append)
+    monkeypatch.setattr(runs, "_reader", lambda: reader)
+    runs.train_again(asked)
+    assert forgotten == ([] if joined else [asked]) and reader.wanted == {asked}
 
 
 def test_two_readers_share_a_run_and_it_pauses_when_both_have(open_page, seeds):

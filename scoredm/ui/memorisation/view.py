@@ -29,7 +29,6 @@ QUICK = (10, 100, 2000)
 POLL_SECONDS = 0.5
 SMOOTHING = 20  # steps over which the training loss is averaged
 CLEAR = 3.0  # standard errors beyond which a share of copies is more than chance
-AXES = 48  # pixels that the axes of a panel take
 NIL = 1e-4  # of the distance of a copy: what is nearer is a training point to within rounding
 
 
@@ -164,8 +163,7 @@ def panel(experiment: Experiment, points: "Points", name: str, found: Drawn | No
     """Samples of one score over the training points, or words where there are none."""
     if found is None:
         st.markdown(f"**{name.capitalize()}**")
-        with st.container(height=charts.PANEL + AXES, border=False, vertical_alignment="center"):
-            st.info(missing, icon=":material/model_training:")
+        st.info(missing, icon=":material/model_training:")
         return
     mode, over, at = show.mode(), compute.target(experiment, points), points.array()
     st.markdown(f"**{name.capitalize()}** · copies **{percent(found.copies.share)}**")
@@ -235,22 +233,28 @@ def percent(share: float) -> str:
 def sentence(count: int, drawn: Mapping[str, Drawn | None], alike: bool) -> str:
     """What is seen at the reader's N, in figures; alike: whether the points look like draws of the target."""
     shares = {name: percent(found.copies.share) for name, found in drawn.items() if found is not None}
-    points = "1 training point" if count == 1 else f"{count} training points"
     if not alike:
-        listed = ", ".join(f"of the {name}'s {share}" for name, share in shares.items())
         return (
-            f"With {points}, nearer to one of them than 95 % of fresh data are: {listed}. **Your points do not look like draws "
-            "of this target**, so that says little."
+            f"{_of_each(shares)} are nearer to one of the {count} training points than 95 % of fresh data are. **Your points do "
+            "not look like draws of this target**, so that says little."
         )
+    points = "1 training point" if count == 1 else f"{count} training points"
     if (network := drawn[NETWORK]) is not None:
         return (
             f"With {points}, **{shares[NETWORK]} of the network's samples are copies: {judgement(network)}**. "
             f"By the empirical score {shares[EMPIRICAL]}, by the true score {shares[TRUE]}."
         )
     return (
-        f"With {points}, **{shares[EMPIRICAL]} of the samples by the empirical score are copies**, nearer to a training point "
-        f"than 95 % of fresh data are; by the true score {shares[TRUE]}."
+        f"With {points} **the empirical score gives {shares[EMPIRICAL]} copies**, nearer to a point than 95 % of fresh data; "
+        f"the true score gives {shares[TRUE]}."
     )
+
+
+def _of_each(shares: Mapping[str, str]) -> str:
+    """Every score's share of its samples, as the subject of a sentence."""
+    (first, share), *others = shares.items()
+    parts = [f"{share} of the {first}'s samples", *(f"{share} of the {name}'s" for name, share in others)]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if others else parts)
 
 
 def judgement(network: Drawn) -> str:

@@ -38,6 +38,7 @@ def stage(
     start: Literal["first", "last"] = "first",
     autoplay: bool = True,
     layers_hidden: Collection[Layer] = (),
+    marks: Sequence[tuple[float, str]] = (),
 ) -> tuple[float, float] | None:
     """Mount the stage; return the probed point (data units) once the reader has clicked, else None.
 
@@ -49,6 +50,7 @@ def stage(
     start: the frame shown when nothing plays by itself, as for readers who prefer reduced motion or with autoplay off.
     autoplay: play once from the first frame when the stage appears.
     layers_hidden: layers of frames to leave out, so that the same cached Frames serves every choice.
+    marks: what levels of the image mean, (level in [0, 1], text); under the picture they stand along a strip of its colours.
     """
     view: dict[str, Any] = {
         "alt": alt,
@@ -64,6 +66,8 @@ def stage(
         "autoplay": autoplay,
         "samples": palette.SAMPLES,
         "components": list(palette.COMPONENTS),
+        "errors": palette.ERROR,
+        "marks": list(marks),
     }
     columns, layout = frames.encoded
     hidden = {*layers_hidden, *(["anchors"] if "arrows" in layers_hidden else [])}

@@ -120,6 +120,9 @@ export function colourRamp(stops) {
   return ramp
 }
 
+/** Every 15th colour of a ramp, for a gradient in CSS. */
+export const rampStops = (ramp) => Array.from({ length: 18 }, (_, i) => `rgb(${ramp.slice(45 * i, 45 * i + 3).join(" ")})`).join(", ")
+
 /** One 32-bit pixel (alpha in the top byte) over another. */
 export function blend(over, under) {
   const a = over >>> 24
@@ -202,7 +205,7 @@ function rgb(context, colour) {
 
 const luminance = ([r, g, b]) => (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255
 
-function readTheme(element, context) {
+function readTheme(element, context, errors) {
   const style = getComputedStyle(element)
   const named = (name, fallback) => style.getPropertyValue(name).trim() || fallback
   const paper = named("--st-background-color", "#ffffff")
@@ -216,7 +219,7 @@ function readTheme(element, context) {
     size: parseFloat(style.fontSize) || 16,
     ramps: {
       density: colourRamp([paperRgb, ...(dark ? [[55, 67, 82], [92, 108, 128]] : [[205, 214, 223], [142, 157, 173]])]),
-      error: colourRamp([paperRgb, ...(dark ? [[110, 48, 12], [222, 110, 32], [255, 222, 170]] : [[253, 208, 150], [226, 112, 30], [122, 38, 6]])]),
+      error: colourRamp([paperRgb, ...errors[dark ? "dark" : "light"].map((colour) => rgb(context, colour))]),
     },
   }
 }
@@ -693,6 +696,7 @@ const icon = (name, path) => `<svg class="${name}" viewBox="0 0 16 16" aria-hidd
 
 const MARKUP = `
   <canvas role="img" tabindex="0"></canvas>
+  <div class="scale"><div class="strip"></div><div class="marks"></div></div>
   <div class="transport" role="group" aria-label="Playback">
     <button type="button" class="left-button" aria-label="One frame towards the data" title="One frame towards the data (left arrow)">
       ${icon("step", "M4 2h2v12H4zM13 2v12L6.5 8z")}</button>
@@ -720,6 +724,7 @@ class Stage {
     parent.appendChild(this.root)
     const find = (selector) => this.root.querySelector(selector)
     this.canvas = find("canvas")
+    this.scale = find(".scale")
     this.transport = find(".transport")
     this.bar = find("input")
     this.clock = find(".clock")
@@ -803,11 +808,31 @@ class Stage {
     this.thickness = this.width >= 900 ? 1.25 : 1
     this.size = clamp(0.85 * this.theme.size * (this.width >= 900 ? 1.15 : 1), 11, 24)
     this.draw()
+    this.showScale()
     this.run()
   }
 
+  /** Under the plot a strip of the image's colours, and what its marked levels mean. */
+  showScale() {
+    const { marks } = this.options
+    this.scale.hidden = !this.frames.image || marks.length === 0
+    if (this.scale.hidden) return
+    const { left, width } = this.view.box
+    Object.assign(this.scale.style, { marginLeft: `${left}px`, width: `${width}px` })
+    const [strip, texts] = this.scale.children
+    strip.style.backgroundImage = `linear-gradient(to right, ${rampStops(this.theme.ramps[this.frames.image.kind])})`
+    texts.replaceChildren(
+      ...marks.map(([level, text]) => {
+        const mark = document.createElement("span")
+        mark.textContent = text
+        Object.assign(mark.style, { left: `${100 * level}%`, transform: `translateX(${-100 * level}%)` })
+        return mark
+      }),
+    )
+  }
+
   freshTheme() {
-    const theme = readTheme(this.root, this.context)
+    const theme = readTheme(this.root, this.context, this.options.errors)
     return sameTheme(this.theme, theme) ? this.theme : theme
   }
 

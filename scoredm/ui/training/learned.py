@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 GAP_CELLS = 48  # cells a side of the picture of the difference
 GAP_ARROWS = 14
 GAP_FULL = 1.0  # the difference, in units of noise, from which the picture has its full colour
+GAP_MARKS = ((0.0, "0"), (0.5, "¼"), (1.0, "1 unit of noise"))  # at the levels of the picture, which go like the root
 FADING = 0.02, 0.0005  # the picture fades where less of p_t than this is rarer, and ends where it is less than that
 GAUGE_POINTS = 200
 COMPARED, COMPARED_STEPS = 1000, 200  # particles and steps of the tutorial's comparison
@@ -74,10 +75,14 @@ def perfect_notebook_error(experiment: Experiment, eps: float) -> float:
 
 @dataclass(frozen=True)
 class ScoreGap:
-    """Learned minus exact score at one time: a picture of it in the plane, or the two curves on the line."""
+    """Learned minus exact score at one time: a picture of it in the plane, or the two curves on the line.
+
+    largest: the largest difference, in units of noise, among the cells where the picture does not fade.
+    """
 
     gap: "Gap"
     frames: Frames | None = None  # in the plane
+    largest: float = float("nan")  # in the plane
     density: np.ndarray | None = None  # (N,), on the line
 
 
@@ -110,7 +115,7 @@ def score_gap(experiment: Experiment, model: "Network", t: float) -> ScoreGap:
         arrows=arrows[None, len(cells) :],
         ellipses=fields.ellipses(mixture, sde, [t]),
     )
-    return ScoreGap(found, frames)
+    return ScoreGap(found, frames, float(size[presence == presence.max()].max()))
 
 
 def _gap_points(experiment: Experiment, t: float) -> "tuple[np.ndarray, torch.Tensor, torch.Tensor]":

@@ -16,10 +16,14 @@ from scoredm.ui.training import learned, recipe, runs
 from scoredm.ui.training.runs import Recipe
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from scoredm.learning import Ends
-    from scoredm.ui.training.learned import Network
+    from scoredm.ui.training.learned import Network, ScoreGap
     from scoredm.ui.training.workers import Run
 
+ROOM = 1e4  # numbers smaller than this have room for their error
+WIDTH = 140  # pixels of the button that trains, whatever it says
 BELOW = 3.0  # standard errors from which the loss counts as below the floor
 
 
@@ -33,39 +37,53 @@ class View:
     notebook: bool
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where the live view draws beside its own place, which has the status: the page puts its controls between them."""
+
+    curves: "DeltaGenerator"
+    gap: "DeltaGenerator"
+    under_gap: "DeltaGenerator"
+    numbers: "DeltaGenerator"
+
+
 def buttons(chosen: Recipe, run: "Run | None") -> None:
-    """Train, Pause or Continue, and Reset."""
+    """Train, Pause, Continue or Train again, and Reset."""
     ended = run is not None and (run.trainer.done or run.error is not None)
     if runs.wanted(chosen) and not ended:
-        st.button("Pause", icon=":material/pause:", on_click=runs.pause, args=(chosen,), key="pause", width=130)
+        st.button("Pause", icon=":material/pause:", on_click=runs.pause, args=(chosen,), key="pause", width=WIDTH)
     else:
-        label = "Continue" if run is not None and run.trainer.step and not ended else "Train"
         st.button(
-            label,
-            icon=":material/play_arrow:",
+            _next(run),
+            icon=":material/replay:" if ended else ":material/play_arrow:",
             type="primary",
-            disabled=ended,
-            on_click=runs.train,
+            disabled=run is not None and run.error is not None,
+            on_click=runs.train_again if ended else runs.train,
             args=(chosen,),
             key="train",
-            width=130,
+            width=WIDTH,
         )
     st.button("Reset", icon=":material/restart_alt:", disabled=run is None, on_click=runs.reset, args=(chosen,), key="reset")
 
 
-def watch(chosen: Recipe, view: View, live: bool) -> None:
+def _next(run: "Run | None") -> str:
+    """What the reader may do with a run that nobody here has asked to go on."""
+    if run is None or not run.trainer.step:
+        return "Train"
+    return "Train again" if run.trainer.done else "Continue"
+
+
+def watch(chosen: Recipe, view: View, places: Places, live: bool) -> None:
     """Draw the run as it is now, and ask for it to go on if the reader does; live: this is drawn again and again."""
     run = runs.current(chosen)
     if live and (run is None or run.parked):
         st.rerun()
     _status(chosen, run)
-    chart, beside, numbers = st.columns([7, 5, 5])
     model = runs.model(run) if run is not None and run.trainer.step and run.error is None else None
-    with chart:
+    with places.curves:
         _curves(chosen, view, run)
-    with beside:
-        _gap(chosen, view, model)
-    with numbers:
+    _gap(chosen, view, places, model)
+    with places.numbers:
         _numbers(chosen, view, run)
         _over_time(chosen, view, model)
 
@@ -76,22 +94,23 @@ def _status(chosen: Recipe, run: "Run | None") -> None:
     if run is None:
         about = show.duration(learned.training_seconds(config, chosen.experiment.dim))
         st.progress(0.0, f"**Press Train: about {about} on this machine.** {recipe.words(config)}")
-        return
-    if run.error is not None:
+    elif run.error is not None:
         st.error(f"Training stopped: {run.error}. Reset, change the recipe, and train again.")
-        return
-    step = run.trainer.step
-    where = f"step {step} of {config.steps}"
-    if run.trainer.done:
-        text = f"**Done**, {where}, {show.duration(run.trainer.history[-1].seconds)} of computing"
-    elif run.parked:
-        text = f"**Paused** at {where}"
     else:
-        left = run.seconds_left
-        text = f"**Training**, {where}" + (f", about {show.duration(left)} left" if left is not None else "")
-        if not runs.wanted(chosen):
-            text += "; somebody else is training this same model, so it goes on"
-    st.progress(step / config.steps, f"{text}.")
+        st.progress(run.trainer.step / config.steps, f"{_how_far(chosen, run)}.")
+
+
+def _how_far(chosen: Recipe, run: "Run") -> str:
+    where, mine = f"step {run.trainer.step} of {chosen.config.steps}", runs.wanted(chosen)
+    if run.trainer.done and not mine:
+        return f"**Trained here already**, {where}: this is how it ended. Press **Train again** to watch it from the start"
+    if run.trainer.done:
+        return f"**Done**, {where}, {show.duration(run.trainer.history[-1].seconds)} of computing"
+    if run.parked:
+        return f"**Paused** at {where}"
+    left = f", about {show.duration(run.seconds_left)} left" if run.seconds_left is not None else ""
+    others = "" if mine else "; somebody else is training this same model, so it goes on"
+    return f"**Training**, {where}{left}{others}"
 
 
 def _curves(chosen: Recipe, view: View, run: "Run | None") -> None:
@@ -119,30 +138,37 @@ def _over_time(chosen: Recipe, view: View, model: "Network | None") -> None:
     show.chart(charts.over_time_spec(show.mode(), view.log), table, key="over-time", alt=alt)
 
 
-def _gap(chosen: Recipe, view: View, model: "Network | None") -> None:
-    """Learned beside exact score at one time."""
-    if model is None:
-        st.caption("Here the learned score stands beside the exact one, once there is one.")
-        return
-    found = learned.score_gap(chosen.experiment, model, view.t)
+def _gap(chosen: Recipe, view: View, places: Places, model: "Network | None") -> None:
+    """Learned beside exact score at one time, and under it what it shows."""
+    found = learned.score_gap(chosen.experiment, model, view.t) if model is not None else None
+    with places.gap:
+        if found is not None:
+            _gap_picture(found, view.t)
+        else:
+            st.caption("Here the learned score stands beside the exact one, once there is one.")
+    places.under_gap.caption(_gap_words(found, view.t))
+
+
+def _gap_words(found: "ScoreGap | None", t: float) -> str:
+    if found is None:
+        return f"They are compared at t = {t:g}, where the rule stands in the chart over t."
+    if found.frames is None:
+        return f"Learned and exact score at t = {t:g}, over pₜ in grey."
+    return (
+        f"Learned minus exact score: at most **{show.number(found.largest, 2)}** where 98 % of pₜ is. Arrows grow like its "
+        "root; blank: no mass."
+    )
+
+
+def _gap_picture(found: "ScoreGap", t: float) -> None:
     if found.frames is not None:
-        stage(
-            found.frames,
-            key="gap",
-            alt=f"Size and direction of learned minus exact score at t = {view.t:g}, with the components of pₜ.",
-            height=330,
-            autoplay=False,
-        )
-        st.caption(
-            f"Learned minus exact score at t = {view.t:g}; colour and arrows go like the root of its size, up to one unit of "
-            "noise. Blank where pₜ has no mass."
-        )
+        alt = f"Size and direction of learned minus exact score at t = {t:g}, with the components of pₜ."
+        stage(found.frames, key="gap", alt=alt, height=330, autoplay=False, marks=learned.GAP_MARKS)
     elif found.density is not None:
         gap = found.gap
         table = charts.learned_curves_table(gap.points[:, 0], gap.exact[:, 0], gap.learned[:, 0], found.density)
-        alt = f"Learned and exact score at t = {view.t:g}, over the density pₜ."
+        alt = f"Learned and exact score at t = {t:g}, over the density pₜ."
         show.chart(charts.learned_curves_spec(show.mode()), table, key="gap-curves", alt=alt)
-        st.caption(f"Learned and exact score at t = {view.t:g}, over pₜ in grey.")
 
 
 def _numbers(chosen: Recipe, view: View, run: "Run | None") -> None:
@@ -156,14 +182,14 @@ def _numbers(chosen: Recipe, view: View, run: "Run | None") -> None:
         history = run.trainer.history
         last, (loss, error) = history[-1], recent_loss(history)
         rows = {
-            "Loss, last 50 steps": f"{show.number(loss)} ± {show.number(error, 2)}",
+            "Loss, last 50": _measured(loss, error),
             **rows,
-            "Loss − floor": f"{show.number(loss - floor)} ± {show.number(error, 2)}",
-            "Error, training points": show.number(last.train_error),
-            "Error, fresh points": show.number(last.test_error),
+            "Loss − floor": _measured(loss - floor, error),
+            "Error, training": show.number(last.train_error),
+            "Error, fresh": show.number(last.test_error),
         }
         if view.notebook:
-            rows["The tutorial’s metric"] = show.number(last.notebook_error)
+            rows["Tutorial’s metric"] = show.number(last.notebook_error)
         total, part = show.number(floor + last.test_error), show.number(last.test_error)
         words = f"On fresh data the loss is floor + error: {show.number(floor)} + {part} = {total}."
         if loss < floor - BELOW * error:
@@ -172,6 +198,11 @@ def _numbers(chosen: Recipe, view: View, run: "Run | None") -> None:
             )
     _table(f"Step {run.trainer.history[-1].step}" if run is not None and run.trainer.step else "Step 0", rows)
     st.caption(words)
+
+
+def _measured(value: float, error: float) -> str:
+    """A value with its error; alone where it is too large for a table to have room for both."""
+    return show.with_error(value, error) if abs(value) < ROOM else show.number(value)
 
 
 def _table(title: str, rows: Mapping[str, str]) -> None:
@@ -202,13 +233,14 @@ def inside(chosen: Recipe, run: "Run") -> None:
         rows = {
             "By the learned score": show.number(beside[0].distance),
             "By the exact score": show.number(beside[1].distance),
-            "Fresh exact samples": f"{middle} ({low} to {high})",
+            "Fresh exact samples": middle,
+            "90 % of those": f"{low} to {high}",
         }
-        _table(f"Sliced Wasserstein, {learned.COMPARED} points", rows)
+        _table("Sliced Wasserstein", rows)
     with right:
         st.caption(
-            "The last row is what no error looks like. On the same noise half of the particles end within "
-            f"{show.number(ends.apart)} of each other, learned and exact."
+            f"Distances of {learned.COMPARED} points; the last two rows are what no error looks like. On the same noise half of "
+            f"the particles end within {show.number(ends.apart)} of each other, learned and exact."
         )
         with st.container(horizontal=True):
             printed = _panels(experiment, ends, "light")

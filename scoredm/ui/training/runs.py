@@ -25,6 +25,7 @@ RUNS = 64  # kept for everybody
 HELD = 6  # kept for one session, though the others' may have pushed them out
 PAUSE_SECONDS = 0.4  # Pause waits so long for the step in hand
 LOOK_SECONDS = 1.0  # while a run goes on, its model is looked at afresh so often
+YOUNG = 0.1  # of its steps: a run that has done no more is joined by whoever wants to see it from the start
 
 
 @dataclass(frozen=True)
@@ -140,17 +141,35 @@ def pause(recipe: Recipe) -> None:
         time.sleep(0.01)
 
 
+def train_again(recipe: Recipe) -> None:
+    """Train from the start, though it has been done here before: the run is a new one, or one that has just begun.
+
+    Newcomers find the new run. Whoever has an older one on screen keeps it.
+    """
+    _reader().held.pop(recipe, None)
+    known = _known().get(recipe)
+    if known is not None and (known.error is not None or known.trainer.step > YOUNG * known.trainer.config.steps):
+        _forget(recipe)
+    train(recipe)
+
+
 def reset(recipe: Recipe) -> None:
     """Back to an untrained model, without disturbing others.
 
-    While another reader trains the same run, Train leads back to it; otherwise Train starts anew. Whoever has the old run on
-    screen keeps it.
+    While another reader trains the recipe, Train leads back to that run; otherwise Train starts anew. Whoever has the old run
+    on screen keeps it.
     """
     pause(recipe)
     reader = _reader()
-    run = reader.held.pop(recipe, None)
-    if run is not None and run.wanted:
+    reader.held.pop(recipe, None)
+    known = _known().get(recipe)
+    if known is not None and known.running:
         reader.set_aside.add(recipe)
-    elif run is not None and _known().get(recipe) is run:
-        _made.clear(recipe)
-        del _known()[recipe]
+    else:
+        _forget(recipe)
+
+
+def _forget(recipe: Recipe) -> None:
+    """Find the run of a recipe no more, but for those who hold it."""
+    _made.clear(recipe)
+    _known().pop(recipe, None)
