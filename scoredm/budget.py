@@ -1,11 +1,12 @@
 """The error budget: how much of a sampler's error is its start, its steps, its stop, and its network.
 
 A run is measured as it is, and again as its causes of error are switched to their exact counterparts one at a time, in this
-order, each on top of those before it and all on shared noise:
+order, each on top of those before it and all on shared noise (but a sampler with visits, such as predictor-corrector or
+Langevin, has fresh noise where its steps change):
 
     prior    start from p_1 itself
     steps    at least 1000 steps
-    stop     run down to t = 1e-5 and end with the Tweedie step
+    stop     run down to t = 1e-5, or as far as it went, and end with the Tweedie step
     network  the exact score
 
 A part is what the metric falls by at its switch, so parts and remainder add up to the whole by construction; a part below zero
@@ -22,7 +23,7 @@ from typing import NamedTuple, final
 import numpy as np
 
 from scoredm.metrics import Reference
-from scoredm.studies import Job, Row
+from scoredm.studies import Job, Row, distinct, standard_error
 
 PARTS = ("prior", "steps", "stop", "network")
 MANY_STEPS = 1000
@@ -76,13 +77,15 @@ class Plan:
     @property
     def jobs(self) -> list[Job]:
         """Every job, each once, a seed after another: a study cut short has whole seeds to show."""
-        return list(dict.fromkeys(job for seed in self.seeds for job in self.rungs(seed) + self.alone(seed)))
+        return distinct(job for seed in self.seeds for job in self.rungs(seed) + self.alone(seed))
 
     def read(self, rows: Iterable[Row], metric: str, zero: Reference) -> Budget | None:
         """The budget in one metric over the seeds that have all their rows; None while no seed has.
 
-        Raises RuntimeError, with its reason, where a job of the plan failed.
+        Raises ValueError for a metric that the plan's jobs do not measure, and RuntimeError, with its reason, where one failed.
         """
+        if metric not in self.job.metrics:
+            raise ValueError(f"metric is {metric!r}; the jobs of this plan measure {', '.join(self.job.metrics)}")
         found = {row["key"]: row for row in rows}
         failed = next((row["error"] for job in self.jobs if (row := found.get(job.key)) and row["error"]), None)
         if failed:
@@ -118,10 +121,9 @@ def _switched(job: Job, part: str) -> Job:
     if part == "steps":
         return replace(job, steps=_many(job.steps))
     if part == "stop":
-        return replace(job, t_min=EARLIEST, denoise=True)
+        return replace(job, t_min=min(job.t_min, EARLIEST), denoise=True)
     return replace(job, recipe=None)
 
 
 def _amount(values: np.ndarray) -> Amount:
-    error = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return Amount(float(values.mean()), float(error))
+    return Amount(float(values.mean()), standard_error(values))

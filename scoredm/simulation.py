@@ -4,7 +4,7 @@ A sampler is a step (samplers.py) over a falling grid of times (grids.py); `roll
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -26,12 +26,13 @@ def rollout(
     step: Step = euler_maruyama,
     generator: torch.Generator | None = None,
     storage: Tensor | None = None,
-    noise: Tensor | None = None,
+    noise: Iterable[Tensor] | None = None,
 ) -> Iterator[Tensor]:
     """Run a sampler down a grid of times, yielding x after each step.
 
     x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
-    The noise is drawn on the generator's device, or read from `noise`, (len(times) - 1, N, D), which is left as it is.
+    The noise is drawn on the generator's device, or read from `noise`, (len(times) - 1, N, D), which is left as it is; an
+    iterator that makes its (N, D) a step at a time will do.
     Raises ValueError for noise of another shape, and for times that rise or leave [0, 1].
     """
     yield from _steps(sde, score_fn, x, times, step, generator, storage, noise)
@@ -45,18 +46,19 @@ def _steps(
     step: Step,
     generator: torch.Generator | None,
     storage: Tensor | None,
-    noise: Tensor | None,
+    noise: Iterable[Tensor] | None,
 ) -> Iterator[Tensor]:
     """The loop of `rollout`, for a caller that has gradients switched off already."""
     if len(times) < 2 or not all(1 >= t >= t_next >= 0 for t, t_next in pairwise(times)):
         raise ValueError(f"times are {[*times[:5]]}...; there must be two or more, they must not rise and must lie in [0, 1]")
-    if noise is not None and noise.shape != (len(times) - 1, *x.shape):
+    if isinstance(noise, Tensor) and noise.shape != (len(times) - 1, *x.shape):
         raise ValueError(f"noise has shape {tuple(noise.shape)}; this run needs {(len(times) - 1, *x.shape)}")
     score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
     frames = None if storage is None else storage.unbind()
+    given = None if noise is None else iter(noise)
     for i, (t, t_next) in enumerate(pairwise(times)):
         frame = coordinates_first(x.shape, x) if frames is None else frames[i]
-        z = _fill_normal(frame, generator) if noise is None else frame.copy_(noise[i])
+        z = _fill_normal(frame, generator) if given is None else frame.copy_(next(given))
         x = step(sde, score_at, x, t, t_next, z)
         if frames is not None and x is not frame:
             frame.copy_(x)
@@ -78,14 +80,14 @@ def sample(
     trajectory: bool = False,
     times: Sequence[float] | None = None,
     start: Tensor | None = None,
-    noise: Tensor | None = None,
+    noise: Iterable[Tensor] | None = None,
 ) -> Tensor:
     """Draw n samples by running a sampler from the prior at t = 1 down to t_min.
 
     prior: the law of x at t = 1 (default: zero_mean_prior in the score's dimension); denoise: end with the Tweedie step
     E[x_0 | x_t], which takes the place of the last x. times: a falling grid from 1, in place of `steps` even steps down to
-    t_min; start: x at t = 1, (n, D), in place of a draw from the prior; noise: (steps, n, D), in place of draws at each step,
-    so that two samplers can run on the same numbers.
+    t_min; start: x at t = 1, (n, D), in place of a draw from the prior; noise: (steps, n, D), or an iterator of (n, D), in
+    place of draws at each step, so that two samplers can run on the same numbers.
     Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
     Memory: the array returned, one more frame for the score, and a working set of 2 MB that does not grow with n.
     Raises ValueError for n or steps below 1, t_min outside (0, 1), times that rise, shapes that disagree, or no prior for a

@@ -13,10 +13,11 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Executor, Future, as_completed
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from collections.abc import Collection, Generator, Iterable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
@@ -25,23 +26,29 @@ import torch
 from torch import Tensor
 
 from scoredm import simulation, targets
-from scoredm.grids import GRIDS
+from scoredm.grids import EARLIEST, GRIDS, Grid
 from scoredm.metrics import METRICS, Reference
 from scoredm.mixture import GaussianMixture
 from scoredm.samplers import SAMPLERS, CountedScore, Sampler
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE
-from scoredm.simulation import coarsen, sample
+from scoredm.simulation import sample
+from scoredm.spelling import spelled
 from scoredm.training import TrainConfig, Trainer
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PRIORS = ("exact", "matched", "zero")
-POINTS = (10, 100_000)  # fewest and most particles of a job
 MOST_STEPS = 20_000
 TRAINED = 8  # networks kept for the jobs that share them
 CLEAR = 1.5  # a value is clear of the finite-sample zero from so many times its 95 % point
+
+# Lowest and highest value of the whole numbers of a job; n: its particles.
+WHOLE = {"n": (10, 100_000), "steps": (1, MOST_STEPS), "noise_steps": (0, MOST_STEPS), "seed": (0, 2**63 - 1)}
+
+# What the rows of one experiment have in common.
+EXPERIMENT = ("target", "sde", "recipe", "prior", "t_min", "denoise", "n")
 
 Row = dict[str, Any]
 
@@ -54,18 +61,24 @@ class Job:
     """One run of one sampler, measured.
 
     target: a name from `targets` or the text of a mixture; sampler: a key of SAMPLERS, or a Sampler of one's own; grid: a key of
-    GRIDS; prior: "exact", "matched" or "zero"; denoise: end with the Tweedie step; recipe: of the network to sample with, None
-    for the exact score; n: particles; seed: of starts, noise and the metrics' own draws; metrics: keys of METRICS;
-    noise_steps: where it is a multiple of `steps`, the noise is that of a grid of so many steps, added up, so that jobs with
-    different steps follow one Brownian path; 0 for noise of the job's own.
+    GRIDS, or a Grid of one's own; prior: "exact", "matched" or "zero"; denoise: end with the Tweedie step; recipe: of the network
+    to sample with, None for the exact score; n: particles; seed: of starts, noise and the metrics' own draws; metrics: keys of
+    METRICS (for a metric of one's own, measure `end_points`).
 
-    Raises ValueError, naming the value and what is allowed.
+    noise_steps: where it is a multiple of `steps`, the noise is that of a grid of so many steps, added up, so that jobs with
+    different steps follow one Brownian path on the uniform grid, and nearly one on any other; 0 for noise of the job's own.
+    A sampler with `visits` (predictor-corrector, Langevin) has noise of its own all the same. A Sampler of one's own is given the
+    noise whatever its `stochastic` says.
+
+    key: a short name that equal jobs share and no others do. What is one's own goes by its title and by the names of its
+    functions, so it needs another title once it is changed. A process can be sent a function of a module, not a lambda.
+    Raises ValueError, naming the value and what is allowed; an SDE of one's own must say its values in its repr.
     """
 
     target: str
     sde: SDE
     sampler: str | Sampler = "euler-maruyama"
-    grid: str = "uniform"
+    grid: str | Grid = "uniform"
     steps: int = 200
     prior: str = "exact"
     t_min: float = 1e-3
@@ -75,29 +88,37 @@ class Job:
     seed: int = 0
     metrics: tuple[str, ...] = ("sliced-wasserstein",)
     noise_steps: int = 0
+    key: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse a job that cannot be run."""
-        known = [("grid", GRIDS), ("prior", PRIORS)] + ([("sampler", SAMPLERS)] if isinstance(self.sampler, str) else [])
-        for name, choices in known:
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
-        unknown = [name for name in self.metrics if name not in METRICS]
-        if unknown or not self.metrics:
-            raise ValueError(f"metrics are {self.metrics!r}; choose from {', '.join(METRICS)}")
-        for name, (low, high) in (("n", POINTS), ("steps", (1, MOST_STEPS)), ("noise_steps", (0, MOST_STEPS))):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise ValueError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
-        if not 0 < self.t_min < 1:
-            raise ValueError(f"t_min is {self.t_min!r}; it must lie between 0 and 1")
+        """Write equal numbers alike, and refuse a job that cannot be run."""
+        for name, (low, high) in WHOLE.items():
+            object.__setattr__(self, name, _whole(name, getattr(self, name), low, high))
+        object.__setattr__(self, "t_min", _stop(self.t_min))
+        _check_target(self.target)
+        _check_kind("sde", self.sde, SDE, "an SDE, such as VESDE()")
+        _check_kind("recipe", self.recipe, TrainConfig | None, "a TrainConfig, or None for the exact score")
+        _check_kind("denoise", self.denoise, bool, "True or False")
+        _check_part("sampler", self.sampler, SAMPLERS, Sampler)
+        _check_part("grid", self.grid, GRIDS, Grid)
+        if self.prior not in PRIORS:
+            raise ValueError(f"prior is {self.prior!r}; it must be one of {', '.join(PRIORS)}")
+        if not isinstance(self.metrics, tuple) or not self.metrics or not all(name in tuple(METRICS) for name in self.metrics):
+            raise ValueError(f"metrics are {self.metrics!r}; they must be a tuple of one or more of {', '.join(METRICS)}")
         if self.noise_steps % self.steps:
             raise ValueError(f"noise_steps is {self.noise_steps}; it must be 0 or a multiple of the {self.steps} steps")
+        object.__setattr__(self, "key", hashlib.sha256(repr(self.settings).encode()).hexdigest()[:16])
 
     @property
     def method(self) -> Sampler:
         """The sampler itself."""
         return SAMPLERS[self.sampler] if isinstance(self.sampler, str) else self.sampler
+
+    @property
+    def times(self) -> list[float]:
+        """The times that the sampler steps through, with its corrector's visits."""
+        grid = GRIDS[self.grid] if isinstance(self.grid, str) else self.grid
+        return self.method.times(grid(self.sde, self.steps, self.t_min))
 
     @property
     def mixture(self) -> GaussianMixture:
@@ -106,18 +127,50 @@ class Job:
 
     @property
     def settings(self) -> Row:
-        """The job as plain values, the columns that name its row; a sampler of one's own goes by its title."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        values["sde"] = repr(self.sde)
-        values["sampler"] = self.sampler if isinstance(self.sampler, str) else self.sampler.title
-        values["recipe"] = "" if self.recipe is None else repr(self.recipe)
+        """The job as plain values, the columns that name its row; own: what sampler and grid are, where they are one's own."""
+        parts = {"sampler": self.sampler, "grid": self.grid}
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        values |= {name: part if isinstance(part, str) else part.title for name, part in parts.items()}
+        values["sde"] = spelled(self.sde)
+        values["recipe"] = "" if self.recipe is None else spelled(self.recipe)
         values["metrics"] = " ".join(self.metrics)
+        values["own"] = " ".join(spelled(part) for part in parts.values() if not isinstance(part, str))
         return values
 
-    @cached_property
-    def key(self) -> str:
-        """A short name that only equal jobs share."""
-        return hashlib.sha256(repr(self.settings).encode()).hexdigest()[:16]
+
+def _whole(name: str, value: object, low: int, high: int) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool) or not low <= int(value) <= high:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from {low} to {high}")
+    return int(value)
+
+
+def _stop(t_min: object) -> float:
+    if not isinstance(t_min, Real) or isinstance(t_min, bool) or not EARLIEST <= float(t_min) < 1:
+        raise ValueError(f"t_min is {t_min!r}; it must lie between 0 and 1, and not below {EARLIEST:g}")
+    return float(t_min)
+
+
+def _check_target(target: object) -> None:
+    known = f"it must be the text of a mixture, or one of {', '.join(targets.names())}"
+    if not isinstance(target, str):
+        raise ValueError(f"target is {target!r}; {known}")
+    try:
+        _mixture(target)
+    except ValueError as error:
+        raise ValueError(f"target is {target[:40]!r}; {known}: {error}") from error
+
+
+def _check_kind(name: str, value: object, kind: Any, words: str) -> None:
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} is {value!r}; it must be {words}")
+
+
+def _check_part(name: str, value: object, known: Collection[str], kind: type[Sampler] | type[Grid]) -> None:
+    """Refuse what is neither a key nor a value of that kind with a title that is no key."""
+    if isinstance(value, kind) and value.title in known:
+        raise ValueError(f"{name} has the title {value.title!r}, which is the name of one of ours; it must have another")
+    if not isinstance(value, kind) and not (isinstance(value, str) and value in known):
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}, or a {kind.__name__}")
 
 
 @lru_cache(maxsize=256)
@@ -153,87 +206,136 @@ def _streams(seed: int) -> tuple[torch.Generator, torch.Generator, torch.Generat
     return start, noise, metric
 
 
-def end_points(job: Job) -> tuple[Tensor, int]:
-    """Run a job: where its particles end, (n, D), and how often the score was asked."""
-    mixture, sde, method = job.mixture, job.sde, job.method
+class Ends(NamedTuple):
+    """Where a job's particles end, x (n, D), how often the score was asked, and the seconds that sampling took.
+
+    Sampling is the sampler's steps and the Tweedie step: neither training the network, nor drawing starts and noise.
+    """
+
+    x: Tensor
+    nfe: int
+    seconds: float
+
+
+def end_points(job: Job) -> Ends:
+    """Run a job. Raises what its sampler raises."""
     for_start, for_noise, _ = _streams(job.seed)
-    times = method.times(GRIDS[job.grid](sde, job.steps, job.t_min))
-    start = starting_law(job.prior, sde, mixture).sample(job.n, for_start)
-    follows = job.noise_steps and method.stochastic and not method.visits
-    shared = _shared_noise(job, for_noise) if follows else None
-    score = learned_score(job.target, sde, job.recipe) if job.recipe else exact_score(mixture, sde).on_grid(times, start)
-    counted = CountedScore(score)
-    x = sample(
-        sde,
-        counted,
-        job.n,
-        step=method.make_step(),
-        times=times,
-        start=start,
-        denoise=job.denoise,
-        generator=for_noise,
-        noise=shared,
-    )
-    return x.cpu(), counted.calls
+    times = job.times
+    start = starting_law(job.prior, job.sde, job.mixture).sample(job.n, for_start)
+    learned = learned_score(job.target, job.sde, job.recipe) if job.recipe else None
+    score = CountedScore(learned or exact_score(job.mixture, job.sde).on_grid(times, start))
+    noise = _Noise(job, for_noise)
+    began = time.perf_counter()
+    step = job.method.make_step()
+    x = sample(job.sde, score, job.n, step=step, times=times, start=start, denoise=job.denoise, noise=noise).cpu()
+    return Ends(x, score.calls, time.perf_counter() - began - noise.seconds)
 
 
-def _shared_noise(job: Job, generator: torch.Generator) -> Tensor:
-    """The noise of the job's steps along the path that jobs with its seed and noise_steps share, (steps, n, D)."""
+@final
+class _Noise:
+    """The noise of a job's steps, a step's (n, D) at a time; seconds: that drawing it took.
 
-    def fine() -> Tensor:  # drawn step by step: the numbers do not depend on how many of them make a step of the job
-        return torch.randn(job.n, job.mixture.dim, generator=generator)
+    Each is a sum of draws over the root of their number, as in `coarsen`: of noise_steps / steps of them where the job follows a
+    path that others follow too, else of one, and of none for those of our samplers that use no noise.
+    """
 
-    factor = job.noise_steps // job.steps
-    noise = torch.empty(job.steps, job.n, job.mixture.dim)
-    for step in noise:
-        step.copy_(coarsen(torch.stack([fine() for _ in range(factor)]), factor)[0])
-    return noise
+    def __init__(self, job: Job, generator: torch.Generator) -> None:
+        self.seconds = 0.0
+        self._shape = job.n, job.mixture.dim
+        self._generator = generator
+        follows = job.noise_steps and not job.method.visits
+        self._draws = job.noise_steps // job.steps if follows else 1
+        if isinstance(job.sampler, str) and not job.method.stochastic:
+            self._draws = 0
+
+    def __iter__(self) -> "_Noise":
+        return self
+
+    def __next__(self) -> Tensor:
+        began = time.perf_counter()
+        noise = torch.zeros(self._shape)
+        for _ in range(self._draws):
+            noise += torch.randn(self._shape, generator=self._generator)
+        noise /= math.sqrt(max(self._draws, 1))
+        self.seconds += time.perf_counter() - began
+        return noise
 
 
 def perform(job: Job) -> Row:
-    """Run a job and measure it: its settings, each metric, nfe, seconds and error, which is empty unless the job failed."""
-    row = job.settings | dict.fromkeys(job.metrics, math.nan) | {"nfe": -1, "seconds": math.nan, "error": "", "key": job.key}
-    began = time.perf_counter()
+    """Run a job and measure it: its settings, each metric, nfe, seconds (see Ends) and error, "" unless the job failed."""
+    row = _unknown(job)
     try:
-        x, nfe = end_points(job)
-        row |= {"nfe": nfe, "seconds": time.perf_counter() - began}
+        x, nfe, seconds = end_points(job)
+        row |= {"nfe": nfe, "seconds": seconds}
         row |= {name: METRICS[name](x, job.mixture, _streams(job.seed)[2]) for name in job.metrics}
     except Exception as error:  # noqa: BLE001 - whatever a step does, the study goes on and its row says why
         row["error"] = _reason(error)
     return row
 
 
+def _unknown(job: Job) -> Row:
+    """A job's row before anything is known of it."""
+    return job.settings | dict.fromkeys(job.metrics, math.nan) | {"nfe": -1, "seconds": math.nan, "error": "", "key": job.key}
+
+
 def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def distinct(jobs: Iterable[Job]) -> list[Job]:
+    """Each job once, in their order. Raises ValueError for two that differ and cannot be told apart by their keys."""
+    found: dict[str, Job] = {}
+    for job in jobs:
+        if found.setdefault(job.key, job) != job:
+            raise ValueError(
+                f"two jobs that differ are both {job.settings}; give samplers and grids of your own different titles, "
+                "and make an SDE of your own a frozen dataclass"
+            )
+    return list(found.values())
 
 
 def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] | None = None) -> Generator[Row]:
     """Run jobs on an executor, yielding each row as it arrives; leaving the loop cancels what has not begun.
 
-    saved: a Parquet file that holds every row so far; rows it already has come first and their jobs are not run again, but jobs
-    that failed are. executor: any concurrent.futures.Executor; with Dask, `distributed.Client(...).get_executor()`.
-    A job whose worker was lost is a row with the error.
+    saved: a Parquet file that each row is added to; rows of these jobs that it has already come first and are not run again, but
+    jobs that failed are. Its other rows stay. One `run` at a time may write it.
+    executor: any concurrent.futures.Executor; with Dask, `distributed.Client(...).get_executor()`.
+    A job whose worker was lost is a row with the error. Raises FileNotFoundError where the file's folder is missing, and
+    ValueError as `distinct`, both before the first job.
     """
-    jobs = list(dict.fromkeys(jobs))
-    kept = {row["key"]: row for row in load(saved) if not row["error"]} if saved else {}
-    rows = [kept[job.key] for job in jobs if job.key in kept]
-    yield from list(rows)
-    waiting = {executor.submit(perform, job): job for job in jobs if job.key not in kept}
+    jobs = distinct(jobs)
+    if saved and not Path(saved).absolute().parent.is_dir():
+        raise FileNotFoundError(f"saved is {os.fspath(saved)!r}; its folder does not exist")
+    found = {row["key"]: row for row in load(saved)} if saved else {}
+    kept = {key: row for key, row in found.items() if not row["error"]}
+    yield from (kept[job.key] for job in jobs if job.key in kept)
+    waiting = {_submit(executor, job): job for job in jobs if job.key not in kept}
     try:
         for future in as_completed(waiting):
-            rows.append(collect(future, waiting[future]))
+            row = collect(future, waiting[future])
+            found[row["key"]] = row
             if saved:
-                save(rows, saved)
-            yield rows[-1]
+                save(found.values(), saved)
+            yield row
     finally:
         for future in waiting:
             future.cancel()
 
 
+def _submit(executor: Executor, job: Job) -> "Future[Row]":
+    """The future of a job's row; one that has failed already where the executor is broken."""
+    try:
+        return executor.submit(perform, job)
+    except BrokenExecutor as error:
+        future: Future[Row] = Future()
+        future.set_exception(error)
+        return future
+
+
 def collect(future: "Future[Row]", job: Job) -> Row:
     """The row of a finished future; one that says why where its worker was lost."""
     error = future.exception()
-    return future.result() if error is None else job.settings | {"nfe": -1, "error": _reason(error), "key": job.key}
+    return future.result() if error is None else _unknown(job) | {"error": _reason(error)}
 
 
 def table(rows: Iterable[Row]) -> "pd.DataFrame":
@@ -250,16 +352,19 @@ def table(rows: Iterable[Row]) -> "pd.DataFrame":
 def save(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     """Write rows to a Parquet file, whole or not at all."""
     path = Path(path)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".parquet", delete=False) as file:
-        table(rows).to_parquet(file)
-    Path(file.name).replace(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        whole = Path(folder, path.name)
+        table(rows).to_parquet(whole)
+        whole.replace(path)
 
 
 def load(path: str | os.PathLike[str]) -> list[Row]:
-    """The rows of a Parquet file, none where there is no file yet."""
+    """The rows of a Parquet file, each with the metrics of its own job; none where there is no file yet."""
     import pandas as pd
 
-    return pd.read_parquet(path).to_dict("records") if Path(path).exists() else []
+    rows = pd.read_parquet(path).to_dict("records") if Path(path).exists() else []
+    measured = {name for row in rows for name in row["metrics"].split()}
+    return [{name: row[name] for name in row if name not in measured or name in row["metrics"].split()} for row in rows]
 
 
 def race(
@@ -267,22 +372,35 @@ def race(
     sde: SDE,
     methods: Sequence[str | Sampler],
     steps: Sequence[int],
-    grids: Sequence[str] = ("uniform",),
+    grids: Sequence[str | Grid] = ("uniform",),
     seeds: Sequence[int] = (0,),
+    noise_steps: int | None = None,
     **settings: Any,
 ) -> list[Job]:
     """Jobs that set samplers against each other: each method on each grid, with each number of steps and each seed.
 
-    All start from the same points, and those with noise follow the same Brownian path. settings: of every Job.
+    All start from the same points, and those with noise follow the same Brownian path as far as Job says, which leaves out
+    samplers with visits. noise_steps: by default the least common multiple of `steps`. settings: of every Job.
+    Raises ValueError as Job, and for steps whose least common multiple is above 20000.
     """
-    noise_steps = math.lcm(*steps)
+    shared = _common_multiple(steps) if noise_steps is None else noise_steps
     return [
-        Job(target, sde, method, grid, count, seed=seed, noise_steps=noise_steps, **settings)
+        Job(target, sde, method, grid, count, seed=seed, noise_steps=shared, **settings)
         for method in methods
         for grid in grids
         for count in steps
         for seed in seeds
     ]
+
+
+def _common_multiple(steps: Sequence[int]) -> int:
+    least = math.lcm(*(_whole("steps", count, *WHOLE["steps"]) for count in steps))
+    if least > MOST_STEPS:
+        raise ValueError(
+            f"steps are {[*steps]}; their least common multiple is {least}, and a path that they share has at most {MOST_STEPS} "
+            "steps: choose numbers that divide one another, as 5, 10 and 20 do, or noise_steps=0 for noise of each job's own"
+        )
+    return least
 
 
 class Slope(NamedTuple):
@@ -327,19 +445,44 @@ class Curve:
 
 
 def curves(rows: Iterable[Row], metric: str) -> list[Curve]:
-    """The rows of a race as curves in one metric; failed rows are left out."""
-    found: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = {}
+    """The rows of a race as curves in one metric; failed rows are left out, and a row that is there twice counts once.
+
+    Raises ValueError for rows of more than one experiment (EXPERIMENT: target, SDE and so on), for two samplers or grids of one
+    title, for runs with one seed that differ in their noise alone, and for a metric that a row does not have.
+    """
+    done = [row for row in {row["key"]: row for row in rows}.values() if not row["error"]]
+    for row in done:
+        if metric not in row["metrics"].split():
+            raise ValueError(f"metric is {metric!r}; there is a row that has {row['metrics']} only")
+    _check_one(done, EXPERIMENT, "the rows are of more than one experiment")
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in done:
+        found.setdefault((row["sampler"], row["grid"]), []).append(row)
+    return [_curve(*name, found[name], metric) for name in sorted(found)]
+
+
+def _curve(sampler: str, grid: str, rows: list[Row], metric: str) -> Curve:
+    _check_one(rows, ("own",), f"two samplers or grids are called {sampler} on {grid}")
+    by_steps: dict[int, list[Row]] = {}
     for row in rows:
-        if not row["error"]:
-            by_steps = found.setdefault((row["sampler"], row["grid"]), {})
-            by_steps.setdefault(row["steps"], []).append((row["nfe"], row[metric]))
-    return [_curve(*name, by_steps) for name, by_steps in sorted(found.items())]
-
-
-def _curve(sampler: str, grid: str, by_steps: dict[int, list[tuple[float, float]]]) -> Curve:
-    columns = [(steps, *np.mean(pairs, 0), _standard_error([value for _, value in pairs])) for steps, pairs in by_steps.items()]
+        by_steps.setdefault(row["steps"], []).append(row)
+    columns = []
+    for steps, same in by_steps.items():
+        if len({row["seed"] for row in same}) < len(same):
+            raise ValueError(f"{sampler} on {grid} has two runs with {steps} steps and one seed; keep those of one noise_steps")
+        values = [row[metric] for row in same]
+        columns.append((steps, np.mean([row["nfe"] for row in same]), np.mean(values), standard_error(values)))
     return Curve(sampler, grid, *np.array(sorted(columns, key=lambda column: column[1])).T)
 
 
-def _standard_error(values: Sequence[float]) -> float:
+def _check_one(rows: Iterable[Row], names: Iterable[str], words: str) -> None:
+    """Refuse rows that differ in one of the columns."""
+    for name in names:
+        values = list(dict.fromkeys(row[name] for row in rows))
+        if len(values) > 1:
+            raise ValueError(f"{words}: {name} is {values[0]!r} and {values[1]!r}")
+
+
+def standard_error(values: Sequence[float] | np.ndarray) -> float:
+    """The standard error of a mean, the sample's standard deviation over sqrt(n); NaN for a single value."""
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan

@@ -4,6 +4,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 
 import pytest
 
@@ -54,6 +55,50 @@ def test_parts_and_remainder_add_up_to_the_whole():
     assert budget.total.value == pytest.approx(ZERO.median + alone + budget.unattributed.value)
     assert budget.alone["prior"] == budget.parts["prior"], "the first switch is made alone"
     assert abs(budget.unattributed.value - budget.remainder.value) > 1e-3, "errors interact here: the order matters"
+
+
+CHANGED = {"prior": {"prior"}, "steps": {"steps"}, "stop": {"t_min", "denoise"}, "network": {"recipe"}}
+WRONG = Job("tutorial", VESDE(5.0), steps=7, prior="zero", t_min=0.2, denoise=False, recipe=TrainConfig(steps=5))
+
+
+def changed(one: Job, other: Job) -> set[str]:
+    return {name for name, value in one.settings.items() if other.settings[name] != value}
+
+
+def test_each_rung_makes_one_switch_and_keeps_those_before_it():
+    plan = Plan(WRONG, SEEDS)
+    for seed in SEEDS:
+        rungs, alone = plan.rungs(seed), plan.alone(seed)
+        assert [changed(*pair) for pair in pairwise(rungs)] == [CHANGED[part] for part in ("prior", "steps", "stop", "network")]
+        assert [changed(rungs[0], job) for job in alone] == [CHANGED[part] for part in PARTS]
+        assert changed(replace(WRONG, seed=seed), rungs[0]) == {"noise_steps"}
+        last = rungs[-1]
+        assert (last.prior, last.t_min, last.denoise, last.recipe) == ("exact", EARLIEST, True, None)
+        assert last.steps == last.noise_steps == 1001, "the least multiple of 7 that is 1000 or more"
+        assert {job.noise_steps for job in rungs + alone} == {1001}
+    assert plan.jobs[: len(PARTS) + 1] == plan.rungs(0), "the run itself comes first, and its rungs before any switch alone"
+    assert len(plan.jobs) == len(set(plan.jobs)) == 2 * (1 + len(PARTS) + len(PARTS) - 1)
+
+
+def test_a_run_that_goes_further_down_already_is_not_stopped_sooner():
+    rungs = Plan(replace(WRONG, t_min=1e-7), (0,)).rungs(0)
+    assert {job.t_min for job in rungs} == {1e-7}
+    assert rungs[-1].denoise
+
+
+def test_amounts_are_means_over_seeds_with_their_standard_errors():
+    plan, values = Plan(PERFECT, (3, 4, 5, 6)), (0.1, 0.2, 0.4, 0.5)
+    rows = [{"key": job.key, "error": "", METRIC: values[job.seed - 3]} for job in plan.jobs]
+    budget = plan.read(rows, METRIC, ZERO)
+    assert budget is not None
+    assert budget.total.value == pytest.approx(0.3)
+    assert budget.total.error == pytest.approx(math.sqrt(0.1 / 3) / 2), "squares add up to 0.1, over 4 - 1 and over 4"
+    assert budget.remainder.error == pytest.approx(budget.total.error)
+
+
+def test_a_metric_that_was_not_measured_is_refused():
+    with pytest.raises(ValueError, match="metric is 'mmd'; the jobs of this plan measure sliced-wasserstein"):
+        Plan(PERFECT).read([], "mmd", ZERO)
 
 
 def test_whole_seeds_are_shown_as_they_arrive():

@@ -1,11 +1,16 @@
 """What the README promises: its Python runs, and the names and files it mentions exist."""
 
+import os
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 import scoredm
+from scoredm.studies import load
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,7 +20,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
 def printed_by(block: str, capsys: pytest.CaptureFixture[str]) -> str:
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
     return capsys.readouterr().out
 
 
@@ -26,13 +31,45 @@ def test_the_ten_lines_run_and_learn(capsys: pytest.CaptureFixture[str]) -> None
     assert float(found[2]) < 0.05  # s = 0 has 1.16
 
 
-def test_a_sampler_of_ones_own_is_raced(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [line.split()[1:] for line in printed_by(BLOCKS[1], capsys).splitlines()[1:]]
+# Processes that load the file again, as on macOS and Windows, but with the library loaded once for all.
+FRESH_PROCESSES = """import multiprocessing
+multiprocessing.set_start_method("forkserver", force=True)
+multiprocessing.set_forkserver_preload(["scoredm.studies"])
+"""
+
+
+def check_race(printed: str) -> None:
+    rows = [line.split()[1:] for line in printed.splitlines()[1:]]
     assert len(rows) == 9
     distance = {(name, int(steps)): float(value) for name, steps, _, value in rows}
     nfe = {(name, int(steps)): int(count) for name, steps, count, _ in rows}
     assert nfe["Midpoint", 20] == nfe["heun", 20] == 41
     assert distance["Midpoint", 10] < distance["ddim", 10] / 2
+
+
+def test_a_sampler_of_ones_own_is_raced(capsys: pytest.CaptureFixture[str]) -> None:
+    check_race(printed_by(BLOCKS[1], capsys))
+
+
+def test_it_is_raced_in_processes_that_load_its_file_and_saved_as_the_words_say(tmp_path: Path) -> None:
+    (saving,) = re.findall(r"`(rows = list\(run\(.*?)`", README)
+    script = BLOCKS[1].replace("rows = list(run(jobs, pool))", saving).replace("ThreadPool", "ProcessPool")
+    assert script.count("ProcessPoolExecutor") == 2 and saving in script
+    (tmp_path / "own.py").write_text(FRESH_PROCESSES + script)
+    command, paths = [sys.executable, "own.py"], os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    check_race(done.stdout)
+    assert len(load(tmp_path / "race.parquet")) == 9
+
+
+def test_what_studies_need_is_said_where_they_are_used() -> None:
+    own = README[README.index("### Bring your own") : README.index("Coming from the notebook")]
+    (extra,) = set(re.findall(r"pip install \"\.\[(\w+)\]\"", README))
+    assert f'pip install ".[{extra}]"' in own
+    needs = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"][extra]
+    assert {re.match(r"\w+", need)[0] for need in needs} == {"pandas", "pyarrow"}  # pyright: ignore
 
 
 def test_the_names_in_the_table_exist() -> None:

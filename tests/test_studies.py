@@ -2,20 +2,44 @@
 
 import math
 import os
+import stat
 import sys
+import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import replace
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import fields, replace
+from itertools import accumulate, islice
 from multiprocessing import get_context
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
-from scoredm import SAMPLERS, VESDE, VPSDE, Sampler, TrainConfig, Trainer, exact_prior, exact_score, targets
+from scoredm import (
+    GRIDS,
+    SAMPLERS,
+    SDE as AnySDE,
+    VESDE,
+    VPSDE,
+    Grid,
+    NamedMetric,
+    Sampler,
+    TrainConfig,
+    Trainer,
+    euler_maruyama,
+    exact_prior,
+    exact_score,
+    studies,
+    targets,
+)
 from scoredm.metrics import METRICS, Reference
 from scoredm.simulation import coarsen, sample
-from scoredm.studies import Job, _shared_noise, curves, end_points, load, perform, race, run, table
+from scoredm.studies import EXPERIMENT, Job, curves, end_points, learned_score, load, perform, race, run, starting_law, table
 
 SDE = VESDE(10.0)
 METRIC = "mmd"
@@ -38,6 +62,10 @@ class Inline(Executor):
 def tidy(rows) -> pd.DataFrame:
     """The table without the one column that a clock writes."""
     return table(rows).drop(columns="seconds")
+
+
+def by_key(rows) -> dict[str, dict]:
+    return {row["key"]: row for row in rows}
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +128,55 @@ def test_a_study_cut_short_goes_on_where_it_stopped(tmp_path, expected):
     assert finished.ran == 0
 
 
+def test_what_is_saved_keeps_every_row_of_the_file(tmp_path):
+    path = tmp_path / "s.parquet"
+    first = by_key(run(JOBS[:2], Inline(), path))
+    others = [replace(job, metrics=("mean",)) for job in JOBS[2:4]]
+    second = by_key(run(others, Inline(), path))
+    assert (set(first), set(second)) == ({job.key for job in JOBS[:2]}, {job.key for job in others})
+    assert by_key(load(path)) == first | second, "each with the metrics that it had"
+    again = Inline()
+    assert by_key(run(JOBS[:2], again, path)) == first
+    assert again.ran == 0
+
+
+def test_a_file_may_be_read_by_whom_the_system_lets(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        studies.save([perform(JOBS[0])], tmp_path / "s.parquet")
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "s.parquet").stat().st_mode) == 0o644
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "s.parquet"
+    first = list(run(JOBS[:1], Inline(), path))
+
+    def break_off(table, file, *args, **kwargs):
+        Path(getattr(file, "name", file)).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", break_off)
+    with pytest.raises(OSError, match="no space left"):
+        list(run(JOBS[:2], Inline(), path))
+    assert load(path) == first
+    assert list(tmp_path.iterdir()) == [path], "nothing else is left behind"
+
+
+def test_a_missing_folder_is_told_before_the_first_job(tmp_path):
+    pool = Inline()
+    with pytest.raises(FileNotFoundError, match=r"saved is '.*nowhere/s.parquet'; its folder does not exist"):
+        next(run(JOBS, pool, tmp_path / "nowhere" / "s.parquet"))
+    assert pool.ran == 0
+
+
+def test_a_job_asked_for_twice_is_run_once():
+    pool = Inline()
+    assert len(list(run([*JOBS[:2], *JOBS[:2]], pool))) == 2
+    assert pool.ran == 2
+
+
 def test_leaving_the_loop_cancels_what_has_not_begun():
     with ThreadPoolExecutor(1) as pool:
         rows = run([replace(JOBS[0], seed=seed, steps=50, noise_steps=0) for seed in range(200)], pool)
@@ -124,7 +201,7 @@ def explode(sde, score_fn, x, t, t_next, noise):
 @pytest.mark.parametrize(("step", "reason"), [(stumble, "KeyError: 'no such thing'"), (explode, "NaN and infinity are not")])
 def test_a_job_that_fails_is_a_row_that_says_why_and_is_tried_again(tmp_path, step, reason):
     jobs = [replace(JOBS[0], sampler=Sampler("Broken", lambda: step)), JOBS[0]]
-    rows = {row["key"]: row for row in run(jobs, Inline(), tmp_path / "s.parquet")}
+    rows = by_key(run(jobs, Inline(), tmp_path / "s.parquet"))
     assert reason in rows[jobs[0].key]["error"]
     assert math.isnan(rows[jobs[0].key][METRIC])
     assert rows[jobs[1].key]["error"] == ""
@@ -144,9 +221,45 @@ def test_a_lost_worker_is_a_row_that_says_so(processes):
     assert row["key"]
 
 
+class Breaking(Inline):
+    """Is broken after the first job."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        if self.ran:
+            raise BrokenProcessPool("a worker is gone")
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_a_pool_that_breaks_while_jobs_are_handed_in_gives_rows_that_say_so():
+    rows = by_key(run(JOBS[:3], Breaking()))
+    assert rows[JOBS[0].key]["error"] == ""
+    for job in JOBS[1:3]:
+        assert rows[job.key]["error"] == "BrokenProcessPool: a worker is gone"
+        assert set(rows[job.key]) == set(rows[JOBS[0].key])
+
+
+def stay(sde, score_fn, x, t, t_next, noise):
+    return x
+
+
+def make_stay():
+    return stay
+
+
+def follow(sde, score_fn, x, t, t_next, noise):
+    return noise
+
+
+def make_follow():
+    return follow
+
+
+STAY, FOLLOW = Sampler("Stay", make_stay), Sampler("Follow", make_follow)
+
+
 def test_the_row_is_the_samplers_own_run():
     job = Job("tutorial", VPSDE(), "heun", steps=20, n=300, denoise=False)
-    x, nfe = end_points(job)
+    x, nfe, _ = end_points(job)
     mixture = targets.mixture("tutorial")
     for_start = torch.Generator().manual_seed(int(torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(0))[0]))
     start = exact_prior(VPSDE(), mixture).sample(300, for_start)
@@ -158,14 +271,14 @@ def test_the_row_is_the_samplers_own_run():
 def test_a_learned_score_is_its_recipes_network():
     recipe = TrainConfig(steps=20, data_size=200, batch=64)
     job = Job("tutorial", SDE, "ddim", steps=10, n=200, recipe=recipe, t_min=0.01)
-    x, _ = end_points(job)
+    x = end_points(job).x
     trainer = Trainer(job.mixture, SDE, recipe)
     list(trainer)
     direct = sample(
         SDE, trainer.score_fn, 200, step=SAMPLERS["ddim"].make_step(), start=_start(job), steps=10, t_min=0.01, denoise=True
     )
     torch.testing.assert_close(x, direct.cpu())
-    exact, _ = end_points(replace(job, recipe=None))
+    exact = end_points(replace(job, recipe=None)).x
     assert not torch.allclose(x, exact, atol=0.05)
 
 
@@ -181,32 +294,239 @@ def test_different_numbers_of_steps_follow_one_brownian_path():
     assert apart < 0.1 * other
 
 
+def frames(job: Job, seed: int = 5) -> torch.Tensor:
+    return torch.stack([*islice(studies._Noise(job, torch.Generator().manual_seed(seed)), job.steps)])
+
+
 def test_shared_noise_does_not_depend_on_how_it_is_added_up():
     """Odd sizes: a generator's vectorised draws must not show."""
     coarse, fine = (Job("one-mode", SDE, steps=steps, n=11, noise_steps=12, seed=3) for steps in (3, 12))
-    z = _shared_noise(fine, torch.Generator().manual_seed(5))
-    torch.testing.assert_close(_shared_noise(coarse, torch.Generator().manual_seed(5)), coarsen(z, 4))
+    z = frames(fine)
+    torch.testing.assert_close(frames(coarse), coarsen(z, 4))
     assert z.shape == (12, 11, 1)
+    assert frames(replace(coarse, sampler="ddim")).abs().sum() == 0, "not drawn for those that use none"
+
+
+def test_shared_noise_is_made_a_step_at_a_time():
+    job = Job("one-mode", SDE, steps=200, n=20_000, noise_steps=400)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
+        end_points(job)
+    assert recording.profiler is not None
+    assert recording.profiler.kineto_results is not None
+    changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyright: ignore
+    points = 20_000 * 4
+    assert max(held) < 2_000_000 + 10 * points, "2 MB for the score; all the noise is 200 times the points"
+
+
+def test_a_race_follows_one_path():
+    jobs = race("tutorial", SDE, ["euler-maruyama"], [4, 6], n=200)
+    assert {job.noise_steps for job in jobs} == {12}
+    assert {job.noise_steps for job in race("tutorial", SDE, ["ddim"], [7, 9999], noise_steps=0)} == {0}
+    with pytest.raises(ValueError, match=r"steps are \[5, 8, 13, 21, 34, 55\]; their least common multiple is 2042040, and .*=0"):
+        race("tutorial", SDE, ["ddim"], [5, 8, 13, 21, 34, 55])
+    with pytest.raises(ValueError, match="steps is 2.5; it must be a whole number"):
+        race("tutorial", SDE, ["ddim"], [5, 2.5])  # pyright: ignore
+
+
+def make_euler_maruyama():
+    return euler_maruyama
+
+
+def test_a_sampler_of_ones_own_is_on_the_shared_noise_whatever_it_says_of_itself():
+    ours = Job("tutorial", SDE, "euler-maruyama", steps=5, n=100, noise_steps=20)
+    own = replace(ours, sampler=Sampler("Own", make_euler_maruyama))
+    assert not own.method.stochastic
+    assert torch.equal(end_points(own).x, end_points(ours).x)
+
+
+@pytest.mark.parametrize("sampler", ["predictor-corrector", "langevin"])
+def test_a_sampler_with_visits_has_noise_of_its_own(sampler):
+    job = Job("tutorial", SDE, sampler, steps=5, n=100)
+    assert torch.equal(end_points(job).x, end_points(replace(job, noise_steps=20)).x)
+
+
+def test_starts_noise_and_metrics_draw_apart(monkeypatch):
+    def from_starts(x, mixture, generator):
+        return float((x - exact_prior(SDE, mixture).sample(len(x), generator)).abs().max())
+
+    def from_noise(x, mixture, generator):
+        return float((x - torch.randn(x.shape, generator=generator)).abs().max())
+
+    for name, metric in {"from starts": from_starts, "from noise": from_noise}.items():
+        monkeypatch.setitem(METRICS, name.replace(" ", "-"), NamedMetric(name, "", "", metric))
+    job = Job("tutorial", SDE, STAY, steps=1, n=100, denoise=False, metrics=("from-starts", "from-noise"))
+    for row in (perform(job), perform(replace(job, sampler=FOLLOW))):
+        assert row["from-starts"] > 1 and row["from-noise"] > 1
+    points = end_points(job).x, end_points(replace(job, sampler=FOLLOW)).x
+    assert abs(torch.corrcoef(torch.stack([x.flatten() for x in points]))[0, 1]) < 0.4
+
+
+@pytest.mark.parametrize("prior", studies.PRIORS)
+def test_a_job_starts_from_the_law_it_names(prior):
+    mixture = targets.mixture("tutorial")
+    law, p_1 = starting_law(prior, SDE, mixture), exact_prior(SDE, mixture)
+    job = Job("tutorial", SDE, STAY, steps=1, n=100, denoise=False, prior=prior)
+    assert torch.equal(end_points(job).x, law.sample(100, studies._streams(0)[0]))
+    assert law.n_components == {"exact": 2, "matched": 1, "zero": 1}[prior]
+    if prior == "zero":
+        torch.testing.assert_close(law.mean, torch.zeros_like(law.mean))
+        torch.testing.assert_close(law.covariance, SDE.sigma(1.0) ** 2 * torch.eye(2).to(law.covariance))
+    else:
+        torch.testing.assert_close(law.mean, p_1.mean)
+        torch.testing.assert_close(law.covariance, p_1.covariance)
+
+
+def test_seconds_are_those_of_sampling_alone(monkeypatch):
+    """A clock that only drawing, training and the sampler move on, each at a pace of its own."""
+    now, draw = [0.0], torch.randn
+
+    def passes(seconds, what):
+        def slow(*args, **kwargs):
+            now[0] += seconds
+            return what(*args, **kwargs)
+
+        return slow
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(torch, "randn", passes(100, draw))
+    monkeypatch.setattr(studies, "learned_score", passes(1000, lambda target, *_: exact_score(targets.mixture(target), SDE)))
+    own = Sampler("Own", lambda: passes(1, euler_maruyama))
+    job = Job("tutorial", SDE, own, steps=5, n=100, noise_steps=10, recipe=TrainConfig())
+    assert perform(job)["seconds"] == 5
+
+
+def test_jobs_that_share_a_recipe_train_once(monkeypatch):
+    trained = []
+
+    class Slow:
+        score_fn = torch.nn.Identity()
+
+        def __init__(self, *args):
+            trained.append(args)
+
+        def __iter__(self):
+            time.sleep(0.05)
+            return iter(())
+
+    monkeypatch.setattr(studies, "Trainer", Slow)
+    studies._trained.cache_clear()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: learned_score("tutorial", SDE, TrainConfig(seed=77)), range(3)))
+    studies._trained.cache_clear()
+    assert len(trained) == 1
 
 
 def test_seeds_change_the_numbers_and_names_do_not():
     job = JOBS[0]
     assert perform(job)[METRIC] == perform(replace(job))[METRIC]
     assert perform(job)[METRIC] != perform(replace(job, seed=9))[METRIC]
-    assert len({job.key for job in JOBS}) == len(JOBS)
-    assert replace(job, sde=VESDE(10.5)).key != job.key
+
+
+CHANGES = [
+    *({"target": "ring"}, {"sde": VPSDE()}, {"sde": VESDE(10.5)}, {"sampler": "heun"}, {"sampler": STAY}, {"sampler": FOLLOW}),
+    *({"sampler": Sampler("Stay", make_follow)}, {"sampler": replace(STAY, visits=1)}),
+    *({"grid": "log-snr"}, {"grid": Grid("Other", GRIDS["karras"].make)}, {"steps": 10}, {"prior": "zero"}, {"prior": "matched"}),
+    *({"t_min": 2e-3}, {"denoise": False}, {"recipe": TrainConfig()}, {"recipe": TrainConfig(width=32)}, {"n": 201}, {"seed": 9}),
+    *({"metrics": ("mean",)}, {"metrics": (METRIC, "mean")}, {"noise_steps": 20}, {"noise_steps": 0}),
+]
+
+
+def test_whatever_changes_in_a_job_changes_its_key():
+    job = JOBS[0]
+    assert {name for change in CHANGES for name in change} == {each.name for each in fields(Job) if each.init}
+    assert len({job.key, *(replace(job, **change).key for change in CHANGES)}) == 1 + len(CHANGES)
+
+
+def test_equal_jobs_share_a_key_and_a_row():
+    numpy: dict[str, Any] = {"steps": np.int64(5), "n": np.int32(200), "seed": np.int64(3)}
+    one = Job("tutorial", VESDE(25), t_min=np.float64(0.01), **numpy)
+    other = Job("tutorial", VESDE(25.0), steps=5, t_min=0.01, n=200, seed=3)
+    assert one == other
+    assert (one.key, one.settings) == (other.key, other.settings)
+    assert type(one.seed) is int
+    assert perform(one)["error"] == ""
+
+
+class Own(AnySDE):
+    """An SDE of one's own, told from others by an address only."""
+
+    def __init__(self, lam: float) -> None:
+        self.inner = VESDE(lam)
+
+    def alpha(self, t):
+        return self.inner.alpha(t)
+
+    def sigma(self, t):
+        return self.inner.sigma(t)
+
+    def diffusion(self, t):
+        return self.inner.diffusion(t)
+
+    def drift_rate(self, t):
+        return self.inner.drift_rate(t)
+
+
+class Worded(Own):
+    """One that says its values, yet never equals another."""
+
+    def __repr__(self) -> str:
+        return f"Worded({self.inner.lam})"
+
+
+def test_what_cannot_be_told_apart_is_refused():
+    with pytest.raises(ValueError, match=r"Own object at 0x\w+> does not say its values"):
+        Job("tutorial", Own(2.0))
+    worded = Job("tutorial", Worded(2.0), "ddim", steps=5, n=200)
+    assert worded.key != replace(worded, sde=Worded(3.0)).key
+    assert perform(worded)["sliced-wasserstein"] == perform(replace(worded, sde=VESDE(2.0)))["sliced-wasserstein"]
+    made = [replace(JOBS[0], sampler=Sampler("One title", lambda step=step: step)) for step in (stay, follow)]
+    pool = Inline()
+    for pair in (made, [worded, replace(worded, sde=Worded(2.0))]):
+        with pytest.raises(ValueError, match="two jobs that differ are both .*'(One title|ddim)'.*different titles"):
+            list(run(pair, pool))
+    assert pool.ran == 0
+
+
+def evenly_squared(sde, steps, t_min):
+    return [1 - (1 - t_min) * (i / steps) ** 0.5 for i in range(steps)] + [t_min]
+
+
+def test_a_grid_of_ones_own_is_stepped_through():
+    job = Job("tutorial", SDE, "heun", Grid("Squared", evenly_squared), steps=4, n=100, denoise=False)
+    assert job.times == evenly_squared(SDE, 4, 1e-3)
+    step, start = SAMPLERS["heun"].make_step(), _start(job)
+    direct = sample(SDE, exact_score(job.mixture, SDE), 100, times=job.times, step=step, start=start)
+    torch.testing.assert_close(end_points(job).x, direct)
+    row = perform(job)
+    assert (row["grid"], row["error"]) == ("Squared", "")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sampler": "magic"}, "sampler is 'magic'; it must be one of euler-maruyama"),
-        ({"grid": "square"}, "grid is 'square'"),
-        ({"prior": "flat"}, "prior is 'flat'"),
+        ({"target": "nowhere"}, "target is 'nowhere'; it must be the text of a mixture, or one of .*tutorial.* is not known"),
+        ({"target": 7}, "target is 7; it must be the text"),
+        ({"sde": "VE"}, "sde is 'VE'; it must be an SDE"),
+        ({"sampler": "magic"}, "sampler is 'magic'; it must be one of euler-maruyama.*, or a Sampler"),
+        ({"sampler": stay}, "sampler is <function stay .*, or a Sampler"),
+        ({"sampler": Sampler("ddim", make_stay)}, "sampler has the title 'ddim', which is the name of one of ours"),
+        ({"grid": "square"}, "grid is 'square'; it must be one of uniform"),
+        ({"grid": Grid("karras", evenly_squared)}, "grid has the title 'karras'"),
+        ({"prior": "flat"}, "prior is 'flat'; it must be one of exact"),
+        ({"recipe": "fast"}, "recipe is 'fast'; it must be a TrainConfig, or None"),
+        ({"denoise": "no"}, "denoise is 'no'; it must be True or False"),
         ({"steps": 0}, "steps is 0; it must be a whole number from 1 to 20000"),
         ({"n": 5}, "n is 5; it must be a whole number from 10"),
-        ({"t_min": 0.0}, "t_min is 0.0"),
-        ({"metrics": ("taste",)}, "metrics are .'taste',.; choose from"),
+        ({"seed": 1.5}, "seed is 1.5; it must be a whole number from 0"),
+        ({"seed": -1}, "seed is -1; it must be"),
+        ({"t_min": 0.0}, "t_min is 0.0; it must lie between 0 and 1"),
+        ({"t_min": 1e-13}, "t_min is 1e-13; .* not below 1e-12"),
+        ({"t_min": "0.1"}, "t_min is '0.1'; it must lie between"),
+        ({"metrics": ("taste",)}, "metrics are .'taste',.; they must be a tuple of one or more of sliced-wasserstein"),
+        ({"metrics": [METRIC]}, "metrics are .'mmd'.; they must be a tuple"),
+        ({"metrics": METRIC}, "metrics are 'mmd'; they must be a tuple"),
+        ({"metrics": ()}, "metrics are .*; they must be a tuple of one"),
         ({"noise_steps": 7}, "noise_steps is 7; it must be 0 or a multiple of the 5 steps"),
     ],
 )
@@ -215,29 +535,76 @@ def test_a_job_that_cannot_be_run_is_refused(change, message):
         replace(JOBS[0], **change)
 
 
+DDIM = Job("tutorial", SDE, "ddim", n=200, metrics=(METRIC,))
+
+
+def arrived(job: Job, value: float = 1.0) -> dict:
+    return job.settings | {METRIC: value, "nfe": job.steps, "error": "", "key": job.key}
+
+
 def power_rows(slope: float, zero: float, seeds: int = 3) -> list[dict]:
     """Rows of a sampler whose error is a power of its cost, down to what a sample's own spread leaves."""
-    values = [(steps, seed, math.hypot(30 * steps**slope, zero)) for steps in (5, 10, 20, 40, 80, 160) for seed in range(seeds)]
+    values = {steps: math.hypot(30 * steps**slope, zero) for steps in (5, 10, 20, 30, 40, 80, 160)}
     return [
-        {"sampler": "s", "grid": "uniform", "steps": steps, "seed": seed, "nfe": steps, METRIC: value + 0.01 * (seed - 1) * zero}
-        | {"error": "", "key": f"{steps}-{seed}"}
-        for steps, seed, value in values
+        arrived(replace(DDIM, steps=steps, seed=seed), value + 0.01 * (seed - 1) * zero)
+        for steps, value in values.items()
+        for seed in range(seeds)
     ]
 
 
 def test_a_slope_is_fitted_clear_of_the_finite_sample_zero_only():
     zero = Reference(0.04, 0.03, 0.045)
-    rows = [*power_rows(-2.0, 0.04), {"sampler": "t", "grid": "uniform", "steps": 5, "error": "lost", "key": "x"}]
+    rows = [*power_rows(-2.0, 0.04), arrived(replace(DDIM, sampler="heun")) | {"error": "lost"}]
     (curve,) = curves(rows[::-1], METRIC)
-    assert curve.steps.tolist() == curve.nfe.tolist() == [5, 10, 20, 40, 80, 160]
+    assert curve.steps.tolist() == curve.nfe.tolist() == [5, 10, 20, 30, 40, 80, 160]
     fit = curve.slope(zero)
     assert fit is not None
-    assert fit.points == 3, "5, 10 and 20 steps: 1.2, 0.3 and 0.085"
+    assert fit.points == 3, "5, 10 and 20 steps: 1.2, 0.3 and 0.085; 30 steps, 0.052, are no longer clear of 0.045"
     assert fit.value == pytest.approx(-2.0, abs=0.001)
     assert curve.zero_from(zero) == 40, "30 / 40^2 = 0.019, and 0.0443 with the zero"
     assert curve.error[0] == pytest.approx(0.01 * 0.04 / math.sqrt(3))
     assert curve.slope(Reference(0.4, 0.3, 0.5)) is None, "one point is no line"
     assert curve.zero_from(Reference(0.001, 0.0005, 0.002)) is None
+
+
+def test_a_row_that_is_there_twice_counts_once():
+    rows = power_rows(-2.0, 0.04)
+    (once,), (twice,) = curves(rows, METRIC), curves(rows * 2, METRIC)
+    np.testing.assert_array_equal(twice.error, once.error)
+
+
+OTHERS = {
+    "target": "ring",
+    "sde": VPSDE(),
+    "recipe": TrainConfig(),
+    "prior": "zero",
+    "t_min": 0.1,
+    "denoise": False,
+    "n": 300,
+}
+
+
+@pytest.mark.parametrize("name", EXPERIMENT)
+def test_rows_of_two_experiments_make_no_curve(name):
+    rows = [arrived(DDIM), arrived(replace(DDIM, sampler="heun", seed=1, **{name: OTHERS[name]}))]
+    with pytest.raises(ValueError, match=f"the rows are of more than one experiment: {name} is .* and "):
+        curves(rows, METRIC)
+
+
+@pytest.mark.parametrize("change", [{"sampler": Sampler("Stay", make_follow)}, {"grid": Grid("Squared", GRIDS["karras"].make)}])
+def test_two_samplers_of_one_title_make_no_curve(change):
+    job = replace(DDIM, sampler=STAY, grid=Grid("Squared", evenly_squared))
+    with pytest.raises(ValueError, match="two samplers or grids are called Stay on Squared: own is .*make_stay.* and "):
+        curves([arrived(job), arrived(replace(job, seed=1, **change))], METRIC)
+    assert len(curves([arrived(job), arrived(replace(job, sampler=FOLLOW))], METRIC)) == 2
+
+
+def test_what_makes_no_mean_over_seeds_is_refused():
+    with pytest.raises(ValueError, match="ddim on uniform has two runs with 200 steps and one seed"):
+        curves([arrived(DDIM), arrived(replace(DDIM, noise_steps=400))], METRIC)
+    with pytest.raises(ValueError, match="metric is 'mean'; there is a row that has mmd only"):
+        curves([arrived(DDIM), arrived(replace(DDIM, metrics=("mean", METRIC)))], "mean")
+    assert curves([], "mean") == []
 
 
 def test_all_metrics_in_one_row():

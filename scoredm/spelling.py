@@ -1,0 +1,74 @@
+"""Values in words that equal values share and no others do, the same in every process: what a saved result is found by.
+
+spelled(VESDE(25)) == spelled(VESDE(25.0)) == "VESDE(lam=25)"
+"""
+
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from functools import partial, singledispatch
+from numbers import Integral, Real
+from types import FunctionType
+
+import numpy as np
+from torch import Tensor
+
+
+@singledispatch
+def spelled(value: object) -> str:
+    """Numbers by their value, dataclasses by their fields, functions and classes by their place, anything else by its repr.
+
+    A function's place does not say what it does: one that is changed keeps its words.
+    Raises ValueError for a repr that holds an address in memory, which is another in every process.
+    """
+    if is_dataclass(value):
+        return _call(_place(type(value)), [(field.name, getattr(value, field.name)) for field in fields(value)])
+    text = repr(value)
+    if " at 0x" in text:
+        raise ValueError(f"{text} does not say its values; make it a frozen dataclass, or give it a __repr__ that says them")
+    return text if type(value).__module__ == "builtins" else f"{_place(type(value))}: {text}"
+
+
+spelled.register(bool, repr)
+
+
+@spelled.register(Integral)
+def _(value: Integral) -> str:
+    return str(int(value))
+
+
+@spelled.register(Real)
+def _(value: Real) -> str:
+    return repr(float(value)).removesuffix(".0")
+
+
+@spelled.register(Tensor)
+@spelled.register(np.ndarray)
+def _(value: Tensor | np.ndarray) -> str:  # its repr leaves digits out
+    return spelled(value.tolist())
+
+
+@spelled.register(tuple)
+@spelled.register(list)
+def _(value: Iterable[object]) -> str:
+    return f"({', '.join(map(spelled, value))})"
+
+
+@spelled.register(type)
+@spelled.register(FunctionType)
+def _(value: type | FunctionType) -> str:
+    return _place(value)
+
+
+@spelled.register(partial)
+def _(value: partial) -> str:
+    return _call(spelled(value.func) + spelled(value.args), sorted(value.keywords.items()))
+
+
+def _call(name: str, named: Iterable[tuple[str, object]]) -> str:
+    return f"{name}({', '.join(f'{key}={spelled(value)}' for key, value in named)})"
+
+
+def _place(thing: type | FunctionType) -> str:
+    """Module and name; the name alone for ours. A process that is sent work knows the main module by a name of its own."""
+    module = "__main__" if thing.__module__ == "__mp_main__" else thing.__module__
+    return thing.__qualname__ if module.startswith("scoredm.") else f"{module}.{thing.__qualname__}"
