@@ -57,6 +57,11 @@ class SDE(ABC):
         """The drift f(t) x; x: (B, ..., D), t: a number, () or (B,)."""
         return over_leading_axes(self.drift_rate(t), x) * x
 
+    def scales(self, t: Time) -> tuple[float, float]:
+        """alpha_t and sigma_t at one time, as numbers, in float64; t: a number or ()."""
+        t = float(t)
+        return float(self.alpha(t)), float(self.sigma(t))
+
     def log_snr(self, t: Time) -> Time:
         """log(alpha_t^2 / sigma_t^2), which falls from infinity at t = 0: how much of the data is left in x_t."""
         ratio = self.sigma(t) / self.alpha(t)
