@@ -251,7 +251,7 @@ def test_two_steps_of_the_multistep_solver_are_algorithm_2(sde):
 @each_sampler
 @each_kind
 def test_a_repeated_time_changes_nothing_but_by_a_correction(sde, name):
-    """From t = 0.4 to T_MIN in 12 steps, with a repeated time among them: law, if no Langevin step moves it, and memory are kept."""
+    """The law that the steps lead to, and what they remember, are those of the grid without the repeated time."""
     times = GRIDS["log-snr"](sde, 12, T_MIN)
     step, repeated = SAMPLERS[name].make_step(), [*times[:6], *times[5:]]
     if SAMPLERS[name].visits:
