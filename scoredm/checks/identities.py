@@ -33,7 +33,7 @@ EARLY = 0.01  # where integrals over time begin
 POINTS = 200
 DRAWS, FEW_DRAWS = 10_000, 2_000
 MANY = 20  # components beyond which fewer draws are taken
-NODES = 40  # of Gauss-Legendre quadrature in log-SNR
+NODES, NODE_RATE = 40, 1.5  # of Gauss-Legendre quadrature in log-SNR: at least, and per unit of it
 FLOOR_ERROR = {True: 1e-2, False: 1e-5}  # of dsm_floor, as it says itself, for more than ten components and for fewer
 SIGMAS = 5.0  # standard errors allowed
 
@@ -199,13 +199,14 @@ def fokker_planck(case: Case) -> Finding:
 
 
 def tweedie(case: Case) -> Finding:
-    """E[x_0 | x_t] by the score against Bayes' rule over the components, in units of the data's spread."""
-    spread, worst = math.sqrt(float(case.mixture.covariance.trace())), 0.0
+    """E[x_0 | x_t] by the score against Bayes' rule over the components, in units of the spread of x_t / alpha_t."""
+    worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS)
+        unit = math.sqrt(float(case.law(t).covariance.trace())) / float(case.sde.alpha(t))
         by_score = denoise(exact_score(case.mixture, case.sde), case.sde, x, t)
-        worst = max(worst, float((by_score - posterior_mean(case.mixture, case.sde, x, t)).abs().max()) / spread)
-    return Finding(0.0, worst, 1e-7)
+        worst = max(worst, float((by_score - posterior_mean(case.mixture, case.sde, x, t)).abs().max()) / unit)
+    return Finding(0.0, worst, 1e-9)
 
 
 def merging(case: Case) -> Finding:
@@ -257,8 +258,8 @@ def floor(case: Case) -> Finding:
 
 def _over_time(sde: SDE) -> list[tuple[float, float]]:
     """Nodes t and weights w with sum w F(t) = int F dt over [EARLY, 1]: Gauss-Legendre quadrature in log-SNR."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
     most, least = float(sde.log_snr(EARLY)), float(sde.log_snr(1.0))
+    nodes, weights = np.polynomial.legendre.leggauss(max(NODES, math.ceil(NODE_RATE * (most - least))))
     times = [time_of_log_snr(sde, least + (most - least) * (node + 1) / 2) for node in nodes.tolist()]
     rates = slope_of(lambda t: torch.as_tensor(sde.log_snr(t)), torch.tensor(times, dtype=torch.float64))
     return list(zip(times, (weights * (most - least) / 2 / rates.abs().numpy()).tolist(), strict=True))
