@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.optimize import root_scalar
 from torch import Tensor
 
 from scoredm.losses import dsm_floor, edm_weight, likelihood_weight
@@ -15,16 +16,13 @@ from scoredm.sde import SDE
 
 WRONG = ("zero", "gaussian", "frozen")  # scores to put into the two losses
 
-BISECTIONS = 60
-
 
 def posterior_mean(mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> Tensor:
     """E[x_0 | x_t = x] by Bayes' rule over the components, without the score; x: (..., D) -> (..., D).
 
     sum_k r_k(x) [mu_k + alpha S_k (alpha^2 S_k + sigma^2 I)^{-1} (x - alpha mu_k)], r_k the responsibilities under p_t.
     """
-    alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
-    p_t = mixture.diffuse(alpha, sigma)
+    p_t, (alpha, _) = mixture.at(sde, t), sde.scales(t)
     gain = alpha * torch.linalg.solve(p_t.covariances, mixture.covariances)  # the factors commute
     offset = x.to(torch.float64)[..., None, :] - p_t.means
     guesses = mixture.means + torch.einsum("kij,...kj->...ki", gain, offset)
@@ -36,7 +34,7 @@ def merge_time(mixture: GaussianMixture, sde: SDE) -> float | None:
     """The time at which the two modes of an equal pair become one; None for any other mixture.
 
     Two components of one weight and one covariance S at m +- d make one mode once d' (S + (sigma_t / alpha_t)^2 I)^{-1} d <= 1.
-    0 where there is one mode from the start, infinity where there are still two at t = 1.
+    0 where there is one mode from the start, infinity where there are still two at t = 1. Found by bracketing.
     For the VE SDE on the line, +-mu with standard deviation s: sigma_t^2 = mu^2 - s^2.
     """
     equal = mixture.n_components == 2 and torch.equal(*mixture.covariances.unbind()) and torch.equal(*mixture.weights.unbind())
@@ -45,18 +43,15 @@ def merge_time(mixture: GaussianMixture, sde: SDE) -> float | None:
     variances, axes = (p[0] for p in mixture.principal_axes)
     along = (mixture.means[1] - mixture.means[0]) / 2 @ axes
 
-    def apart(t: float) -> bool:
-        return float((along**2 / (variances + (float(sde.sigma(t)) / float(sde.alpha(t))) ** 2)).sum()) > 1
+    def excess(t: float) -> float:
+        alpha, sigma = sde.scales(t)
+        return float((along**2 / (variances + (sigma / alpha) ** 2)).sum()) - 1
 
-    if not apart(0.0):
+    if excess(0.0) <= 0:
         return 0.0
-    if apart(1.0):
+    if excess(1.0) > 0:
         return math.inf
-    low, high = 0.0, 1.0
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if apart(middle) else (low, middle)
-    return high
+    return float(root_scalar(excess, bracket=(0.0, 1.0), xtol=1e-14).root)
 
 
 def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
@@ -67,7 +62,7 @@ def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
     if kind == "zero":
         return lambda x, _t: torch.zeros_like(x)
     if kind == "gaussian":
-        return exact_score(GaussianMixture(mixture.mean[None], mixture.covariance[None], [1.0]), sde)
+        return exact_score(GaussianMixture.gaussian(mixture.mean, mixture.covariance), sde)
     if kind == "frozen":
         return lambda x, _t: mixture.score(x)
     raise ValueError(f"there is no wrong score {kind!r}; choose one of {', '.join(WRONG)}")
@@ -105,7 +100,7 @@ def two_sides(
     x = sde.perturb(x0, t, noise)
     wrong_part, exact_part = sigma * wrong(x, t), sigma * exact(x, t)
     residuals = torch.stack([((1 - c) * wrong_part + c * exact_part + noise).square().sum(-1) for c in shares]).double()
-    y = mixture.diffuse(float(sde.alpha(t)), sigma).sample(n, generator)
+    y = mixture.at(sde, t).sample(n, generator)
     gap = (sigma * (wrong(y, t) - exact(y, t))).square().sum(-1).double()
     left = (1 - np.array(shares, dtype=float)) ** 2  # a blend is so much nearer, squared, to the exact score
     return TwoSides(
@@ -124,8 +119,8 @@ def posterior_spread(
     """The DSM floor by draws, alpha_t^2 / sigma_t^2 E ||x_0 - E[x_0 | x_t]||^2, and its standard error."""
     x0 = mixture.sample(n, generator)
     x = sde.perturb(x0, t, torch.randn(x0.shape, generator=generator))
-    ratio = float(sde.alpha(t)) / float(sde.sigma(t))
-    square = ratio**2 * (x0 - posterior_mean(mixture, sde, x, t)).double().square().sum(-1)
+    alpha, sigma = sde.scales(t)
+    square = (alpha / sigma) ** 2 * (x0 - posterior_mean(mixture, sde, x, t)).double().square().sum(-1)
     return float(square.mean()), float(square.std()) / math.sqrt(n)
 
 

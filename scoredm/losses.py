@@ -136,7 +136,7 @@ def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:
     exact = exact_score(mixture, sde)
 
     def floor(time: float) -> float:
-        alpha, sigma = float(sde.alpha(time)), float(sde.sigma(time))
+        alpha, sigma = sde.scales(time)
         along = (alpha**2 * variances + sigma**2).sqrt()[:, None, :] * nodes
         x = alpha * mixture.means[:, None, :] + torch.einsum("kij,knj->kni", axes, along)
         score = exact.on_grid([time], x)(x.flatten(0, 1), time).reshape(x.shape)
@@ -163,9 +163,8 @@ def score_error(
     exact = exact_score(mixture, sde)
 
     def error(time: float) -> float:
-        sigma = float(sde.sigma(time))
-        x = mixture.diffuse(float(sde.alpha(time)), sigma).sample(n, generator)
-        return sigma**2 * _mean_square(score_fn(x, time) - exact(x, time))
+        x = mixture.at(sde, time).sample(n, generator)
+        return float(sde.sigma(time)) ** 2 * _mean_square(score_fn(x, time) - exact(x, time))
 
     with torch.no_grad():
         return _at_each_time(t, error)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
-from scoredm.sde import Time, over_leading_axes
+from scoredm.sde import SDE, Time, over_leading_axes
 
 # Rows are evaluated in blocks of about this many numbers per component array: memory stays bounded and in cache.
 BLOCK_NUMBERS = 1 << 19
@@ -98,6 +98,14 @@ class GaussianMixture:
         _check_shapes(mu, S, w)
         _check_weights(w)
         self._set(mu, S, *_decompose(S), w)
+
+    @classmethod
+    def gaussian(cls, mean: Any, covariance: Any) -> "GaussianMixture":
+        """One Gaussian N(mean, covariance) as a mixture of a single component; mean: (D,), covariance: (D, D).
+
+        Raises ValueError as the constructor does.
+        """
+        return cls(_as_parameter(mean, "mean", 1)[None], _as_parameter(covariance, "covariance", 2)[None], [1.0])
 
     def _set(self, means: Tensor, covariances: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, weights: Tensor) -> None:
         values = (covariances, eigenvalues, eigenvectors, means, weights)
@@ -193,6 +201,10 @@ class GaussianMixture:
         eigenvalues = alpha**2 * self._eigenvalues + sigma**2
         diffused._set(alpha * self._means, covariances, eigenvalues, self._eigenvectors, self._weights)
         return diffused
+
+    def at(self, sde: SDE, t: Time) -> "GaussianMixture":
+        """The law p_t of x_t under an SDE whose data are this mixture, diffuse(alpha_t, sigma_t); t: a number or ()."""
+        return self.diffuse(*sde.scales(t))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Draw n points, (n, D), in the default float precision on the generator's device."""

@@ -79,7 +79,7 @@ def take_apart(mixture: GaussianMixture, x: Any, components: np.ndarray) -> Part
 def component(mixture: GaussianMixture, k: int) -> GaussianMixture:
     """Component k alone. Raises IndexError for a component that is not there."""
     means, covariances, _ = mixture.parameters
-    return GaussianMixture(means[k][None], covariances[k][None], [1.0])
+    return GaussianMixture.gaussian(means[k], covariances[k])
 
 
 def contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,17 +19,20 @@ from scoredm.sde import SDE, Time
 
 
 class Step(Protocol):
-    """One step from t down to t_next."""
+    """One step from t down to t_next, 1 >= t >= t_next >= 0."""
 
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor, /) -> Tensor:
-        """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return."""
+        """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return.
+
+        Where t_next = t the answer is x, or x moved within its law p_t.
+        """
         ...
 
 
 def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
     """The reverse SDE by Euler-Maruyama, x - [f x - g^2 s] dt + g sqrt(dt) z, with f, g and s taken at t.
 
-    x, noise: (N, D), dt = t - t_next > 0. Weak order 1, and strong order 1 too, as g does not depend on x.
+    x, noise: (N, D), dt = t - t_next. Weak order 1, and strong order 1 too, as g does not depend on x.
     Source: Song et al. 2020, arXiv 2011.13456, sec. 4.1; Kloeden and Platen 1992, "Numerical Solution of Stochastic
     Differential Equations", sec. 10.2 and 10.3.
     """
@@ -79,7 +82,9 @@ def ancestral(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, n
     mean (r sigma_s^2 x_t + alpha_s v x_0) / sigma_t^2, variance v sigma_s^2 / sigma_t^2.
     Source: Ho et al. 2020, arXiv 2006.11239, eq. 6 and 7 (DDPM), for any alpha_t and sigma_t.
     """
-    (alpha_t, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+    if t_next == t:
+        return x
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
     r = alpha_t / alpha_s
     between = sigma_t**2 - (r * sigma_s) ** 2
     clean = denoise(score_fn, sde, x, t)
@@ -93,7 +98,9 @@ def ddim(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise
     x_0 = E[x_0 | x_t], z = (x_t - alpha_t x_0) / sigma_t. The probability flow, exact where the guess of x_0 does not change.
     Source: Song, Meng and Ermon 2020, arXiv 2010.02502, eq. 12 with sigma = 0.
     """
-    (alpha_t, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+    if t_next == t:
+        return x
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
     clean = denoise(score_fn, sde, x, t)
     keep = sigma_s / sigma_t
     return (keep * x).add_(clean, alpha=alpha_s - keep * alpha_t)
@@ -104,7 +111,8 @@ class DPMSolver2M:
     """DPM-Solver++(2M): DDIM with the guess of the clean data carried on along a line in log-SNR; order 2, one evaluation.
 
     With l = log(alpha / sigma), h = l_s - l_t and h' the same of the step before, D = (1 + c) x_0(t) - c x_0(before),
-    c = h / (2 h'), and x_s = (sigma_s / sigma_t) x_t + alpha_s (1 - e^{-h}) D. The first step of a run has D = x_0(t).
+    c = h / (2 h'), and x_s = (sigma_s / sigma_t) x_t + alpha_s (1 - e^{-h}) D. The first step of a run has D = x_0(t), and so has
+    a step to t = 0, where h is infinite: it ends at x_0(t), as DDIM does.
     One object runs one trajectory: it remembers its last step, and uses it where the next begins at the time that one ended.
     Source: Lu et al. 2022, arXiv 2211.01095, algorithm 2.
     """
@@ -115,10 +123,12 @@ class DPMSolver2M:
 
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
         """x: (N, D) -> (N, D)."""
-        (_, sigma_t), (alpha_s, sigma_s) = _scales(sde, t), _scales(sde, t_next)
+        if t_next == t:
+            return x
+        (_, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
         h = (float(sde.log_snr(t_next)) - float(sde.log_snr(t))) / 2
         clean = guess = denoise(score_fn, sde, x, t)
-        if self._last is not None and self._last[0] == t:
+        if self._last is not None and self._last[0] == t and math.isfinite(h):
             guess = clean.lerp(self._last[2], -h / (2 * self._last[1]))
         self._last = t_next, h, clean
         return (sigma_s / sigma_t * x).add_(guess, alpha=-alpha_s * math.expm1(-h))
@@ -223,10 +233,6 @@ def _check_snr(snr: float) -> None:
 def _flow(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> Tensor:
     """dx/dt along the probability flow."""
     return (float(sde.drift_rate(t)) * x).add_(score_fn(x, t), alpha=-(float(sde.diffusion(t)) ** 2) / 2)
-
-
-def _scales(sde: SDE, t: float) -> tuple[float, float]:
-    return float(sde.alpha(t)), float(sde.sigma(t))
 
 
 @final

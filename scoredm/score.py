@@ -17,6 +17,9 @@ from scoredm.sde import SDE, Time, over_leading_axes
 # Numbers per block on the grid: features, logits and moments of a block of rows then stay within a core's cache.
 BLOCK_NUMBERS = 230_000
 
+# What rounding may take from a logit: a grid that could lose more in the precision of its points is prepared in float64.
+LOST = 1e-2
+
 
 class ScoreFn(Protocol):
     """s(x, t)."""
@@ -89,22 +92,30 @@ class GridScore:
     All logits are one matrix product with the features (1, x_i, x_i x_j), and the score is the responsibility-weighted
     natural parameters, s = sum_k r_k h_k - (sum_k r_k P_k) x, in coordinates centred on the mean of p_t.
     Made for one sampler run in one thread, over points in the bulk of p_t; times off the grid cost the unprepared score.
+
+    The terms of a logit nearly cancel where a component is narrow or far from the mean: with r the least sigma_t / alpha_t of the
+    grid and l_k the least variance of component k, they are up to max_k (|mu_k - m|^2 + tr S_k + D r^2) / (l_k + r^2) times as
+    large as what is left. Where that times the rounding of the points' precision is above 0.01, all is computed in float64, whose
+    digits last up to a ratio of 4e13.
     """
 
     def __init__(self, exact: ExactScore, times: Sequence[float], like: Tensor) -> None:
         """Prepare every time at once; like: any tensor of the precision and device to come."""
         self._exact = exact
+        self._precision = like.dtype
         self._index = {t: i for i, t in enumerate(dict.fromkeys(float(t) for t in times))}
         grid = torch.tensor(list(self._index), dtype=torch.float64)
         alpha, sigma = (torch.as_tensor(v) for v in (exact.sde.alpha(grid), exact.sde.sigma(grid)))
-        origin = alpha[:, None] * exact.mixture.mean
+        lost = _condition(exact.mixture, float((sigma / alpha).min())) * torch.finfo(like.dtype).eps
+        dtype = like.dtype if lost <= LOST else torch.float64
+        origin = (alpha[:, None] * exact.mixture.mean).to(like.dtype).to(torch.float64)  # as points can meet it
         c, h, precision = exact.mixture.natural(alpha, sigma, origin)
         P = precision.flatten(-2)
-        self._logit_rows = torch.cat([c[..., None], h, -P / 2], -1).to(like).unbind()
-        self._moment_rows = torch.cat([h, -P], -1).mT.to(like).contiguous().unbind()
-        self._origins = origin[..., None].to(like).unbind()
+        self._logit_rows = torch.cat([c[..., None], h, -P / 2], -1).to(like.device, dtype).unbind()
+        self._moment_rows = torch.cat([h, -P], -1).mT.to(like.device, dtype).contiguous().unbind()
+        self._origins = origin[..., None].to(like.device, dtype).unbind()
         self._block = max(1, BLOCK_NUMBERS // sum(self._logit_rows[0].shape))
-        self._buffer = like.new_empty(0)
+        self._buffer = like.new_empty(0, dtype=dtype)
         self._workspaces: dict[int, _Workspace] = {}
         self._width = 0
 
@@ -116,21 +127,21 @@ class GridScore:
     def __call__(self, x: Tensor, t: Time, /) -> Tensor:
         """s(x, t); x: (B, D), t: a number of the grid (any other t costs the unprepared score)."""
         i = self._index.get(t) if isinstance(t, float) else None
-        if i is None or x.ndim != 2 or x.dtype != self._origins[0].dtype:
+        if i is None or x.ndim != 2 or x.dtype != self._precision:
             return self._exact(x, t)
-        score = torch.empty_like(x.T)
+        score = torch.empty_like(x.T, dtype=self._buffer.dtype)
         if len(x) <= self._block:
             self._score_into(score, x.T, i)
         else:
             for part, block in zip(score.split(self._block, 1), x.T.split(self._block, 1), strict=True):
                 self._score_into(part, block, i)
-        return score.T
+        return score.T.to(x.dtype)
 
     def log_prob(self, x: Tensor, t: float) -> Tensor:
         """log p_t(x) at a time of the grid; x: (B, D) -> (B,). Raises KeyError for a time off the grid."""
         i = self._index[t]
         blocks = [torch.logsumexp(self._work_with_logits(block, i).logits, 0) for block in x.T.split(self._block, 1)]
-        return torch.cat(blocks) - self.dim / 2 * math.log(2 * math.pi)
+        return (torch.cat(blocks) - self.dim / 2 * math.log(2 * math.pi)).to(x.dtype)
 
     def _work_with_logits(self, x: Tensor, i: int) -> _Workspace:
         """The arrays for points x, (D, B), filled up to the logits."""
@@ -152,18 +163,18 @@ class GridScore:
     def _workspace(self, x: Tensor) -> _Workspace:
         D, B = x.shape
         if B not in self._workspaces:
-            self._workspaces[B] = self._cut(x, D, B)
+            self._workspaces[B] = self._cut(D, B)
         work = self._workspaces[B]
         if self._width != B:  # blocks of another width have written over the row of ones
             work.features[0] = 1
             self._width = B
         return work
 
-    def _cut(self, x: Tensor, D: int, B: int) -> _Workspace:
+    def _cut(self, D: int, B: int) -> _Workspace:
         """Cut a block's arrays from the one buffer that blocks of every width share: the last block is narrower."""
         rows = [*self._logit_rows[0].T.shape, D + D * D]
         if self._buffer.numel() < sum(rows) * B:
-            self._buffer = x.new_empty(sum(rows) * B)
+            self._buffer = self._buffer.new_empty(sum(rows) * B)
             self._workspaces.clear()
         features, logits, moments = self._buffer[: sum(rows) * B].view(-1, B).split(rows)
         coordinates, products = features[1 : 1 + D], features[1 + D :].view(D, D, B)
@@ -171,6 +182,14 @@ class GridScore:
         return _Workspace(
             features, coordinates, coordinates[:, None], products, coordinates.unbind(), logits, moments, h, tuple(pulls)
         )
+
+
+def _condition(mixture: GaussianMixture, noise: float) -> float:
+    """How many times larger the terms of a logit are than their sum, at worst over components, in X + noise Z."""
+    variances, _ = mixture.principal_axes
+    variances = variances + noise**2
+    squares = (mixture.means - mixture.mean).square().sum(1) + variances.sum(1)
+    return float((squares / variances.amin(1)).max())
 
 
 def score_and_divergence(score_fn: ScoreFn, x: Tensor, t: float) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ from torch import Tensor
 Time = float | Tensor
 
 LAM_MAX = 1e6  # beyond it sigma_1^2 leaves the range in which float32 still resolves the data
+RATIO_MAX = 1e18  # beyond it (sigma_max / sigma_min)^2 leaves the range of float32
 BETA_MAX = 100.0  # beyond it alpha_1^2 leaves the range of float32
 COSINE_START = math.pi / 2 * 0.008 / 1.008
 COSINE_RATE = math.pi / 2 * 0.9946 / 1.008
@@ -56,6 +57,11 @@ class SDE(ABC):
     def drift(self, x: Tensor, t: Time) -> Tensor:
         """The drift f(t) x; x: (B, ..., D), t: a number, () or (B,)."""
         return over_leading_axes(self.drift_rate(t), x) * x
+
+    def scales(self, t: Time) -> tuple[float, float]:
+        """alpha_t and sigma_t at one time, as numbers, in float64; t: a number or ()."""
+        t = float(t)
+        return float(self.alpha(t)), float(self.sigma(t))
 
     def log_snr(self, t: Time) -> Time:
         """log(alpha_t^2 / sigma_t^2), which falls from infinity at t = 0: how much of the data is left in x_t."""
@@ -112,18 +118,24 @@ class GeometricVESDE(SDE):
     alpha_t = 1,   sigma_t^2 = sigma_min^2 (r^{2t} - 1),   g(t) = sigma_min r^t sqrt(2 ln r),   r = sigma_max / sigma_min.
 
     sigma_t is 0 at t = 0, where Song et al. have sigma_min: it is the noise added to the data, so that p_0 is the data.
-    Raises ValueError unless 0 < sigma_min < sigma_max <= 1e6. Source: Song et al. 2020, arXiv 2011.13456, eq. 30 to 32.
+    Raises ValueError unless 0 < sigma_min < sigma_max <= 1e6 and r <= 1e18.
+    Source: Song et al. 2020, arXiv 2011.13456, eq. 30 and 31.
     """
 
     sigma_min: float = 0.01
     sigma_max: float = 10.0
 
     def __post_init__(self) -> None:
-        """Refuse levels out of order."""
+        """Refuse levels out of order, or too far apart."""
         if not (math.isfinite(self.sigma_max) and 0 < self.sigma_min < self.sigma_max <= LAM_MAX):
             raise ValueError(
                 f"sigma_min is {self.sigma_min:g} and sigma_max {self.sigma_max:g}; "
                 f"they must be above 0, sigma_min below sigma_max, and at most {LAM_MAX:g}"
+            )
+        if self.sigma_max > RATIO_MAX * self.sigma_min:
+            raise ValueError(
+                f"sigma_max is {self.sigma_max:g} and sigma_min {self.sigma_min:g}; "
+                f"the one may be at most {RATIO_MAX:g} times the other"
             )
 
     @property
@@ -188,7 +200,7 @@ class SubVPSDE(SDE):
 
     alpha_t = exp(-B / 2),   sigma_t = 1 - exp(-B),   g^2 = beta (1 - exp(-2 B)),   beta and B as in VPSDE.
 
-    Raises ValueError unless 0 < beta_min <= beta_max <= 100. Source: Song et al. 2020, arXiv 2011.13456, eq. 28 and 29.
+    Raises ValueError unless 0 < beta_min <= beta_max <= 100. Source: Song et al. 2020, arXiv 2011.13456, eq. 27 and 34.
     """
 
     beta_min: float = 0.1

@@ -150,24 +150,21 @@ def _device_of(score_fn: ScoreFn) -> torch.device:
     return torch.device("cpu")
 
 
-def _gaussian(mean: Tensor, covariance: Tensor) -> GaussianMixture:
-    return GaussianMixture(mean[None], covariance[None], [1.0])
-
-
 def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
     """N(0, sigma_1^2 I) in `dim` dimensions, the tutorial's start: it ignores the data's mean and covariance."""
-    return _gaussian(torch.zeros(dim, dtype=torch.float64), float(sde.sigma(1.0)) ** 2 * torch.eye(dim, dtype=torch.float64))
+    _, sigma = sde.scales(1.0)
+    return GaussianMixture.gaussian(torch.zeros(dim), sigma**2 * torch.eye(dim, dtype=torch.float64))
 
 
 def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
     """The Gaussian with the mean and covariance of p_1."""
     p_1 = exact_prior(sde, mixture)
-    return _gaussian(p_1.mean, p_1.covariance)
+    return GaussianMixture.gaussian(p_1.mean, p_1.covariance)
 
 
 def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
     """p_1 itself, the diffused mixture."""
-    return mixture.diffuse(float(sde.alpha(1.0)), float(sde.sigma(1.0)))
+    return mixture.at(sde, 1.0)
 
 
 @torch.no_grad()
@@ -185,8 +182,9 @@ def forward_paths(sde: SDE, x0: Tensor, times: Sequence[float], generator: torch
     device = generator.device if generator is not None else x0.device
     x, s = x0, 0.0
     for i, t in enumerate(times):
-        ratio = float(sde.alpha(t)) / float(sde.alpha(s))
-        variance = float(sde.sigma(t)) ** 2 - (ratio * float(sde.sigma(s))) ** 2
+        (alpha_t, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(s)
+        ratio = alpha_t / alpha_s
+        variance = sigma_t**2 - (ratio * sigma_s) ** 2
         if t > s:
             noise = torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
             x = (ratio * x).add_(noise, alpha=math.sqrt(max(variance, 0.0)))

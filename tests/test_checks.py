@@ -56,6 +56,26 @@ def test_identities_hold_on_the_line_and_in_the_plane_for_every_kind(kind: type[
             assert finding.passed, words(check, finding)
 
 
+EXTREMES = (
+    VESDE(0.01),
+    VESDE(1e4),
+    GeometricVESDE(1e-3, 100.0),
+    VPSDE(0.1, 80.0),
+    VPSDE(0.1, 100.0),
+    VPSDE(30.0, 100.0),
+    SubVPSDE(0.1, 100.0),
+)
+
+
+@pytest.mark.parametrize("sde", EXTREMES, ids=repr)
+def test_identities_hold_as_far_out_as_they_say(sde: SDE):
+    case = Case(targets.mixture("three-modes"), sde, 7)
+    for check in CHECKS:
+        if not (check.fixed or check.slow):
+            finding = check(case)
+            assert finding.passed, words(check, finding)
+
+
 def test_names_are_unique_and_every_claim_has_a_source():
     assert len(NAMED) == len(CHECKS)
     assert all(check.statement.endswith((".", "?")) and check.source for check in CHECKS)

@@ -12,7 +12,7 @@ from scipy.stats import chisquare, kstest, multivariate_normal
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from scoredm import GaussianMixture, mixture as module
+from scoredm import VPSDE, GaussianMixture, mixture as module
 
 
 def tutorial() -> GaussianMixture:
@@ -165,6 +165,22 @@ def test_diffuse_composes(mixture):
     torch.testing.assert_close(once.score(x), gradient(reference(once).log_prob, x))
     variances, axes = once.principal_axes
     torch.testing.assert_close((axes * variances[:, None]) @ axes.mT, once.covariances)
+
+
+def test_the_law_at_a_time_is_the_mixture_diffused_by_the_scales_of_that_time():
+    sde = VPSDE()
+    for t in (0.0, 0.3, torch.tensor(0.3, dtype=torch.float64)):
+        law, expected = tutorial().at(sde, t), tutorial().diffuse(sde.alpha(t), sde.sigma(t))
+        assert all(torch.equal(a, b) for a, b in zip(law.parameters, expected.parameters, strict=True))
+
+
+def test_one_gaussian_is_a_mixture_of_one():
+    found = GaussianMixture.gaussian([1, -2], [[2, 0.5], [0.5, 1]])
+    expected = GaussianMixture([[1, -2]], [[[2, 0.5], [0.5, 1]]], [1])
+    assert all(torch.equal(a, b) for a, b in zip(found.parameters, expected.parameters, strict=True))
+    for bad in (([1, 2], [[1]]), ([[1]], [[1]]), ([1], [[-1]])):
+        with pytest.raises(ValueError, match="mean|covariance"):
+            GaussianMixture.gaussian(*bad)
 
 
 @pytest.mark.parametrize("alpha,sigma", [(math.nan, 1), (1, -0.1), (1, math.inf), (0, 0)])

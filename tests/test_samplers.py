@@ -245,6 +245,38 @@ def test_two_steps_of_the_multistep_solver_are_algorithm_2(sde):
     torch.testing.assert_close(solver(sde, score, first, s, u, x), expected)
 
 
+# Where a grid stands still, and where it ends at the data.
+
+
+@each_sampler
+@each_kind
+def test_a_repeated_time_changes_nothing_but_by_a_correction(sde, name):
+    """The law that the steps lead to, and what they remember, are those of the grid without the repeated time."""
+    times = GRIDS["log-snr"](sde, 12, T_MIN)
+    step, repeated = SAMPLERS[name].make_step(), [*times[:6], *times[5:]]
+    if SAMPLERS[name].visits:
+        assert all(torch.isfinite(part).all() for part in carried(sde, step, repeated))
+    else:
+        assert carried(sde, SAMPLERS[name].make_step(), times)[1].tolist() == carried(sde, step, repeated)[1].tolist()
+
+
+@pytest.mark.parametrize("repeats", [0, 1])
+@each_sampler
+@each_kind
+def test_a_grid_may_end_at_the_data(sde, name, repeats):
+    """The last step, from T_MIN, takes the law no farther from that of the data than the noise that was left."""
+    times = GRIDS["log-snr"](sde, 40, T_MIN)
+    before, after = (error(sde, SAMPLERS[name].make_step(), [*times, *end]) for end in ([], [0.0] * (repeats + 1)))
+    assert after < before + sde.sigma(T_MIN)
+
+
+@each_kind
+def test_the_multistep_solver_ends_at_the_posterior_mean(sde):
+    score, x, solver = exact_score(targets.mixture("tutorial"), sde), seeded(40, 2), DPMSolver2M()
+    x = solver(sde, score, x, 0.7, 0.5, x)
+    torch.testing.assert_close(solver(sde, score, x, 0.5, 0.0, x), denoise(score, sde, x, 0.5))
+
+
 # Langevin dynamics.
 
 

@@ -1,12 +1,28 @@
 """Laws of scores as functions of (x, t): the exact one, its fast form on a grid, and what it says about data and noise."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from scoredm import SDE, VESDE, VPSDE, CosineVPSDE, GaussianMixture, GeometricVESDE, SubVPSDE, denoise, exact_score, targets
+from scoredm import (
+    GRIDS,
+    SDE,
+    VESDE,
+    VPSDE,
+    CosineVPSDE,
+    GaussianMixture,
+    GeometricVESDE,
+    SubVPSDE,
+    ddim,
+    denoise,
+    exact_prior,
+    exact_score,
+    sample,
+    targets,
+)
 from scoredm.grids import uniform_times
 from scoredm.score import noise_from_score, score_from_noise
 
@@ -69,6 +85,31 @@ def test_the_prepared_grid_holds_where_a_covariance_is_nearly_degenerate():
     x = at_time(mixture, sde, 1e-3).sample(500, generator())
     expected = exact_score(mixture, sde)(x, 1e-3)
     assert (grid(x, 1e-3) - expected).abs().max() < 1e-3 * expected.square().mean().sqrt()
+
+
+FAR = GaussianMixture([[-1000.03], [-999.97], [1000.0]], [[[1e-4]]] * 3, [1, 1, 1])
+STRETCHED = GaussianMixture([[0.0, 0.0], [3.0, 3.0]], [[[9.0, 8.99999], [8.99999, 9.0]]] * 2, [1, 1])
+
+
+@pytest.mark.parametrize("mixture", [FAR, STRETCHED], ids=["far", "stretched"])
+@each_kind
+def test_the_prepared_grid_keeps_its_digits_for_narrow_components_far_from_the_mean(mixture, sde):
+    exact, t = exact_score(mixture, sde), 1e-6
+    x = at_time(mixture, sde, t).sample(500, generator())
+    grid, expected = exact.on_grid([1.0, t], x), exact(x, t)
+    assert grid(x, t).dtype == x.dtype
+    assert (grid(x, t) - expected).abs().max() < 1e-5 * expected.square().mean().sqrt()
+    torch.testing.assert_close(grid.log_prob(x, t), at_time(mixture, sde, t).log_prob(x), rtol=1e-5, atol=1e-5)
+
+
+def test_narrow_components_far_from_the_mean_come_out_as_wide_as_they_are():
+    sde, n = VPSDE(), 3000
+    run = partial(sample, sde, exact_score(FAR, sde), n, step=ddim, prior=exact_prior(sde, FAR), generator=generator())
+    x = run(times=GRIDS["log-snr"](sde, 200, 1e-6))[:, 0].double()
+    for mean in FAR.means[:, 0]:
+        near = x[(x - mean).abs() < 0.03]
+        assert len(near) == pytest.approx(n / 3, rel=0.1)
+        assert float(near.std()) == pytest.approx(0.01, rel=0.1)
 
 
 def test_the_prepared_grid_in_other_dimensions_sizes_and_times():

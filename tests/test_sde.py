@@ -2,17 +2,19 @@
 
 import dataclasses
 import math
+import re
 
 import pytest
 import torch
 from scipy.integrate import quad
 
 from scoredm import VESDE, VPSDE, CosineVPSDE, GeometricVESDE, SubVPSDE
-from scoredm.sde import LAM_MAX
+from scoredm.sde import LAM_MAX, RATIO_MAX
 
 KINDS = [VESDE(lam) for lam in (0.2, 1.0, 1 + 1e-12, 1.001, 5.0, 25.0, LAM_MAX)] + [
     GeometricVESDE(),
     GeometricVESDE(0.5, 0.6),
+    GeometricVESDE(1e6 / RATIO_MAX, 1e6),
     VPSDE(),
     VPSDE(3.0, 3.0),
     SubVPSDE(),
@@ -114,6 +116,15 @@ def test_numbers_and_tensors_give_the_same_answer_in_kind(sde):
 
 
 @each_kind
+def test_float32_holds_every_kind_and_the_two_scales_are_those_of_float64(sde):
+    t = torch.tensor([1e-12, 0.3, 1.0])
+    for function in (sde.alpha, sde.sigma, sde.diffusion, sde.drift_rate):
+        assert torch.isfinite(function(t)).all()
+    for time in t:
+        assert sde.scales(time) == sde.scales(float(time)) == (float(sde.alpha(float(time))), float(sde.sigma(float(time))))
+
+
+@each_kind
 @pytest.mark.parametrize("shape", [(4, 2), (4, 3, 2), (4, 3, 5, 2)])
 def test_one_time_per_leading_axis(sde, shape):
     generator = torch.Generator().manual_seed(0)
@@ -151,6 +162,13 @@ def test_rates_out_of_order_are_refused_with_their_values(kind, rates):
 @pytest.mark.parametrize("levels", [(0, 10), (-1, 10), (1, 1), (2, 1), (0.01, math.inf), (0.01, 2e6), (math.nan, 1)])
 def test_levels_out_of_order_are_refused_with_their_values(levels):
     with pytest.raises(ValueError, match=f"sigma_min is {levels[0]:g} and sigma_max {levels[1]:g}.*below".replace("+", r"\+")):
+        GeometricVESDE(*levels)
+
+
+@pytest.mark.parametrize("levels", [(1e-20, 10), (1e-200, 1), (5e-324, 1e6)])
+def test_levels_too_far_apart_are_refused_with_their_values(levels):
+    words = f"sigma_max is {levels[1]:g} and sigma_min {levels[0]:g}; the one may be at most 1e+18 times the other"
+    with pytest.raises(ValueError, match=re.escape(words)):
         GeometricVESDE(*levels)
 
 

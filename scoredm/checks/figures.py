@@ -22,7 +22,7 @@ from scoredm.metrics import against
 from scoredm.mixture import GaussianMixture
 from scoredm.samplers import SAMPLERS, euler_maruyama
 from scoredm.score import exact_score
-from scoredm.sde import SDE, VESDE
+from scoredm.sde import VESDE
 from scoredm.simulation import exact_prior, moment_matched_prior, sample, zero_mean_prior
 from scoredm.training import TrainConfig, Trainer, TrainMetrics, mean_floor
 
@@ -33,10 +33,6 @@ PARTICLES = 60_000
 
 def _tutorial() -> GaussianMixture:
     return targets.mixture("tutorial")
-
-
-def _at(mixture: GaussianMixture, sde: SDE, t: float) -> GaussianMixture:
-    return mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t)))
 
 
 def _plane(half_width: float, n: int = 401) -> tuple[Tensor, float]:
@@ -86,7 +82,7 @@ def floors() -> Finding:
     sde = VESDE(25.0)
 
     def floor(t: float) -> float:
-        p_t = _at(_tutorial(), sde, t)
+        p_t = _tutorial().at(sde, t)
         x, area = _plane(7 * float(sde.sigma(t)) + 9)
         return 2 - float(sde.sigma(t)) ** 2 * float((p_t.log_prob(x).exp() * p_t.score(x).square().sum(-1)).sum()) * area
 
@@ -103,7 +99,7 @@ def de_bruijn() -> Finding:
     sde, mixture, x = VESDE(10.0), targets.mixture("three-modes"), torch.linspace(-60, 60, 12_001, dtype=torch.float64)[:, None]
 
     def moment(t: float, of: str) -> float:
-        p_t = _at(mixture, sde, t)
+        p_t = mixture.at(sde, t)
         log_p = p_t.log_prob(x)
         values = -log_p if of == "entropy" else p_t.score(x)[:, 0] ** 2
         return float((log_p.exp() * values).sum() * (x[1, 0] - x[0, 0]))
@@ -120,7 +116,7 @@ def merging() -> Finding:
     pair = GaussianMixture([[-2.0], [2.0]], [[[0.25]]] * 2, [1, 1])
 
     def slope(t: float, lam: float) -> float:
-        up, down = _at(pair, VESDE(lam), t).score(torch.tensor([[1e-4], [-1e-4]], dtype=torch.float64))[:, 0].tolist()
+        up, down = pair.at(VESDE(lam), t).score(torch.tensor([[1e-4], [-1e-4]], dtype=torch.float64))[:, 0].tolist()
         return up - down
 
     def found(lam: float) -> float:
@@ -154,7 +150,7 @@ def likelihoods() -> Finding:
 def _flow_error(name: str, steps: int) -> float:
     """How far from its exact place the flow ends that starts at x = 1."""
     sde, x, end = VESDE(25.0), torch.ones(1, 1, dtype=torch.float64), 1e-6
-    step, score = SAMPLERS[name].make_step(), exact_score(GaussianMixture([[0.0]], [[[1.0]]], [1.0]), sde)
+    step, score = SAMPLERS[name].make_step(), exact_score(GaussianMixture.gaussian([0.0], [[1.0]]), sde)
     for t, t_next in pairwise(uniform_times(steps, end)):
         x = step(sde, score, x, t, t_next, torch.zeros_like(x))
     return abs(float(x) - math.sqrt((1 + float(sde.sigma(end)) ** 2) / (1 + float(sde.sigma(1.0)) ** 2)))
@@ -163,7 +159,7 @@ def _flow_error(name: str, steps: int) -> float:
 def _variance_error(steps: int) -> float:
     """How far from 1 the variance ends that Euler-Maruyama leaves, each of whose steps is linear in x and z."""
     sde, zero, one = VESDE(25.0), torch.zeros(1, 1, dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
-    score = exact_score(GaussianMixture([[0.0]], [[[1.0]]], [1.0]), sde)
+    score = exact_score(GaussianMixture.gaussian([0.0], [[1.0]]), sde)
     variance = 1 + float(sde.sigma(1.0)) ** 2
     for t, t_next in pairwise(uniform_times(steps, 1e-6)):
         kept, added = (float(euler_maruyama(sde, score, at, t, t_next, 1 - at)) for at in (one, zero))
@@ -209,7 +205,7 @@ def loss_of_one_point() -> Finding:
 def loss_of_a_gaussian() -> Finding:
     """The loss of the exact score on Gaussian data with variances 2 and 0.5: sum_i v_i / (v_i + sigma^2)."""
     sde, draws, t = VESDE(25.0), torch.Generator().manual_seed(0), 0.4
-    gaussian = GaussianMixture([[1.0, -1.0]], [[[2.0, 0.0], [0.0, 0.5]]], [1.0])
+    gaussian = GaussianMixture.gaussian([1.0, -1.0], [[2.0, 0.0], [0.0, 0.5]])
     x0 = gaussian.sample(PARTICLES, draws).double()
     noise = torch.randn(x0.shape, generator=draws, dtype=torch.float64)
     residual = float(sde.sigma(t)) * exact_score(gaussian, sde)(sde.perturb(x0, t, noise), t) + noise

@@ -24,11 +24,7 @@ class Case(NamedTuple):
 
     def law(self, t: float) -> GaussianMixture:
         """p_t."""
-        return self.mixture.diffuse(*self.scales(t))
-
-    def scales(self, t: float) -> tuple[float, float]:
-        """alpha_t and sigma_t."""
-        return float(self.sde.alpha(t)), float(self.sde.sigma(t))
+        return self.mixture.at(self.sde, t)
 
 
 @final

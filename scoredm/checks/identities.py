@@ -33,7 +33,7 @@ EARLY = 0.01  # where integrals over time begin
 POINTS = 200
 DRAWS, FEW_DRAWS = 10_000, 2_000
 MANY = 20  # components beyond which fewer draws are taken
-NODES = 40  # of Gauss-Legendre quadrature in log-SNR
+NODES, NODE_RATE = 40, 1.5  # of Gauss-Legendre quadrature in log-SNR: at least, and per unit of it
 FLOOR_ERROR = {True: 1e-2, False: 1e-5}  # of dsm_floor, as it says itself, for more than ten components and for fewer
 SIGMAS = 5.0  # standard errors allowed
 
@@ -72,7 +72,7 @@ def diffusion(case: Case) -> Finding:
 
 def start(case: Case) -> Finding:
     """Alpha and sigma at t = 0."""
-    return Finding((1.0, 0.0), case.scales(0.0), 1e-12)
+    return Finding((1.0, 0.0), case.sde.scales(0.0), 1e-12)
 
 
 def digits(case: Case) -> Finding:
@@ -112,7 +112,8 @@ def _draws(mixture: GaussianMixture) -> int:
 
 def _variance_of(sde: SDE, S: Spread, t: float) -> Spread:
     """Of p_t, for data of variance S."""
-    return float(sde.alpha(t)) ** 2 * S + float(sde.sigma(t)) ** 2
+    alpha, sigma = sde.scales(t)
+    return alpha**2 * S + sigma**2
 
 
 def _normal(shape: Sequence[int], draws: torch.Generator) -> Tensor:
@@ -133,7 +134,7 @@ def _noisy(case: Case, t: float, draws: torch.Generator, n: int | None = None) -
 
 def _independent_law(case: Case, t: float) -> MixtureSameFamily:
     """p_t by torch.distributions, from the means and covariances of the data."""
-    alpha, sigma = case.scales(t)
+    alpha, sigma = case.sde.scales(t)
     spread = alpha**2 * case.mixture.covariances + sigma**2 * torch.eye(case.mixture.dim, dtype=torch.float64)
     parts = MultivariateNormal(alpha * case.mixture.means, spread)
     return MixtureSameFamily(Categorical(case.mixture.weights), parts)
@@ -162,7 +163,7 @@ def convolution(case: Case) -> Finding:
 
 def _convolved(case: Case, t: float, x: Tensor) -> Tensor:
     """log p_t(x), (N,): along the principal axes of a component the convolution falls apart into integrals over one number."""
-    alpha, sigma = case.scales(t)
+    alpha, sigma = case.sde.scales(t)
     variances, axes = case.mixture.principal_axes
     centre = torch.einsum("kij,ki->kj", axes, case.mixture.means)[None, ..., None]
     at = torch.einsum("kij,ni->nkj", axes, x)[..., None]
@@ -198,19 +199,20 @@ def fokker_planck(case: Case) -> Finding:
 
 
 def tweedie(case: Case) -> Finding:
-    """E[x_0 | x_t] by the score against Bayes' rule over the components, in units of the data's spread."""
-    spread, worst = math.sqrt(float(case.mixture.covariance.trace())), 0.0
+    """E[x_0 | x_t] by the score against Bayes' rule over the components, in units of the spread of x_t / alpha_t."""
+    worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS)
+        unit = math.sqrt(float(case.law(t).covariance.trace())) / float(case.sde.alpha(t))
         by_score = denoise(exact_score(case.mixture, case.sde), case.sde, x, t)
-        worst = max(worst, float((by_score - posterior_mean(case.mixture, case.sde, x, t)).abs().max()) / spread)
-    return Finding(0.0, worst, 1e-7)
+        worst = max(worst, float((by_score - posterior_mean(case.mixture, case.sde, x, t)).abs().max()) / unit)
+    return Finding(0.0, worst, 1e-9)
 
 
 def merging(case: Case) -> Finding:
     """Two modes set so that they merge at t = 1/2: by the closed form, and where the score at the middle turns flat."""
-    noise = float(case.sde.sigma(0.5)) / float(case.sde.alpha(0.5))
-    std = noise / 2
+    alpha, sigma = case.sde.scales(0.5)
+    noise, std = sigma / alpha, sigma / alpha / 2
     mu = math.hypot(std, noise)
     pair = GaussianMixture([[-mu], [mu]], [[[std**2]]] * 2, [1, 1])
     score = exact_score(pair, case.sde)
@@ -233,13 +235,13 @@ def _allowed(terms: Tensor) -> float:
 
 
 def _one_gaussian(mixture: GaussianMixture, wider: float = 1.0) -> GaussianMixture:
-    return GaussianMixture(mixture.mean[None], wider * mixture.covariance[None], [1.0])
+    return GaussianMixture.gaussian(mixture.mean, wider * mixture.covariance)
 
 
 def dsm(case: Case) -> Finding:
     """DSM less ESM at t = 1/2 for a wrong score, against the spread of the clean data, which knows no score."""
     t, sde = 0.5, case.sde
-    (alpha, sigma), (x0, z) = case.scales(t), _data_and_noise(case, case.draws())
+    (alpha, sigma), (x0, z) = case.sde.scales(t), _data_and_noise(case, case.draws())
     x = sde.perturb(x0, t, z)
     exact, wrong = exact_score(case.mixture, sde)(x, t), exact_score(_one_gaussian(case.mixture), sde)(x, t) / 2
     found = (sigma * wrong + z).square().sum(-1) - (sigma * (wrong - exact)).square().sum(-1)
@@ -256,8 +258,8 @@ def floor(case: Case) -> Finding:
 
 def _over_time(sde: SDE) -> list[tuple[float, float]]:
     """Nodes t and weights w with sum w F(t) = int F dt over [EARLY, 1]: Gauss-Legendre quadrature in log-SNR."""
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
     most, least = float(sde.log_snr(EARLY)), float(sde.log_snr(1.0))
+    nodes, weights = np.polynomial.legendre.leggauss(max(NODES, math.ceil(NODE_RATE * (most - least))))
     times = [time_of_log_snr(sde, least + (most - least) * (node + 1) / 2) for node in nodes.tolist()]
     rates = slope_of(lambda t: torch.as_tensor(sde.log_snr(t)), torch.tensor(times, dtype=torch.float64))
     return list(zip(times, (weights * (most - least) / 2 / rates.abs().numpy()).tolist(), strict=True))
@@ -428,7 +430,7 @@ def recursion(case: Case) -> Finding:
     for t, t_next in pairwise(times):
         g2, dt = float(sde.diffusion(t)) ** 2, t - t_next
         v = (1 - (float(sde.drift_rate(t)) + g2 / _variance_of(sde, S, t)) * dt) ** 2 * v + g2 * dt
-    score = exact_score(GaussianMixture([[0.0]], [[[S]]], [1.0]), sde)
+    score = exact_score(GaussianMixture.gaussian([0.0], [[S]]), sde)
     found = _variance_after("euler-maruyama", sde, score, torch.tensor([first], dtype=torch.float64), times)
     return Finding(1.0, float(found) / v, 1e-9)
 
