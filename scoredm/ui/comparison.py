@@ -181,7 +181,7 @@ def outline(experiment: Experiment, t: float) -> Outline:
     p_t = experiment.law(t)
     if p_t.dim == 1:
         ends = fields.windows_1d(p_t)
-        x = np.linspace(*ends, 401)
+        x = fields.line_points(p_t, *ends, 401)
         return Outline(np.array(ends), [np.stack([x, fields.density_curves(experiment.mixture, sde, [t], x)[0]], 1)])
     box = fields.windows(experiment.mixture, sde, [t], True)[0]
     return Outline(box, fields.contours(experiment.mixture, sde, t, box.tolist(), SHARES))
