@@ -65,14 +65,9 @@ with picture:
     )
 with side:
     st.markdown(view.verdict(experiment, settings, beside))
-    few = [row for row in beside.rows if row.kind != "weight" or len(beside.weights.exact) <= 3]
-    show.exact_and_found([(row.name, row.exact, row.found, row.error) for row in few])
-    low, middle, high = (show.number(v) for v in beside.usual)
-    st.markdown(
-        f"Sliced Wasserstein distance to an exact sample: **{show.number(beside.distance)}**. "
-        f"Other exact samples of {n} points: {middle} ({low} to {high}); that is what no distance looks like."
-    )
-    if len(beside.weights.exact) > 3:
+    show.exact_and_found(view.table(beside))
+    st.markdown(view.distance(beside, n))
+    if len(beside.weights.exact) > view.FEW:
         table = charts.weights_table(beside.weights.exact, beside.weights.found, beside.weights.error)
         show.chart(charts.weights_spec(show.mode()), table, key="weights", alt="Weight of each component, exact and found")
 

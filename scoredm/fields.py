@@ -12,23 +12,45 @@ import torch
 from torch import Tensor
 
 from scoredm.mixture import GaussianMixture
-from scoredm.score import ScoreFn, exact_score
+from scoredm.score import GridScore, ScoreFn, exact_score
 from scoredm.sde import SDE
 
 Times = Sequence[float] | np.ndarray
 
 REACH = 3.2  # standard deviations of p_t shown on each side of its mean
 LOG_RANGE = 12.0  # nats below the highest point at which a picture of the log density goes blank
+PEAK_REACH = 7.0  # standard deviations around a narrow component in which a curve has points of its own
+PEAK_POINTS = 801  # of them at most, about
 
 
 def _centres(low: float, high: float, n: int) -> np.ndarray:
     return low + (high - low) * (np.arange(n) + 0.5) / n
 
 
+def _law(mixture: GaussianMixture, sde: SDE, t: float) -> GaussianMixture:
+    """p_t."""
+    return mixture.diffuse(float(sde.alpha(float(t))), float(sde.sigma(float(t))))
+
+
 def grid_points(window: Sequence[float], n: int) -> Tensor:
     """Centres of the n x n cells of a window, (n * n, 2), row by row from y_min."""
     x, y = np.meshgrid(_centres(window[0], window[1], n), _centres(window[2], window[3], n))
     return torch.tensor(np.stack([x.ravel(), y.ravel()], 1), dtype=torch.float32)
+
+
+def line_points(mixture: GaussianMixture, low: float, high: float, n: int) -> np.ndarray:
+    """Points for a curve of a one-dimensional density: n evenly from low to high, and more across what is too narrow for them.
+
+    Rising, (n or more,). A component less than two spacings wide would be cut short, or missed.
+    """
+    even = np.linspace(low, high, n)
+    means, stds = mixture.means[:, 0].numpy(), mixture.covariances[:, 0, 0].sqrt().numpy()
+    narrow = stds < 2 * (even[1] - even[0])
+    if not narrow.any():
+        return even
+    each = 2 * min(12, PEAK_POINTS // (2 * int(narrow.sum()))) + 1
+    close = means[narrow, None] + stds[narrow, None] * np.linspace(-PEAK_REACH, PEAK_REACH, each)
+    return np.unique(np.concatenate([even, close[(close > low) & (close < high)]]))
 
 
 def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> np.ndarray:
@@ -38,7 +60,7 @@ def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> n
     """
     boxes = []
     for t in times:
-        p_t = mixture.diffuse(float(sde.alpha(float(t))), float(sde.sigma(float(t))))
+        p_t = _law(mixture, sde, t)
         half = REACH * float(p_t.covariance.diagonal().max()) ** 0.5
         boxes.append([bound for centre in p_t.mean.tolist() for bound in (centre - half, centre + half)])
     box = np.array(boxes)
@@ -50,7 +72,7 @@ def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> n
 
 def span(mixture: GaussianMixture, sde: SDE) -> tuple[float, float]:
     """The interval of a one-dimensional target that holds p_t at every t."""
-    ends = [mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t))) for t in (0.0, 1.0)]
+    ends = [_law(mixture, sde, t) for t in (0.0, 1.0)]
     reach = [REACH * float(p.covariance[0, 0]) ** 0.5 for p in ends]
     low = min(float(p.mean[0]) - r for p, r in zip(ends, reach, strict=True))
     high = max(float(p.mean[0]) + r for p, r in zip(ends, reach, strict=True))
@@ -74,23 +96,56 @@ def density_pictures(
     """p_t over a window at each time, (T, n, n) in [0, 1], each picture relative to its own highest point.
 
     scale: "root" shows sqrt(p / max p), so that thin tails can be seen; "log" shows log p over its top 12 nats.
+    What is narrower than a cell is shown as wide as one, with its whole mass: see `_log_cells`.
     """
     times = [float(t) for t in times]
     prepared = exact_score(mixture, sde).on_grid(times, torch.empty(0))
     pictures = np.empty((len(times), n, n), dtype=np.float32)
     for i, (t, box) in enumerate(zip(times, boxes, strict=True)):
-        below = prepared.log_prob(grid_points(box, n), t)
+        below = _log_cells(mixture, sde, prepared, t, box, n)
         below -= below.max()
         shown = (below / 2).exp() if scale == "root" else (1 + below / LOG_RANGE).clamp(min=0)
         pictures[i] = shown.reshape(n, n).numpy()
     return pictures
 
 
+def _log_cells(mixture: GaussianMixture, sde: SDE, prepared: GridScore, t: float, box: Sequence[float], n: int) -> Tensor:
+    """log p_t at the centres of the n x n cells of a square window, (n * n,).
+
+    No component is narrower than half a cell along any of its axes: it would fall between the centres, or on one by luck. Where
+    one is, its variance there is raised to (h / 2)^2, h the side of a cell, which leaves its mass as it is.
+    """
+    points, least = grid_points(box, n), ((box[1] - box[0]) / n / 2) ** 2
+    p_t = _law(mixture, sde, t)
+    variances, axes = p_t.principal_axes
+    if float(variances.min()) >= least:
+        return prepared.log_prob(points, t)
+    points, variances = points.double(), variances.clamp(min=least)
+    constant = p_t.weights.log() - variances.log().sum(1) / 2 - math.log(2 * math.pi)
+    total = torch.full((len(points),), -math.inf, dtype=torch.float64)
+    for mean, variance, turn, height in zip(p_t.means, variances, axes, constant, strict=True):
+        along = (points - mean) @ turn
+        torch.logaddexp(total, height - (along.square() / variance).sum(1) / 2, out=total)
+    return total.float()
+
+
 def density_curves(mixture: GaussianMixture, sde: SDE, times: Times, y: np.ndarray) -> np.ndarray:
     """p_t(y) of a one-dimensional target on given points, (T, len(y)), per unit of y."""
     points = torch.tensor(y, dtype=torch.float64)[:, None]
-    diffused = (mixture.diffuse(float(sde.alpha(float(t))), float(sde.sigma(float(t)))) for t in times)
-    return np.stack([p_t.log_prob(points).exp().numpy() for p_t in diffused])
+    return np.stack([_law(mixture, sde, t).log_prob(points).exp().numpy() for t in times])
+
+
+def cell_densities(mixture: GaussianMixture, sde: SDE, times: Times, edges: np.ndarray) -> np.ndarray:
+    """The mean of p_t of a one-dimensional target over each cell between rising edges (M + 1,), (T, M), per unit of y.
+
+    From its distribution function, so that no mode is too narrow to be seen.
+    """
+    at, rows = torch.tensor(edges, dtype=torch.float64), []
+    for t in times:
+        p_t = _law(mixture, sde, t)
+        z = (at[:, None] - p_t.means[:, 0]) / p_t.covariances[:, 0, 0].sqrt()
+        rows.append((torch.special.ndtr(z).diff(dim=0) @ p_t.weights / at.diff()).numpy())
+    return np.stack(rows)
 
 
 def score_on(score_fn: ScoreFn, times: Times, points: Tensor) -> np.ndarray:
@@ -149,7 +204,7 @@ def contours(
     if mixture.n_components == 1:
         shape = ellipses(mixture, sde, [t])[0, 0]
         return [_ellipse(shape, math.sqrt(-2 * math.log1p(-share))) for share in shares]
-    log_p = exact_score(mixture, sde).on_grid([t], torch.empty(0)).log_prob(grid_points(box, n), t).double().numpy()
+    log_p = _log_cells(mixture, sde, exact_score(mixture, sde).on_grid([t], torch.empty(0)), t, box, n).double().numpy()
     falling = np.sort(np.exp(log_p - log_p.max()))[::-1]
     levels = np.log(falling[np.searchsorted(falling.cumsum() / falling.sum(), shares)]) + log_p.max()
     x, y = (_centres(box[i], box[i + 1], n) for i in (0, 2))

@@ -107,8 +107,8 @@ def _heat(mixture: GaussianMixture, sde: SDE) -> tuple[np.ndarray, np.ndarray]:
     low, high = fields.span(mixture, sde)
     edges = np.linspace(low, high, 2 * CELLS + 1)
     columns = (np.arange(CELLS) + 0.5) / CELLS
-    heat = fields.density_curves(mixture, sde, columns, (edges[:-1] + edges[1:]) / 2)
-    picture = np.sqrt(heat / np.maximum(heat.max(axis=1, keepdims=True), 1e-300)).T
+    heat = fields.cell_densities(mixture, sde, columns, edges)
+    picture = np.sqrt(heat / heat.max(axis=1, keepdims=True)).T
     return np.array([[0.0, 1.0, low, high]]), picture[None]
 
 
@@ -125,7 +125,7 @@ def _score_line(mixture: GaussianMixture, sde: SDE) -> tuple[np.ndarray, np.ndar
     """The density as a hill above y = 0, the score as arrows below it."""
     p_t = mixture.diffuse(float(sde.alpha(SCORE_TIME)), float(sde.sigma(SCORE_TIME)))
     low, high = fields.windows_1d(p_t)
-    x = np.linspace(low, high, 121)
+    x = fields.line_points(p_t, low, high, 121)
     height = fields.density_curves(mixture, sde, [SCORE_TIME], x)[0]
     starts = np.linspace(low, high, 2 * ARROWS + 2)[1:-1]
     score = p_t.score(torch.tensor(starts[:, None])).numpy()
@@ -161,8 +161,9 @@ def _joint_line(mixture: GaussianMixture, sde: SDE, t: float) -> tuple[np.ndarra
     alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
     across, up = fields.windows_1d(mixture.diffuse(alpha, sigma)), fields.windows_1d(mixture)
     x, y = (low + (high - low) * (np.arange(CELLS) + 0.5) / CELLS for low, high in (across, up))
-    prior = mixture.log_prob(torch.tensor(y[:, None])).numpy()[:, None]
-    joint = prior - (x[None, :] - alpha * y[:, None]) ** 2 / (2 * sigma**2)
+    with np.errstate(divide="ignore"):
+        prior = np.log(fields.cell_densities(mixture, VESDE(1.0), [0.0], np.linspace(*up, CELLS + 1))[0])
+    joint = prior[:, None] - (x[None, :] - alpha * y[:, None]) ** 2 / (2 * sigma**2)
     fine: Tensor = torch.linspace(across[0], across[1], 121, dtype=torch.float64)[:, None]
     curve = torch.cat([fine, posterior_mean(mixture, sde, fine, t)], 1).numpy()
     return np.array([*across, *up]), np.exp((joint - joint.max()) / 2), curve
@@ -186,7 +187,7 @@ def portray(mixture: GaussianMixture) -> Portrait:
         density = fields.density_pictures(mixture, still, [0.0], window, 96)[0]
         return Portrait(window[0], density, fields.ellipses(mixture, still, [0.0])[0], np.empty((0, 0)))
     low, high = fields.windows_1d(mixture)
-    x = torch.linspace(low, high, 241, dtype=torch.float64)[:, None]
+    x = torch.tensor(fields.line_points(mixture, low, high, 241))[:, None]
     parts = (mixture.component_log_prob(x).exp() * mixture.weights).numpy().T
     top = parts.sum(0).max()
     curve = np.stack([x[:, 0].numpy(), parts.sum(0) / top], -1)

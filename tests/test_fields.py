@@ -65,6 +65,45 @@ def test_density_curves_integrate_to_one():
     assert (np.trapezoid(curves[:, inside], y[inside], axis=1) > 0.99).all()
 
 
+def test_cells_hold_the_mass_of_what_is_narrower_than_they_are():
+    edges = np.linspace(-160_000, 260_000, 129)
+    spikes = GaussianMixture([[1e5], [-5.0]], [[[1.0]], [[1e-6]]], [3, 1])
+    for t, cells in zip(TIMES, fields.cell_densities(spikes, SDE, TIMES, edges), strict=True):
+        mass = cells * np.diff(edges)
+        assert np.sort(mass)[-2:] == pytest.approx([0.25, 0.75]) and edges[mass.argmax()] < 1e5 < edges[mass.argmax() + 1], t
+    smooth, edges = targets.mixture("two-modes"), np.linspace(-30, 30, 401)
+    fine = np.linspace(-30, 30, 4001)
+    exact = fields.density_curves(smooth, SDE, TIMES, fine)
+    expected = [[np.trapezoid(row[i : i + 11], fine[i : i + 11]) for i in range(0, 4000, 10)] for row in exact]
+    np.testing.assert_allclose(fields.cell_densities(smooth, SDE, TIMES, edges), np.array(expected) / 0.15, atol=5e-6)
+
+
+def test_a_curve_has_points_on_every_peak():
+    spikes = GaussianMixture([[1e6], [-1e6], [0.0]], [[[1.0]], [[1e-6]], [[1e10]]], [1, 1, 2])
+    x = fields.line_points(spikes, -3e6, 3e6, 241)
+    assert (np.diff(x) > 0).all() and x[[0, -1]].tolist() == [-3e6, 3e6] and set(np.linspace(-3e6, 3e6, 241)) <= set(x)
+    (density,) = fields.density_curves(spikes, SDE, [0.0], x)
+    assert np.trapezoid(density, x) == pytest.approx(1, abs=0.02)
+    assert density.max() == pytest.approx(0.25 / np.sqrt(2e-6 * np.pi), rel=1e-3)
+    assert len(fields.line_points(targets.mixture("two-modes"), -20, 20, 241)) == 241
+    many = GaussianMixture(np.linspace(-1e4, 1e4, 200)[:, None], np.full((200, 1, 1), 1e-4), np.ones(200))
+    assert len(fields.line_points(many, -2e4, 2e4, 241)) < 1500
+
+
+@pytest.mark.parametrize("apart", [40.0, 1e6])
+def test_a_picture_shows_modes_narrower_than_its_cells(apart):
+    """The root picture squared is the density: the masses of three modes stand in their ratio, wherever in a cell they lie."""
+    means = [[-apart, 0.13 * apart], [0.71 * apart, 0.4 * apart], [0.1 * apart, -apart]]
+    modes = GaussianMixture(means, np.eye(2) * np.square([0.001, 0.1, 0.02])[:, None, None], [1, 1, 1])
+    box = fields.windows(modes, SDE, [0.0], True)
+    (picture,) = fields.density_pictures(modes, SDE, [0.0], box, 64)
+    x, y = fields.grid_points(box[0], 64).T.numpy()
+    near = [np.hypot(x - m[0], y - m[1]).reshape(64, 64) < 0.4 * apart for m in means]
+    mass = np.array([(picture[place] ** 2).sum() for place in near])
+    np.testing.assert_allclose(mass / mass.mean(), 1, atol=0.05)
+    assert (picture[~np.any(near, 0)] < 1e-3).all() and picture.max() == 1
+
+
 def test_arrows_keep_their_direction_and_fit_their_cells():
     mixture = targets.mixture("ring")
     points = torch.randn(len(TIMES), 50, 2, generator=torch.Generator().manual_seed(0)) * 3

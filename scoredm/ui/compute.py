@@ -63,9 +63,8 @@ def frames_1d(
     at = kept(len(times))
     low, high = fields.span(mixture, sde)
     cells = np.linspace(low, high, 129)
-    y = (cells[:-1] + cells[1:]) / 2
     columns = np.linspace(0, 1, 201)
-    heat = fields.density_curves(mixture, sde, (columns[:-1] + columns[1:]) / 2, y)
+    heat = fields.cell_densities(mixture, sde, (columns[:-1] + columns[1:]) / 2, cells)
     along = np.broadcast_to(times[at, None], paths[at, :, 0].shape)
     return Frames(
         times=times[at],
@@ -73,7 +72,7 @@ def frames_1d(
         particles=np.stack([along, paths[at, :, 0]], -1),
         labels=labels,
         image=np.sqrt(heat / heat.max(axis=1, keepdims=True)).T[None],
-        margin=fields.density_curves(mixture, sde, times[at], y),
+        margin=fields.cell_densities(mixture, sde, times[at], cells),
     )
 
 

@@ -115,6 +115,13 @@ def test_one_dimension_by_the_demo_button(open_page):
     assert "Var x at t = 0 | 26.00 |" in the_table(at)
 
 
+@pytest.mark.parametrize("mixture", ["m100000s1;m-5s0.001", "m1e6,0s1;m-1e6,0s0.001", "m5s0.001"])
+@pytest.mark.parametrize("page", ["forward", "reverse", "home"])
+def test_modes_far_narrower_than_a_cell_of_the_picture(open_page, page, mixture):
+    at = open_page(page, target="own", mixture=mixture)
+    assert not at.exception
+
+
 def test_the_margin_is_a_density_and_the_heat_map_its_history():
     run = forward.forward(Experiment("two-modes"), forward.Forward(200, 100, True))
     frames = run.frames

@@ -278,6 +278,15 @@ def test_curves_of_one_dimension(open_page):
     assert all(rows.loc[rows["series"] == "probe", "x"].tolist() == [2.0] for rows in (density, log, score, shares))
 
 
+def test_peaks_far_narrower_than_the_axis_are_drawn(open_page):
+    at = open_page("score", target="own", mixture="m1e6s1;m-1e6s1", dots=0)
+    assert not at.exception
+    density, log = (chart_rows(at, i).query("series == 'mixture'").dropna(subset=["y"]) for i in (0, 1))
+    peaks = density[density["y"] > 0.9 * density["y"].max()]["x"]
+    assert density["y"].max() == pytest.approx(0.5 * norm.pdf(0)) and set(np.sign(peaks)) == {-1, 1}
+    assert log["y"].max() == pytest.approx(np.log(0.5 * norm.pdf(0)))
+
+
 def test_one_component_of_one_dimension_is_a_straight_line(open_page):
     at = open_page("score", target="two-modes", view="component", k=2)
     score = chart_rows(at, 2)

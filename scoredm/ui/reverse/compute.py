@@ -90,6 +90,24 @@ def reverse(experiment: Experiment, settings: Reverse) -> ReverseRun:
     )
 
 
+@st.cache_resource(max_entries=16, show_spinner=False)
+def from_exact_start(experiment: Experiment, settings: Reverse) -> np.ndarray:
+    """Where the same run ends, on the same noise, if it starts from p_1 itself, (N, D)."""
+    from scoredm.simulation import exact_prior, sample
+
+    end = sample(
+        experiment.sde,
+        experiment.score,
+        settings.particles,
+        steps=settings.steps,
+        prior=exact_prior(experiment.sde, experiment.mixture),
+        t_min=settings.t_min,
+        denoise=settings.denoise,
+        generator=generator(experiment, "reverse"),
+    )
+    return end.contiguous().numpy()
+
+
 def reverse_step(experiment: Experiment, run: ReverseRun, t: float) -> ReverseStep:
     """The update under way at time t: the first particle's, from the last time of the grid that is not below t."""
     times = run.times[: len(run.walk)]

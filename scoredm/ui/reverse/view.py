@@ -1,16 +1,20 @@
 """The pieces of the reverse screen: its controls and verdict, the update with numbers, and its samples over exact lines."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from scoredm import palette
 from scoredm.charts.samples import Panel
 from scoredm.ui import comparison, controls, show
-from scoredm.ui.comparison import Compared
+from scoredm.ui.comparison import Compared, Row
 from scoredm.ui.experiment import Experiment
 from scoredm.ui.reverse import compute
 
 STEPS = controls.Number("rsteps", "Steps", 5, 400, 5, 200, "From t = 1 down to t_min, all of one length dt.")
 STOP = controls.Number("tmin", "Stop at t_min", 0.001, 0.5, 0.001, 0.001, "At t_min a little noise is left.", format="%.3f")
+FEW, SMALL = 3, 1e-3  # weights in the table at most; what is smaller would make it too wide
 PRIORS = {"zero": "N(0, σ₁²I)", "matched": "Matched Gaussian", "exact": "Exact p₁"}
 PRIOR_HELP = "The law of x at t = 1: the tutorial's N(0, σ₁²I), the Gaussian with mean and covariance of p₁, or p₁ itself."
 END_HELP = "Tweedie: end at the mean of the data a point could come from."
@@ -29,33 +33,74 @@ def choose_end() -> bool:
 def verdict(experiment: Experiment, settings: compute.Reverse, beside: Compared) -> str:
     """What the largest difference is, and what to try against it."""
     worst, gap = beside.worst, beside.worst.found - beside.worst.exact
-    if worst.surprise <= beside.chance:
-        return (
-            f"**Nothing here tells these samples from exact ones.** The largest of {len(beside.rows)} differences, "
-            f"{worst.name}, is {worst.surprise:.1f} standard errors."
-        )
-    way = "high" if gap > 0 else "low"
-    return f"**{worst.name} is {show.number(abs(gap), 2)} too {way}, {worst.surprise:.0f} standard errors.** " + _advice(
-        experiment, settings, worst.kind, gap
+    if worst.surprise > beside.chance:
+        way = "high" if gap > 0 else "low"
+        fault = f"{worst.name} is {show.number(abs(gap), 2)} too {way}, {worst.surprise:.0f} standard errors."
+        return f"**{fault}** {_advice(experiment, settings, beside, worst)}"
+    if beside.far:
+        distance = Row("distance", "distance", beside.usual[1], beside.distance, 0.0)
+        fault = f"The distance is larger than that of any of {len(beside.fresh)} exact samples."
+        return f"**{fault}** {_advice(experiment, settings, beside, distance)}"
+    return (
+        f"**None of these {beside.count} figures tells these samples from exact ones.** The largest difference, {worst.name}, "
+        f"is {worst.surprise:.1f} standard errors."
     )
 
 
-def _advice(experiment: Experiment, settings: compute.Reverse, kind: str, gap: float) -> str:
-    t = settings.t_min
-    sde, left = experiment.sde, _left(experiment, t, kind)
+def table(beside: Compared) -> list[tuple[str, float, float, float]]:
+    """Name, exact, found and error of each row, of weights only a few; the very small in units of a power of ten."""
+    few = [row for row in beside.rows if row.kind != "weight" or len(beside.weights.exact) <= FEW]
+    lines = []
+    for row in few:
+        power = -math.floor(math.log10(row.exact)) if 0 < row.exact < SMALL else 0
+        name = f"{show.times_ten(power).removeprefix(' × ')} {row.name}" if power else row.name
+        scale = 10.0**power
+        lines.append((name, scale * row.exact, scale * row.found, scale * row.error))
+    return lines
+
+
+def distance(beside: Compared, n: int) -> str:
+    """The distance beside what perfect samples of n points show, and what the names in the table mean."""
+    low, middle, high = (show.number(v) for v in beside.usual)
+    axes = "*Along* and *across*: the data's long and short axis. " if beside.turned else ""
+    most = ""
+    if beside.usual[2] < beside.distance <= beside.fresh.max():
+        most = f", at most {show.number(float(beside.fresh.max()))} in {len(beside.fresh)}"
+    return (
+        f"{axes}Sliced Wasserstein distance to an exact sample: **{show.number(beside.distance)}**. "
+        f"Other exact samples of {n} points: {middle} ({low} to {high}){most}; that is what no distance looks like."
+    )
+
+
+def _advice(experiment: Experiment, settings: compute.Reverse, beside: Compared, row: Row) -> str:
+    """What to try against the gap in a row: the stop, the start or the steps, whichever explains half of it."""
+    t, gap, sde = settings.t_min, row.found - row.exact, experiment.sde
+    left = _left(experiment, t, row.kind)
     if not settings.denoise and left / gap > 0.5:
-        what = "means" if kind == "mean" else "variances"
+        what = {"mean": "means", "spread": "variances"}.get(row.kind, "points")
         return f"At t_min noise is still there: {what} are up to {show.number(abs(left))} off. Stop later, or take the last step."
-    if kind == "spread" and gap < 0 and settings.denoise and (float(sde.sigma(t)) / float(sde.alpha(t))) ** 2 > -gap / 2:
+    if row.kind == "spread" and gap < 0 and settings.denoise and (float(sde.sigma(t)) / float(sde.alpha(t))) ** 2 > -gap / 2:
         return "The last step puts each point at a mean, and means spread less than the data: stop later."
-    if settings.prior == "zero":
-        return "The start ignores the data's mean and spread: compare a start from the exact p₁."
-    return "Compare more steps" + (", or a start from the exact p₁." if settings.prior == "matched" else ".")
+    if settings.prior != "exact" and _start_costs(experiment, settings, beside, row) / gap >= 0.5:
+        start = "ignores the data's mean and spread" if settings.prior == "zero" else "has the moments of p₁, but not its shape"
+        return f"The start {start}: compare a start from the exact p₁."
+    return "Compare more steps." if settings.steps < STEPS.high else "Compare the ways back on *Samplers*."
+
+
+def _start_costs(experiment: Experiment, settings: compute.Reverse, beside: Compared, row: Row) -> float:
+    """By how much a row differs from that of the same run, on the same noise, from the exact p_1."""
+    alike = replace(settings, prior="exact", follow=True, by_component=False)
+    exact = comparison.compare(experiment, compute.from_exact_start(experiment, alike))
+    if row.kind == "distance":
+        return beside.distance - exact.distance
+    return row.found - next(other.found for other in exact.rows if other.name == row.name)
 
 
 def _left(experiment: Experiment, t: float, kind: str) -> float:
-    """The largest difference, with its sign, between the means ("mean") or covariances ("spread") of p_t and of the data."""
+    """By how much p_t differs from the data at most: means ("mean"), covariances ("spread") or points ("distance")."""
     p_t, data = experiment.law(t), experiment.mixture
+    if kind == "distance":
+        return float(experiment.sde.sigma(t))
     apart = {"mean": p_t.mean - data.mean, "spread": p_t.covariance - data.covariance}
     return max(apart[kind].flatten().tolist(), key=abs) if kind in apart else 0.0
 

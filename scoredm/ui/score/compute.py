@@ -64,7 +64,7 @@ def score_curves(experiment: Experiment, t: float, follow: bool, component: int 
     p_t = experiment.law(t)
     low, high = fields.windows_1d(p_t) if follow else fields.span(experiment.mixture, experiment.sde)
     components = parts.weightiest(p_t, CURVE_PARTS) if component is None else np.array([component])
-    return parts.take_apart(p_t, np.linspace(low, high, 241)[:, None], components)
+    return parts.take_apart(p_t, fields.line_points(p_t, low, high, 241)[:, None], components)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
