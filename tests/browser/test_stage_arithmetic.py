@@ -160,8 +160,8 @@ def test_a_stamp_lands_where_its_corner_is_put(js: Call) -> None:
 
 
 def test_a_narrow_column_makes_the_picture_lower_and_crowds_have_smaller_dots(js: Call) -> None:
-    assert js(
-        "return [[1000, 800], [360, 800], [100, 800], [1000, 600], [1000, 1080], [360, 1080]].map(([w, s]) => S.pictureHeight(w, 480, s))"
-    ) == [480, 378, 260, 480, 648, 378]
+    sizes = "[[1000, 800], [360, 800], [100, 800], [1000, 600], [1000, 1080], [360, 1080]]"
+    heights = js(f"return {sizes}.map(([width, screen]) => S.pictureHeight(width, 480, screen))")
+    assert heights == [480, 378, 260, 480, 648, 378]
     radii = js("return [10, 300, 301, 2000, 5000, 10000].map(S.dotRadius)")
     assert radii == sorted(radii, reverse=True) and radii[-1] >= 1
