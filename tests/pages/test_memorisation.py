@@ -139,7 +139,7 @@ def test_buttons_set_the_number_of_points(open_page):
 
 
 def test_the_network_is_trained_on_these_points_and_its_figures_are_the_librarys(open_page):
-    at = open_page("memorisation", mn=6, msteps=60, seed=77, target="two-modes", mnet="true")
+    at = open_page("memorisation", mn=6, msteps=60, seed=77, target="two-modes", mnet="true").run()
     end = time.monotonic() + 60
     while "network" not in sentence(at):
         assert time.monotonic() < end and not at.exception
