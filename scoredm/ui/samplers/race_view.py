@@ -83,8 +83,8 @@ def _watch(experiment: Experiment, settings: Race, study: Study, live: bool) -> 
     names = [race.named(curve, titles, grids, len(settings.grids) > 1) for curve in found]
     if not found:
         st.caption(
-            "All samplers start from the same points of p₁ and those with noise follow the same path; each stops at t = 0.001 "
-            "and ends with the Tweedie step. The band is where fresh exact samples lie."
+            "All samplers start from the same points of p₁, and those with noise follow the same path (Langevin steps draw their "
+            "own); each stops at t = 0.001 and ends with the Tweedie step. The band is where fresh exact samples lie."
         )
     if found and not live:
         st.markdown(race.verdict(found, names, zero, study.done))

@@ -62,7 +62,7 @@ def every_run(study: Study, name: str) -> None:
 
     rows = table(study.rows)
     with st.expander(f"Every run: {len(rows)} rows"):
-        st.dataframe(rows.drop(columns=["key", "metrics"]), hide_index=True, height=240)
+        st.dataframe(rows.drop(columns=["key", "metrics", "own"]), hide_index=True, height=240)
         with st.container(horizontal=True):
             downloads(rows, name)
 
