@@ -31,13 +31,15 @@ def test_any_link_may_be_the_first_request_to_a_fresh_server(serve, page, consol
     assert own(console_errors) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_screen_scrolls_sideways_on_a_phone(new_page, app_url, console_errors, scheme):
-    page = new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+def test_no_screen_scrolls_sideways_on_a_phone(new_page, app_url, console_errors):
+    page = new_page(viewport={"width": 390, "height": 844})
     for name, (title, _) in PAGES.items():
+        page.emulate_media(color_scheme="light")
         open_screen(page, f"{app_url}/{'' if name == 'home' else name}", title)
-        main = page.get_by_test_id("stMain")
-        assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, name
+        for scheme, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(17, 21, 28)")):
+            page.emulate_media(color_scheme=scheme)
+            expect(page.get_by_test_id("stApp")).to_have_css("background-color", paper)
+            assert page.get_by_test_id("stMain").evaluate("e => e.scrollWidth - e.clientWidth") <= 1, (name, scheme)
     assert own(console_errors) == []
 
 
