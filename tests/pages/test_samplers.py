@@ -303,7 +303,8 @@ def test_the_budget_in_words():
     found = budget(prior=0.02, steps=0.06)
     other = replace(found, alone=found.alone | {"stop": Amount(0.07, 0.002)})
     assert "made alone, the switch of the stop at t_min takes off more" in budgets.largest(other)
-    assert "made alone" not in budgets.largest(replace(found, alone=found.alone | {"stop": Amount(0.05, 0.002)}))
+    for value in (0.05, 0.063):  # less, and more by less than the errors
+        assert "made alone" not in budgets.largest(replace(found, alone=found.alone | {"stop": Amount(value, 0.002)}))
     assert "hardly matters" in budgets.unattributed(budget(unattributed=0.003))
     assert "0.0300 ± 0.0020 unattributed" in budgets.unattributed(budget(unattributed=0.03))
     assert "take off 0.0300 ± 0.0020 too much" in budgets.unattributed(budget(unattributed=-0.03))

@@ -110,8 +110,8 @@ def largest(found: "Budget") -> str:
     words = f"**Most is lost to {_WHERE[part]}: {lost} of {whole}; perfect samples have {zero}.**"
     if amount.value < (found.zero.high - found.zero.low) / 2:
         words += " One sample would not show it: fresh ones differ by more. On shared noise it is clear all the same."
-    alone, most = max(found.alone.items(), key=lambda item: item[1].value)
-    if alone != part and most.value > amount.value:
+    (alone, most), same = max(found.alone.items(), key=lambda item: item[1].value), found.alone[part]
+    if most.value - same.value > CLEAR * np.hypot(*np.nan_to_num([most.error, same.error])):
         words += f" That is in this order: made alone, the switch of {_WHERE[alone]} takes off more."
     return f"{words} To win it back, {ADVICE[part]}."
 
