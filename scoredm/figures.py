@@ -163,11 +163,17 @@ def _field(axis: Axes, panel: Field) -> None:
     axis.set_title(panel.title, fontsize=9)
 
 
-def score_curves(found: Parts, title: str) -> Figure:
-    """Density, log density, score and responsibilities of a one-dimensional mixture, with what each component adds."""
+def score_curves(found: Parts, title: str, alone: bool = False) -> Figure:
+    """Density, log density, score and responsibilities of a one-dimensional mixture, with what each component adds.
+
+    alone: the components' own scores s_k, within the range of the mixture's, in place of r_k s_k.
+    """
     x, log_density = found.x[:, 0], found.log_density[:, None]
     density, shares = np.exp(log_density), found.responsibilities
-    panels = (("density", density, density * shares), ("score", found.score, found.weighted[..., 0]))
+    pulls, edge = found.weighted[..., 0], 1.2 * np.abs(found.score).max()
+    if alone:
+        pulls = np.where(np.abs(found.component_scores[..., 0]) <= edge, found.component_scores[..., 0], np.nan)
+    panels = (("density", density, density * shares), ("score", found.score, pulls))
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(6.4, 7.2), layout="constrained")
         axes = figure.subplots(4, 1, sharex=True)
