@@ -248,7 +248,9 @@ def test_one_component_at_the_probe_is_told_and_drawn_by_itself(open_page):
     own = np.linalg.solve(S, np.array(mean) - [1, 0.5])
     table = the_table(at)
     assert f"log density **{show.number(gaussian(mean, S).logpdf([1, 0.5]))}**" in table
-    assert f"‖sₖ‖ **{show.number(float(np.linalg.norm(own)))}**" in table and "2 alone: log" in table and "In the mixture:" in table
+    assert (
+        f"‖sₖ‖ **{show.number(float(np.linalg.norm(own)))}**" in table and "2 alone: log" in table and "In the mixture:" in table
+    )
     assert any("k = 2" in m.value and "p_t = " not in m.value for m in at.markdown)
     ((k, *vector),) = probe.arrows(compute.alone(TUTORIAL, 0.0, [1.0, 0.5], 1))[:1]
     assert k == 1 and vector == pytest.approx(own)
