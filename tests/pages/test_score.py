@@ -256,6 +256,14 @@ def test_one_component_at_the_probe_is_told_and_drawn_by_itself(open_page):
     assert k == 1 and vector == pytest.approx(own)
 
 
+def test_the_printed_curves_are_those_of_the_view(open_page, monkeypatch):
+    monkeypatch.setattr(show, "download", lambda _name, draw: drawn.append(draw()))
+    drawn: list[Any] = []
+    for view, lines in (("component", 2), ("mixture", 4)):
+        assert not open_page("score", target="three-modes", view=view, k=2).exception
+        assert len(drawn[-1].axes[2].lines) == lines, view
+
+
 def test_many_samples_are_grey_under_the_arrows():
     for n, colours in ((compute.COLOURED, {0, 1}), (5000, {compute.GREY})):
         labels = compute.score_field(TUTORIAL, ScoreField(samples=n)).labels
