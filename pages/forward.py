@@ -4,11 +4,12 @@ import streamlit as st
 
 from scoredm import figures
 from scoredm.charts import forward as charts
-from scoredm.ui import controls, forward, shell, show
+from scoredm.ui import compute, controls, forward, shell, show
 from scoredm.ui.stage import stage
 
 PARTICLES = controls.Number("n", "Particles", 20, 5000, 20, 200)
-STEPS = controls.Number("steps", "Steps", 5, 200, 5, 50, "Frames between t = 0 and t = 1; each has the exact law, however few.")
+STEPS_HELP = f"From t = 0 to t = 1, each exact, however few. At most {compute.FRAMES} frames are drawn."
+STEPS = controls.Number("steps", "Steps", 5, 200, 5, 50, STEPS_HELP)
 
 experiment = shell.header("forward")
 plane = experiment.dim == 2
@@ -44,7 +45,7 @@ with picture:
         )
     st.caption(
         "What to look for: the particles forget where they came from (their colour), yet at every t they fill the grey "
-        "density, which is exact."
+        "density, which is exact." + compute.thinned(run.frames, len(run.times))
     )
     st.markdown(forward.merging(seen))
 with side:
@@ -54,7 +55,8 @@ with side:
     )
     mode = show.mode()
     table = charts.variance_table(run.times, run.variance, run.found, names)
-    show.chart(charts.variance_spec(mode), table, key="variance", alt="Variance of the particles beside the exact one, over time")
+    alt = "Variance of the particles beside the exact one, over time"
+    show.chart(charts.variance_spec(mode, names), table, key="variance", alt=alt)
     three, one = charts.schedule_tables(
         seen.times, seen.alpha, seen.sigma, seen.diffusion, seen.log_snr, [merger.t for merger in seen.mergers]
     )

@@ -34,13 +34,14 @@ mode = show.mode()
 with st.spinner("Computing the pictures of this experiment…"):
     story = home.story(experiment)
     glance = home.glance(experiment)
+words = shell.prose("home/steps").sections
 
 for number, (column, (name, (draw, *alts))) in enumerate(zip(st.columns(4), STEPS.items(), strict=True), start=1):
     with column, st.container(border=True, height="stretch", gap="small"):
         title, icon = shell.PAGES[name]
         st.page_link(shell.page(name), label=f"**{number} · {title}**", icon=icon)
         st.image(draw(story, mode), width="stretch", alt=alts[experiment.dim == 1])
-        st.markdown(shell.prose("home/steps").sections[name])
+        st.markdown(words.get(f"{name}, in the plane", words[name]) if experiment.dim == 2 else words[name])
 
 picture, facts, links = st.columns([1.1, 2.2, 1.5], vertical_alignment="center")
 with picture:

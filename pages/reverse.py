@@ -5,6 +5,7 @@ import streamlit as st
 from scoredm import figures
 from scoredm.charts import samples as charts
 from scoredm.ui import comparison, controls, shell, show
+from scoredm.ui.compute import thinned
 from scoredm.ui.reverse import compute, view
 from scoredm.ui.stage import stage
 
@@ -61,7 +62,8 @@ with picture:
     )
     st.caption(
         "What to look for: the particles start as noise and gather where the grey density pₜ is, and part where its modes part."
-        + (f" {drawn} of {n} are drawn." if drawn < n else "")
+        + (f" {drawn} of {n} particles are drawn." if drawn < n else "")
+        + thinned(run.frames, len(run.times))
     )
 with side:
     st.markdown(view.verdict(experiment, settings, beside))

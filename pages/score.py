@@ -17,11 +17,11 @@ STAGE = "score-stage"
 TIME = controls.Number(
     "t", "Time t", 0.0, 1.0, 0.01, 0.0, "The score of p_t: of the data at t = 0, of almost pure noise at t = 1."
 )
-SAMPLES = controls.Number("dots", "Samples", 0, 5000, 100, 300, "Drawn from p_t, coloured by the component they come from.")
+OWNERS = "Drawn from p_t, coloured by the component they come from; more than 1000 are grey, and the arrows stay in view."
+SAMPLES = controls.Number("dots", "Samples", 0, 5000, 100, 300, OWNERS)
 VIEWS = {"mixture": "Mixture", "component": "One component", "weighted": "Weighted parts"}
 PICTURES = {"log": "Log density", "root": "Root density"}
 PLACES = {"grid": "On a grid", "samples": "At samples", "off": "None"}
-SADDLE = "Where the pulls of the two nearest components cancel: far from both, and yet the score is zero."
 TUTORIAL = {"target": "tutorial", "t": 0.0, "view": "mixture", "arrows": "samples", "dots": 5000, "picture": "log"}
 LOOK = {
     "mixture": "the arrows run straight up the slope, across the steps of grey, and are long where the steps are narrow.",
@@ -48,12 +48,13 @@ with side:
         controls.preset("Tutorial", TUTORIAL, help="The tutorial's own view: 5000 samples, and the score at 200 of them")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         x = probe.choose_point(experiment.dim)
-        st.button("To the saddle", on_click=probe.put_on_saddle, args=(experiment, t, x), help=SADDLE)
+        probe.saddle_button(experiment, t, x)
     probe.show_problem()
     with adding:
         probe.add_component(experiment, x)
     found = compute.probe(experiment, t, x)
-    probe.table(found)
+    alone = compute.alone(experiment, t, x, component) if view == "component" else None
+    probe.table(found, alone)
 
 settings = compute.ScoreField(t, view, component, scale, arrows, samples, follow)
 
@@ -67,16 +68,16 @@ def draw_plane() -> None:
         height=460,
         probe=True,
         probe_at=(x[0], x[1]),
-        probe_arrows=() if view == "component" else probe.arrows(found),
+        probe_arrows=probe.arrows(alone)[:1] if alone else probe.arrows(found),
         on_probe=lambda: probe.put_where_clicked(STAGE),
     )
     nat = "Each step of grey is one nat." if scale == "log" else ""
-    large = "" if view == "component" else "Its arrows, drawn large, are those of the table."
+    large = "Its arrow, drawn large, is this component's sₖ." if alone else "Its arrows, drawn large, are those of the table."
     st.caption(f"What to look for: {LOOK[view]} {nat} Click to move the probe. {large}")
 
 
 def draw_line() -> None:
-    curves = compute.score_curves(experiment, t, follow, component if view == "component" else None)
+    curves = compute.score_curves(experiment, t, follow, component if alone else None)
     dots = compute.score_samples(experiment, t)[0][:samples, 0] if samples else None
     tables = charts.score_tables(curves, x[0], view, dots)
     mode, names = show.mode(), tuple(curves.components.tolist())
@@ -94,7 +95,8 @@ def draw_line() -> None:
 with picture:
     (draw_plane if plane else draw_line)()
     alpha, sigma = (show.number(float(value)) for value in (experiment.sde.alpha(t), experiment.sde.sigma(t)))
-    law = r"p_t = \sum_k w_k\, \mathcal N(\alpha_t \mu_k,\ \alpha_t^2 S_k + \sigma_t^2 I)"
+    part = r"\mathcal N(\alpha_t \mu_k,\ \alpha_t^2 S_k + \sigma_t^2 I)"
+    law = rf"\mathcal N_k = {part}, \quad k = {component + 1}" if alone else rf"p_t = \sum_k w_k\, {part}"
     st.markdown(rf"${law}, \quad \alpha_t = {alpha}, \quad \sigma_t = {sigma}$")
 
 
@@ -102,7 +104,7 @@ def printed() -> "Figure":
     title = f"The score of $p_t$ at t = {t:g}"
     if plane:
         return figures.score_fields(compute.score_fields(experiment, settings), title)
-    return figures.score_curves(compute.score_curves(experiment, t, follow, None), title)
+    return figures.score_curves(compute.score_curves(experiment, t, follow, component if alone else None), title, bool(alone))
 
 
 show.download("score-field", printed)

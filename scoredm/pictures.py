@@ -181,9 +181,10 @@ def _journey(story: "Story", paths: np.ndarray, colours: Sequence[str], mode: st
     count = len(story.windows)
     panels = _tiles(picture, story.windows, story.densities, range(count)[:: -1 if back else 1])
     if story.dim == 2:
+        widths = story.windows[:, 1] - story.windows[:, 0]
         for tile, panel in panels.items():
             panel.dots(paths[tile], colours, 1.7)
-            panel.note(f"t = {story.times[tile]:.2g}")
+            panel.note(f"t = {story.times[tile]:.2g}" + (f" · ×{widths[tile] / widths[0]:.2g}" if tile else ""))
         return picture.svg
     along = np.broadcast_to(story.times[:, None], paths[..., 0].shape)
     panels[0].lines(np.stack([along, paths[..., 0]], -1).swapaxes(0, 1), colours, 0.9, 0.8)

@@ -9,17 +9,20 @@ import numpy as np
 import pandas as pd
 
 from scoredm import palette
-from scoredm.charts import TIME, Spec, colours, finish, log_axis
+from scoredm.charts import TIME, Spec, finish, log_axis
 
 
 @cache
-def variance_spec(mode: str) -> Spec:
-    """Variance over time on a log axis: exact as lines, found as points."""
-    series = colours({"exact": palette.INK[mode], "particles": palette.SAMPLES[mode]})
+def variance_spec(mode: str, names: tuple[str, ...]) -> Spec:
+    """Variance over time on a log axis: exact as lines, dashed for the second coordinate, and found as points."""
     base = alt.Chart().encode(x=TIME, y=log_axis("variance:Q", "variance"))
-    exact = base.mark_line(strokeWidth=2).encode(color=series, detail="coordinate:N").transform_filter("datum.series == 'exact'")
-    found = base.mark_point(filled=True, size=28).encode(color=series).transform_filter("datum.series == 'particles'")
-    return finish(exact + found, 150)
+    exact = base.mark_line(strokeWidth=2, color=palette.INK[mode]).transform_filter("datum.series == 'exact'")
+    found = base.mark_point(filled=True, size=28, color=palette.SAMPLES[mode]).transform_filter("datum.series == 'particles'")
+    if len(names) == 1:
+        return finish(exact + found, 150) | {"title": MARKS}
+    legend = alt.Legend(orient="top", symbolSize=200, titleOrient="left", titlePadding=14)
+    dashes = alt.StrokeDash("coordinate:N", title=MARKS, scale=alt.Scale(domain=list(names), range=DASHES), legend=legend)
+    return finish(exact.encode(strokeDash=dashes) + found.encode(detail="coordinate:N"), 150)
 
 
 def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
@@ -33,6 +36,7 @@ def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, name
     return pd.concat(parts, ignore_index=True)
 
 
+MARKS, DASHES = "lines: exact, dots: particles", [[1, 0], [5, 3]]  # of the two coordinates
 SCHEDULE = {"αₜ": [1, 0], "σₜ": [6, 3], "g(t)": [2, 2]}  # its series and their dashes
 MERGER, SCHEDULE_HEIGHT = "merger", 165
 

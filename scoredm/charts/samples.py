@@ -52,11 +52,11 @@ def _cloud_spec(mode: str, colour: str) -> Spec:
     points = base.mark_circle(size=12, opacity=0.7, color=colour, clip=True).transform_filter("datum.kind == 'point'")
     line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).encode(detail="line:N", order="order:Q")
     contours = line.transform_filter("datum.kind == 'contour'")
-    frame = line.mark_line(strokeWidth=1.2, strokeDash=[4, 3], color=palette.MUTED[mode]).transform_filter(
-        "datum.kind == 'frame'"
-    )
+    framed = line.transform_filter("datum.kind == 'frame'")
+    edge = framed.mark_line(strokeWidth=5, color=palette.PAPER[mode])
+    frame = framed.mark_line(strokeWidth=2.5, strokeDash=[5, 3], color=palette.INK[mode])
     corners = base.mark_point(opacity=0).transform_filter("datum.kind == 'corner'")
-    return _square(points + contours + frame + corners)
+    return _square(points + contours + edge + frame + corners)
 
 
 def _cloud_table(panel: Panel) -> pd.DataFrame:

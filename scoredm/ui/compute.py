@@ -37,6 +37,12 @@ def kept(count: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, FRAMES)).round().astype(int))
 
 
+def thinned(frames: Frames, count: int) -> str:
+    """A sentence that says so where not all of a run's frames are drawn."""
+    drawn = len(frames.times)
+    return f" {drawn} of {count} frames are drawn." if drawn < count else ""
+
+
 def frames_2d(
     mixture: "GaussianMixture", sde: "SDE", times: np.ndarray, paths: np.ndarray, labels: np.ndarray | None, follow: bool
 ) -> Frames:

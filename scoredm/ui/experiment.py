@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scoredm.sde import SDE
 
 OWN = "own"
+SHOWN = 60  # characters of a mixture that are repeated
 OWN_DEFAULT = "w1 m-2,0 s0.5; w2 m2,1 c1,0.6,1"
 LAM = controls.Number(
     "lam", "λ, noise rate", 0.5, 50.0, 0.5, 25.0, "g(t) = λᵗ: the larger λ, the more noise at t = 1.", format="%.4g"
@@ -153,7 +154,7 @@ def _choose_target() -> "tuple[str, DeltaGenerator]":
 
 
 def _own_target() -> str:
-    """Read the reader's text; while it cannot be read, say why and keep the last one that could."""
+    """Read the reader's text; while it cannot be read, say why and what is in use: the last that could be, or the default."""
     text = controls.text(
         "mixture",
         "Components: weight, mean, spread",
@@ -167,7 +168,8 @@ def _own_target() -> str:
         if dim > 2:
             raise ValueError(f"this mixture is in {dim} dimensions; the screens show 1 or 2")
     except ValueError as error:
-        st.error(f"{error}. The last mixture that could be read stays in use.")
-        return st.session_state.get("_own_last", OWN_DEFAULT)
+        last = st.session_state.get("_own_last", OWN_DEFAULT)
+        st.error(f"{error}. In use: {last if len(last) <= SHOWN else last[:SHOWN] + '…'}")
+        return last
     st.session_state["_own_last"] = text
     return text

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from scoredm import VESDE, VPSDE, targets
+from scoredm.charts import forward as charts
 from scoredm.identities import merge_time
 from scoredm.ui import forward
 from scoredm.ui.experiment import Experiment
@@ -91,6 +92,30 @@ def test_the_panel_draws_the_sde_and_rules_where_modes_merge(open_page):
     assert any(f"one from **t = {rules[1]:.3f}**" in m.value for m in at.markdown)
 
 
+def test_the_caption_says_how_many_frames_are_drawn(open_page):
+    def captions(page, **link):
+        return " ".join(c.value for c in open_page(page, **link).caption)
+
+    assert "61 of 101 frames are drawn" in captions("forward", target="two-modes", steps=100)
+    assert "frames are drawn" not in captions("forward", steps=60)
+    assert "61 of 202 frames are drawn" in captions("reverse", rn=100, denoise="true")
+
+
+def test_two_coordinates_are_told_apart_and_one_needs_no_legend():
+    both, one = charts.variance_spec("light", ("x₁", "x₂")), charts.variance_spec("light", ("x",))
+    dashes = both["layer"][0]["encoding"]["strokeDash"]
+    assert dashes["scale"]["domain"] == ["x₁", "x₂"] and dashes["title"] == one["title"] == "lines: exact, dots: particles"
+    assert "strokeDash" not in one["layer"][0]["encoding"]
+
+
+def test_a_text_that_cannot_be_read_says_what_is_in_use_instead(open_page):
+    at = open_page("forward", target="own", mixture="hello")
+    assert at.error[0].value.endswith("In use: w1 m-2,0 s0.5; w2 m2,1 c1,0.6,1")
+    at.text_input(key="mixture").set_value("m0s1" * 100).run()
+    at.text_input(key="mixture").set_value("m0").run()
+    assert at.error[0].value.endswith(f"In use: {'m0s1' * 15}…") and not at.exception
+
+
 def test_modes_merge_at_one_log_snr_whatever_the_sde():
     kinds = {"ve": (25.0,), "geometric": (0.01, 10.0), "vp": (0.1, 20.0), "subvp": (0.1, 20.0), "cosine": ()}
     for kind, parameters in kinds.items():
@@ -100,7 +125,7 @@ def test_modes_merge_at_one_log_snr_whatever_the_sde():
         assert (seen.modes, merger.modes) == (2, 1)
         assert merger.log_snr == pytest.approx(-np.log(24), abs=1e-3)
         assert merger.t == pytest.approx(merge_time(experiment.mixture, experiment.sde), abs=1e-3)
-        assert "**t = " in forward.merging(seen)
+        assert "**t = " in forward.merging(seen) and "dashed in the two small charts" in forward.merging(seen)
     assert "still there at t = 1" in forward.merging(forward.schedule(Experiment("two-modes", parameters=(3.0,))))
     assert "one mode from the start" in forward.merging(forward.schedule(Experiment("one-mode")))
     assert "for two components" in forward.merging(forward.schedule(Experiment("ring")))

@@ -121,6 +121,30 @@ def test_the_arrow_to_the_best_guess_is_the_score_in_every_sde() -> None:
     assert ((noisy.noisy > low) & (noisy.noisy < high)).mean() > 0.9
 
 
+def test_the_curve_of_best_guesses_is_the_score_too() -> None:
+    mixture, sde = targets.mixture("two-modes"), VPSDE()
+    noisy = story.tell(mixture, sde, *(torch.Generator().manual_seed(seed) for seed in (1, 2))).noisy
+    alpha, sigma = float(sde.alpha(noisy.t)), float(sde.sigma(noisy.t))
+    x, guess = noisy.curve.T
+    score = mixture.diffuse(alpha, sigma).score(torch.tensor(x[:, None])).numpy()[:, 0]
+    np.testing.assert_allclose(guess - x / alpha, sigma**2 / alpha * score, atol=1e-9)
+
+
+def test_the_cards_speak_of_the_picture_that_is_there(open_page: OpenPage) -> None:
+    plane, line = (words(settled(open_page("home", target=target))) for target in ("tutorial", "two-modes"))
+    assert "The arrow to the best guess is the score there, times σₜ² / αₜ" in plane and "a tile's width" in plane
+    assert "the curve is the best guess" in line and "arrow to" not in line and "tile" not in line
+
+
+def test_tiles_tell_their_scale() -> None:
+    seen = told("tutorial")
+    growth = math.sqrt((2.5 + VESDE(25.0).sigma(1.0) ** 2) / 2.5)
+    for draw in (pictures.forward_step, pictures.reverse_step):
+        notes = re.findall(r"<text [^>]*>([^<]+)</text>", draw(seen, "light"))
+        assert {"t = 0", f"t = 1 · ×{growth:.2g}"} < set(notes) and len(notes) == 4
+    assert "×" not in pictures.forward_step(told("two-modes"), "light")
+
+
 def test_the_best_guess_is_nearer_than_the_noisy_point() -> None:
     for name in ("grid", "two-modes", "tutorial"):
         noisy = told(name).noisy

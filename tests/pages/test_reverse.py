@@ -1,6 +1,7 @@
 """The reverse page: its figures against the library and against closed forms, its controls, both dimensions."""
 
 import io
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from scoredm import (
     sliced_wasserstein,
     targets,
 )
+from scoredm.charts import samples
 from scoredm.ui import comparison, shell
 from scoredm.ui.compute import FRAMES, generator
 from scoredm.ui.experiment import Experiment
@@ -310,6 +312,15 @@ def test_the_panels_show_start_end_and_truth_over_exact_lines(open_page):
     np.testing.assert_array_equal(*corners)
     low, high = corners[0]
     assert (high - low)[0] == pytest.approx((high - low)[1])  # a square window: equal aspect
+
+
+def test_the_window_of_the_others_is_drawn_over_the_points():
+    experiment = Experiment()
+    spec = samples.panel_spec("dark", view.panels(experiment, compute.reverse(experiment, settings(300, 20)), "dark")[0])
+    kinds = [re.findall("'(\\w+)'", layer["transform"][0]["filter"])[0] for layer in spec["layer"]]
+    assert kinds.index("frame") > kinds.index("point") and kinds.count("frame") == 2
+    halo, dashes = (layer["mark"] for layer, kind in zip(spec["layer"], kinds, strict=True) if kind == "frame")
+    assert halo["strokeWidth"] > dashes["strokeWidth"] >= 2 and "strokeDash" in dashes and "strokeDash" not in halo
 
 
 def test_many_components_are_a_chart_of_weights(open_page):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal, norm
 
-from scoredm import VESDE, GaussianMixture, figures, parse_mixture, targets
+from scoredm import VESDE, GaussianMixture, figures, palette, parse_mixture, targets
 from scoredm.ui import show
 from scoredm.ui.experiment import Experiment
 from scoredm.ui.score import compute, probe
@@ -128,12 +128,29 @@ def test_the_saddle_is_where_the_score_is_zero(open_page):
     next(b for b in at.button if b.label == "To the saddle").click().run()
     assert (at.number_input(key="px").value, at.number_input(key="py").value) == (0.0, 0.0)
     assert contributions(the_table(at))["**score**"] == [0.0, 0.0]
-    assert "| 0.50 | (50.0, 50.0) |" in the_table(at)
+    assert "| 0.5000 | (50.00, 50.00) |" in the_table(at)
     at.slider(key="t").set_value(1.0).run()
     next(b for b in at.button if b.label == "To the saddle").click().run()
     assert any("no dip" in w.value for w in at.warning)
     at.slider(key="t").set_value(0.9).run()
     assert not at.warning
+
+
+def test_one_component_has_no_saddle(open_page):
+    button = next(b for b in open_page("score", target="own", mixture="m0,0s1").button if b.label == "To the saddle")
+    assert button.disabled and "here is one" in button.help
+    assert not next(b for b in open_page("score").button if b.label == "To the saddle").disabled
+
+
+@pytest.mark.parametrize("link", [{}, {"px": 2.5, "py": -3, "t": 0.3}, {"target": "spike", "px": 1.8}, {"px": 40, "py": 9}])
+def test_shares_times_scores_are_the_contributions_to_the_last_figure_shown(open_page, link):
+    table = the_table(open_page("score", **link))
+    columns = read_table(table)
+    own = [label for label in columns["$s_k$"] if "span" in label]
+    shown = [columns["$r_k s_k$"][label] for label in own]
+    products = [np.array(columns["$s_k$"][label]) * columns["$r_k$"][label][0] for label in own]
+    unit = 10 ** (np.floor(np.log10(np.abs(shown).max())) - 2)
+    np.testing.assert_allclose(products, shown, atol=1.001 * unit)
 
 
 def press(at, label: str):
@@ -171,6 +188,11 @@ def test_a_component_is_added_at_the_probe_with_its_covariance_and_taken_away_ag
     same(parse_mixture(at.text_input(key="mixture").value), before)
     press(at, "Remove component 2")
     assert next(b for b in at.button if b.label == "Remove component 1").disabled
+
+
+def test_the_fields_of_a_new_component_come_in_the_order_of_reading(open_page):
+    fields = [field.label for field in open_page("score").number_input if field.key and field.key.startswith("add-")]
+    assert fields == ["Mean x₁", "Mean x₂", "Std x₁", "Std x₂", "Correlation", "Weight"]
 
 
 def test_a_component_on_the_line_has_one_standard_deviation(open_page):
@@ -218,6 +240,35 @@ def test_one_component_has_its_own_straight_pull_and_outline():
     np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
     np.testing.assert_allclose(frames.ellipses[0, 0, :4], [0.0, 1.0, 1.0, 1.0], atol=1e-6)
     assert frames.ellipses[0, 1, 0] < frames.windows[0, 0]
+
+
+def test_one_component_at_the_probe_is_told_and_drawn_by_itself(open_page):
+    at = open_page("score", view="component", k=2, px=1, py=0.5)
+    mean, S = TUTORIAL_PARTS[1]
+    own = np.linalg.solve(S, np.array(mean) - [1, 0.5])
+    table = the_table(at)
+    assert f"log density **{show.number(gaussian(mean, S).logpdf([1, 0.5]))}**" in table
+    assert (
+        f"‖sₖ‖ **{show.number(float(np.linalg.norm(own)))}**" in table and "2 alone: log" in table and "In the mixture:" in table
+    )
+    assert any("k = 2" in m.value and "p_t = " not in m.value for m in at.markdown)
+    ((k, *vector),) = probe.arrows(compute.alone(TUTORIAL, 0.0, [1.0, 0.5], 1))[:1]
+    assert k == 1 and vector == pytest.approx(own)
+
+
+def test_the_printed_curves_are_those_of_the_view(open_page, monkeypatch):
+    monkeypatch.setattr(show, "download", lambda _name, draw: drawn.append(draw()))
+    drawn: list[Any] = []
+    for view, lines in (("component", 2), ("mixture", 4)):
+        assert not open_page("score", target="three-modes", view=view, k=2).exception
+        assert len(drawn[-1].axes[2].lines) == lines, view
+
+
+def test_many_samples_are_grey_under_the_arrows():
+    for n, colours in ((compute.COLOURED, {0, 1}), (5000, {compute.GREY})):
+        labels = compute.score_field(TUTORIAL, ScoreField(samples=n)).labels
+        assert labels is not None and set(labels.tolist()) == colours and len(labels) == n
+    assert palette.component_colour(compute.GREY) == "#999999"
 
 
 def test_the_steps_of_grey_are_nats():
@@ -339,6 +390,12 @@ def test_prints():
         assert len(figure.axes) == 4
     curves = compute.score_curves(Experiment("spike"), 0.1, True, None)
     assert len(figures.score_curves(curves, "title").axes) == 4
+    one = compute.score_curves(Experiment("two-modes"), 0.0, True, 1)
+    density, _, score, _ = figures.score_curves(one, "title", alone=True).axes
+    assert len(density.lines) == len(score.lines) == 2
+    x, y = np.asarray(score.lines[0].get_data())
+    np.testing.assert_allclose(y[~np.isnan(y)], (5 - x)[~np.isnan(y)])
+    assert 0 < np.isnan(y).sum() < len(y) / 2
     assert figures.as_bytes(lambda: figure, "svg").startswith(b"<?xml")
 
 

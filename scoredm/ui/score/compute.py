@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from scoredm import palette
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
 from scoredm.ui.stage import Frames
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from scoredm.parts import Parts
 
 SCORE_SAMPLES = 5000  # drawn always, shown as many as are asked for: more of them never moves the others
+COLOURED = 1000  # samples in the colours of their components at most: more are grey, or they would hide the probe's arrows
+GREY = len(palette.COMPONENTS) - 1  # the label that has this colour
 ARROW_SAMPLES = 200
 PROBE_PARTS = 4
 ARROW_PARTS = 3
@@ -44,6 +47,13 @@ def probe(experiment: Experiment, t: float, x: Sequence[float]) -> "Parts":
 
     p_t = experiment.law(t)
     return parts.take_apart(p_t, [x], parts.most_responsible(p_t, x, PROBE_PARTS))
+
+
+def alone(experiment: Experiment, t: float, x: Sequence[float], k: int) -> "Parts":
+    """The score of component k of p_t by itself at one point."""
+    from scoredm import parts
+
+    return replace(parts.take_apart(parts.component(experiment.law(t), k), [x], np.array([0])), components=np.array([k]))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -83,7 +93,8 @@ def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
         frames = replace(frames, ellipses=_score_outlines(experiment, settings))
     if settings.samples:
         x, labels = score_samples(experiment, settings.t)
-        frames = replace(frames, particles=x[None, : settings.samples], labels=labels[: settings.samples])
+        labels = np.full(settings.samples, GREY) if settings.samples > COLOURED else labels[: settings.samples]
+        frames = replace(frames, particles=x[None, : settings.samples], labels=labels)
     if settings.arrows == "off":
         return frames
     anchors, arrows, owners = _score_bundles(experiment, settings)

@@ -23,6 +23,8 @@ PROBES = (
 PROBE_1D = controls.Number("px", "Probe x", -FAR, FAR, 0.1, 1.0, format="%.5g")
 STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
 STRETCHED = "From −0.99 to 0.99: how far the component leans along a diagonal."
+SADDLE = "Where the pulls of the two nearest components cancel: far from both, and yet the score is zero."
+LONE = "A saddle lies between two components, and here is one: add another, or choose another target."
 NOTHING = 1e-6  # of the longest component score
 PROBLEM = "_score_problem"  # session state: why the last press of a button here changed nothing
 
@@ -63,6 +65,13 @@ def put_on_saddle(experiment: Experiment, t: float, x: Sequence[float]) -> None:
         put(found)
 
 
+def saddle_button(experiment: Experiment, t: float, x: Sequence[float]) -> None:
+    """A button that moves the probe to the saddle, where a mixture may have one."""
+    single = experiment.mixture.n_components == 1
+    help_text = LONE if single else SADDLE
+    st.button("To the saddle", on_click=put_on_saddle, args=(experiment, t, x), help=help_text, disabled=single)
+
+
 def show_problem() -> None:
     """Say once why a button changed nothing."""
     if PROBLEM in st.session_state:
@@ -75,10 +84,11 @@ def add_component(experiment: Experiment, x: Sequence[float]) -> None:
     names = ("x",) if len(x) == 1 else ("x₁", "x₂")
     place = ",".join(f"{v:g}" for v in x)  # a probe elsewhere makes fresh fields, which stand there
     mean = [f"add-{name}-{place}" for name in names]
-    cells = st.columns(len(names))
-    for cell, name, key, std, value in zip(cells, names, mean, STDS, x, strict=False):
+    for cell, name, key, value in zip(st.columns(len(names)), names, mean, x, strict=True):
         cell.number_input(f"Mean {name}", -FAR, FAR, float(value), 0.5, format="%.5g", key=key)
-        cell.number_input(f"Std {name}", 0.001, 1000.0, 0.5, 0.1, format="%.4g", key=std, help="Standard deviation")
+    for cell, name, key in zip(st.columns(len(names)), names, STDS, strict=False):
+        cell.number_input(f"Std {name}", 0.001, 1000.0, 0.5, 0.1, format="%.4g", key=key, help="Standard deviation")
+    cells = st.columns(len(names))
     if len(names) == 2:
         cells[0].number_input("Correlation", -0.99, 0.99, 0.0, 0.1, format="%.2f", key=CORRELATION, help=STRETCHED)
     so_far = f"The weights so far add up to {mixture.parameters[2].sum():.4g}."
@@ -134,14 +144,17 @@ def _nothing(found: "Parts") -> float:
     return NOTHING * float(np.linalg.norm(found.component_scores[0], axis=1).max())
 
 
-def table(found: "Parts") -> None:
-    """The probe in numbers: the contributions of the components, their sum, and the score itself beside it."""
+def table(found: "Parts", alone: "Parts | None" = None) -> None:
+    """The probe in numbers: the contributions of the components, their sum, and the score itself beside it.
+
+    alone: one component by itself at the same point, whose numbers come first then.
+    """
     r = np.append(found.responsibilities[0], [found.rest_responsibility[0], 1.0])
     parts = np.array([*found.weighted[0], found.rest[0], found.total[0], found.score[0]])
     columns = [
         _densities(r, float(found.log_density[0])),
-        _column("$r_k$", r[:, None]),
-        _column("$s_k$", found.component_scores[0], alone=True),
+        _column("$r_k$", r[:, None], figures=5),  # four decimals, and four figures of s_k: the products come out
+        _column("$s_k$", found.component_scores[0], alone=True, figures=4),
         _column("$r_k s_k$", parts, least=_nothing(found)),
     ]
     labels = [f"{_dot(k)} {k + 1}" for k in found.components] + [f"other {found.others}", "**sum**", "**score**"]
@@ -151,13 +164,16 @@ def table(found: "Parts") -> None:
             lines.append([label, *(cells[i] if i < len(cells) else "" for _, cells in columns)])
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     with st.container(key="probe"):
-        st.markdown(f"{_summary(found)}\n\n{rows}", unsafe_allow_html=True)
+        first = f"{_summary(found)}" if alone is None else f"{_summary(alone, int(alone.components[0]))}\n\nIn the mixture:"
+        st.markdown(f"{first}\n\n{rows}", unsafe_allow_html=True)
 
 
-def _summary(found: "Parts") -> str:
+def _summary(found: "Parts", k: int | None = None) -> str:
+    """Density and length of the score of a mixture, or of its component k by itself."""
     log_density, length = float(found.log_density[0]), float(np.linalg.norm(found.score[0]))
-    numbers = {"log density": show.number(log_density), "density": _density(log_density), "‖s‖": show.number(length)}
-    return " · ".join(f"{name} **{value}**" for name, value in numbers.items())
+    of, whose = ("s", "") if k is None else ("sₖ", f"{_dot(k)} {k + 1} alone: ")
+    numbers = {"log density": show.number(log_density), "density": _density(log_density), f"‖{of}‖": show.number(length)}
+    return whose + " · ".join(f"{name} **{value}**" for name, value in numbers.items())
 
 
 def _density(log_density: float) -> str:
@@ -182,8 +198,10 @@ def _densities(r: np.ndarray, log_density: float) -> Column:
     return _column(r"$w_k \mathcal N_k$", 10 ** (log_density / np.log(10) - power) * r[:, None], power=power)
 
 
-def _column(head: str, vectors: np.ndarray, *, least: float = 0.0, alone: bool = False, power: int | None = None) -> Column:
-    """Vectors (N, D) with the same decimals, three significant figures for the largest, so that they add up by eye.
+def _column(
+    head: str, vectors: np.ndarray, *, least: float = 0.0, alone: bool = False, power: int | None = None, figures: int = 3
+) -> Column:
+    """Vectors (N, D) with the same decimals, so many significant figures for the largest, so that they add up by eye.
 
     least: what counts as zero; alone: decimals that suit each vector; power: of ten, already taken out. What is very large
     or small is divided by a power of ten, which is told in the head.
@@ -194,7 +212,7 @@ def _column(head: str, vectors: np.ndarray, *, least: float = 0.0, alone: bool =
     if power is None:
         power = _power(np.log10(largest.max())) if largest.max() > 0 else 0
         vectors, largest = vectors / 10.0**power, largest / 10.0**power
-    decimals = np.broadcast_to(_decimals(largest), vectors.shape)
+    decimals = np.broadcast_to(_decimals(largest, figures), vectors.shape)
     cells = [[show.fixed(float(v), int(d)) for v, d in zip(*row, strict=True)] for row in zip(vectors, decimals, strict=True)]
     unit = f"<br>/{show.times_ten(power).removeprefix(' ×')}" if power else ""
     return head + unit, [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in cells]
@@ -205,6 +223,7 @@ def _power(log: float) -> int:
     return 0 if -2 <= log < 4 else int(np.floor(log))
 
 
-def _decimals(largest: np.ndarray) -> np.ndarray:
-    """Decimals for three significant figures, at most four; three for zeros."""
-    return np.where(largest > 0, np.clip(2 - np.floor(np.log10(np.where(largest > 0, largest, 1))), 0, 4), 3)
+def _decimals(largest: np.ndarray, figures: int) -> np.ndarray:
+    """Decimals for so many significant figures, at most one more than these; as many as figures for zeros."""
+    size = np.log10(np.where(largest > 0, largest, 1))
+    return np.where(largest > 0, np.clip(figures - 1 - np.floor(size), 0, figures + 1), figures)
