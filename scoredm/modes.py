@@ -3,15 +3,19 @@
 Only the noise-to-signal ratio sigma_t / alpha_t matters, so the answer is one for every SDE.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from scoredm.mixture import GaussianMixture
 from scoredm.parts import ridge
 
 COMPONENTS = 16  # on the line: beyond them counting at many noise levels takes too long for a page
-POINTS = 161  # along each component on the line
-REACH = 4.0  # standard deviations of each component that are searched
+POINTS, REACH = 41, 2.0  # along each component on the line, within so many standard deviations: twice what is needed of both
+RIDGE_POINTS = 401
+CLOSER, ROUNDS = 33, 2  # points between neighbours of a nearly flat place, and how often it is looked at again
 LEVELS = 40  # noise levels tried before the changes are narrowed down
 PRECISION = 1e-4  # of a noise level, relative
 
@@ -24,23 +28,63 @@ def countable(mixture: GaussianMixture) -> bool:
 def count_modes(mixture: GaussianMixture) -> int:
     """The number of local maxima of the density.
 
-    On the line: where the score turns from plus to minus. Of two components in any dimension: the maxima along their ridge curve,
-    which holds every stationary point. Source: Ray and Lindsay 2005, "The topography of multivariate normal mixtures", theorem 1.
+    On the line: where the score turns from plus to minus. Of two components in any dimension: where along their ridge curve,
+    which holds every stationary point, log(r_1 / r_2) - log(a / (1 - a)) does: the score there is 0 where r_1 = a.
+    Source: Ray and Lindsay 2005, "The topography of multivariate normal mixtures", theorem 1.
     Raises ValueError for a mixture that is not `countable`.
     """
     if not countable(mixture):
         raise ValueError(f"{mixture.n_components} components in {mixture.dim}-D: their modes are not counted")
-    if mixture.n_components == 1:
+    if int((mixture.weights > 0).sum()) == 1:
         return 1
-    if mixture.dim == 1:
-        means, stds = mixture.means[:, 0], mixture.covariances[:, 0, 0].sqrt()
-        x = (means[:, None] + stds[:, None] * torch.linspace(-REACH, REACH, POINTS, dtype=torch.float64)).ravel().sort().values
-        slope = mixture.score(x[:, None])[:, 0]
-        slope = slope[slope != 0]
-        return int(((slope[:-1] > 0) & (slope[1:] < 0)).sum())
-    height = mixture.log_prob(ridge(mixture, np.array([0, 1]))).numpy()
-    height = np.concatenate([[-np.inf], height, [-np.inf]])
-    return int(((height[1:-1] > height[:-2]) & (height[1:-1] >= height[2:])).sum())
+    return _maxima(*(_line if mixture.dim == 1 else _ridge)(mixture))
+
+
+Slope = Callable[[Tensor], Tensor]  # (N,) -> (N,)
+
+
+def _maxima(slope: Slope, x: Tensor) -> int:
+    """How often a slope turns from plus to minus along a line, from points x (N,) on, and more wherever it is nearly 0."""
+    x = _in_order(x)
+    values = slope(x)
+    for _ in range(ROUNDS):
+        height = values.abs()
+        flat = 1 + torch.nonzero((height[1:-1] <= height[:-2]) & (height[1:-1] <= height[2:]))
+        between = torch.linspace(0, 1, CLOSER, dtype=torch.float64)[1:-1]
+        x = _in_order(torch.cat([x, torch.lerp(x[flat - 1], x[flat + 1], between).ravel()]))
+        values = slope(x)
+    values = values[values != 0]
+    return int(((values[:-1] > 0) & (values[1:] < 0)).sum())
+
+
+def _in_order(x: Tensor) -> Tensor:
+    """Numbers in rising order, without those that only rounding sets apart: between such neighbours there is nothing to see."""
+    x = x.sort().values
+    return x[torch.cat([x.new_ones(1), x.diff() > 16 * torch.finfo(x.dtype).eps * x.abs().max()]).bool()]
+
+
+def _line(mixture: GaussianMixture) -> tuple[Slope, Tensor]:
+    """The score on the line, and points around every component."""
+    stds = mixture.covariances[:, 0].sqrt()
+    around = mixture.means + stds * torch.linspace(-REACH, REACH, POINTS, dtype=torch.float64)
+    return lambda x: mixture.score(x[:, None])[:, 0], around.ravel()
+
+
+def _ridge(mixture: GaussianMixture) -> tuple[Slope, Tensor]:
+    """log(r_1 / r_2) - u along the ridge curve of two components, and points u = log(a / (1 - a)) over all of its bends."""
+    (log_w1, log_w2), pair = mixture.weights.log(), np.array([0, 1])
+
+    def slope(u: Tensor) -> Tensor:
+        first, second = mixture.component_log_prob(ridge(mixture, pair, u.sigmoid())).T
+        return (log_w1 + first) - (log_w2 + second) - u
+
+    variances, _ = mixture.principal_axes
+    least, most = variances[:, 0].log(), variances[:, -1].log()
+    margin = 3 + float(((mixture.means[0] - mixture.means[1]).square().sum() / variances.min()).log1p())
+    low, high = float(least[0] - most[1]) - margin, float(most[0] - least[1]) + margin
+    at_low, at_high = slope(torch.tensor([low, high], dtype=torch.float64)).tolist()
+    ends = [low + 2 * min(at_low, 0) - 1, high + 2 * max(at_high, 0) + 1]  # beyond a root, if it lies outside
+    return slope, torch.tensor([ends[0], *np.linspace(low, high, RIDGE_POINTS), ends[1]], dtype=torch.float64)
 
 
 def mode_levels(mixture: GaussianMixture) -> list[tuple[float, int]]:

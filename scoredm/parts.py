@@ -111,7 +111,7 @@ def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
     pair = most_responsible(mixture, x, 2)
     if len(pair) < 2:
         return None
-    curve = ridge(mixture, pair)
+    curve = ridge(mixture, pair, torch.linspace(0, 1, RIDGE_POINTS, dtype=torch.float64))
     height = mixture.log_prob(curve)
     dips = 1 + torch.nonzero((height[1:-1] <= height[:-2]) & (height[1:-1] < height[2:]))[:, 0]
     if len(dips) == 0:
@@ -121,12 +121,15 @@ def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
     return point.numpy() if found and float(torch.linalg.eigvalsh(hessian(mixture, point))[-1]) > 0 else None
 
 
-def ridge(mixture: GaussianMixture, pair: np.ndarray) -> Tensor:
-    """The curve a -> (a P_i + (1 - a) P_j)^{-1} (a P_i mu_i + (1 - a) P_j mu_j) of two components, from mu_j to mu_i, (M, D)."""
+def ridge(mixture: GaussianMixture, pair: np.ndarray, shares: Tensor) -> Tensor:
+    """The curve a -> (a P_i + (1 - a) P_j)^{-1} (a P_i mu_i + (1 - a) P_j mu_j) of components (i, j), from mu_j to mu_i.
+
+    shares: a, (M,), from 0 to 1 -> (M, D).
+    """
     means, covariances, _ = mixture.parameters
     P_i, P_j = torch.linalg.inv(covariances[torch.from_numpy(pair)])
     mu_i, mu_j = means[torch.from_numpy(pair)]
-    a = torch.linspace(0, 1, RIDGE_POINTS, dtype=torch.float64)[:, None, None]
+    a = shares[:, None, None]
     right = a * (P_i @ mu_i)[:, None] + (1 - a) * (P_j @ mu_j)[:, None]
     return torch.linalg.solve(a * P_i + (1 - a) * P_j, right)[..., 0]
 

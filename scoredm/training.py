@@ -57,11 +57,11 @@ WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
 class TrainConfig:
     """A training recipe; the same recipe gives the same numbers.
 
-    network: "scorenet" or "notebook"; data_size: training points; batch: noisy points a step, 0 for all the data;
-    steps: optimiser steps (Adam); learning_rate: the rate, or its peak; schedule: "one-cycle" (rise, then fall to 0) or
-    "constant"; eps: times are uniform on [eps, 1]; seed: of data, weights and noise; eval_every: steps between two
-    evaluations of the score error; width: units in a hidden layer; paired: take each noise with both signs, and times spread
-    evenly, which keeps the mean of the loss and lowers its noise.
+    network: "scorenet" or "notebook"; data_size: training points; batch: noisy points a step, at most all the data (each point
+    once, or twice if paired), which 0 also stands for; steps: optimiser steps (Adam); learning_rate: the rate, or its peak;
+    schedule: "one-cycle" (rise, then fall to 0) or "constant"; eps: times are uniform on [eps, 1]; seed: of data, weights and
+    noise; eval_every: steps between two evaluations of the score error; width: units in a hidden layer; paired: take each noise
+    with both signs, and times spread evenly, which keeps the mean of the loss and lowers its noise.
 
     parametrisation: what the network's last layer predicts, "own", "score", "noise" or "clean" (see `networks`); weighting: of
     the loss over t, "sigma2", "likelihood", "min-snr" or "edm" (see `losses`), divided by its mean over t; average: whose score
@@ -173,8 +173,8 @@ class Trainer:
     ) -> None:
         """Draw data, weights and evaluation sets; config: our recipe by default; device: `default_device()` by default.
 
-        data: training points (N, D), N at least 2, in place of config.data_size draws of the mixture; the floor and both score
-        errors stay those of the mixture. Raises ValueError for data of another shape.
+        data: training points (N, D), N at least 2, in place of config.data_size draws of the mixture, taken in single precision;
+        the floor and both score errors stay those of the mixture. Raises ValueError for data of another shape, NaN or infinity.
         """
         self.config = config = config or TrainConfig()
         self.sde = sde
@@ -182,10 +182,7 @@ class Trainer:
         self.device = torch.device(device) if device is not None else default_device()
         self.history: list[TrainMetrics] = []
         seeds = torch.Generator().manual_seed(config.seed)
-        if data is None:
-            data = mixture.sample(config.data_size, seeds)
-        if data.ndim != 2 or len(data) < 2 or data.shape[1] != mixture.dim:
-            raise ValueError(f"data have shape {tuple(data.shape)}; they must be (N, {mixture.dim}) with N at least 2")
+        data = mixture.sample(config.data_size, seeds) if data is None else _checked(data, mixture.dim)
         self._network = _network(sde, data, config, seeds).to(self.device)
         self.score_fn = copy.deepcopy(self._network).requires_grad_(False) if config.average != "none" else self._network
         self._weigh = _weighting(sde, data, config)
@@ -246,11 +243,10 @@ class Trainer:
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Data, times and noise of one step."""
-        size, paired = self.config.batch, self.config.paired
-        x0 = self._data
-        if 0 < size < len(x0):
-            rows = torch.randint(len(x0), ((size + 1) // 2 if paired else size,), generator=self._draws, device=self.device)
-            x0 = x0[rows]
+        x0, paired = self._data, self.config.paired
+        rows = (self.config.batch + 1) // 2 if paired else self.config.batch
+        if 0 < rows < len(x0):
+            x0 = x0[torch.randint(len(x0), (rows,), generator=self._draws, device=self.device)]
         t = uniform_times(len(x0), self.config.eps, self._draws, even=paired)
         noise = torch.randn(x0.shape, generator=self._draws, device=self.device)
         if not paired:
@@ -263,6 +259,17 @@ class Trainer:
         share = averaging_share(self.config, self.step)
         for average, weight in zip(self.score_fn.parameters(), self._network.parameters(), strict=True):
             average.lerp_(weight, share)
+
+
+def _checked(data: Tensor, dim: int) -> Tensor:
+    """Training points in the precision of the network's weights."""
+    if data.ndim != 2 or len(data) < 2 or data.shape[1] != dim:
+        raise ValueError(f"data have shape {tuple(data.shape)}; they must be (N, {dim}) with N at least 2")
+    data = data.detach().to("cpu", torch.get_default_dtype())
+    bad = (~torch.isfinite(data)).any(1).nonzero()
+    if len(bad):
+        raise ValueError(f"data[{int(bad[0])}] is {data[int(bad[0])].tolist()}; NaN and infinity are not allowed")
+    return data
 
 
 class _Evaluation:
@@ -314,13 +321,13 @@ def uniform_times(n: int, eps: float, generator: torch.Generator, *, even: bool)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of a step (0 for the first): constant, or linear up to the peak and along a half cosine down to 0.
+    """The rate of a step (0 for the first): constant, or linear up to the peak and along a half cosine down to 0, at mid-step.
 
     Source: Smith and Topin 2018, "Super-Convergence", arXiv 1708.07120.
     """
     if config.schedule == "constant":
         return config.learning_rate
-    done = (step + 1) / config.steps
+    done = (step + 0.5) / config.steps
     if done <= WARM_UP:
         return config.learning_rate * done / WARM_UP
     return config.learning_rate * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2

@@ -56,6 +56,64 @@ def test_far_and_narrow_and_alone() -> None:
     assert count_modes(many) == 16
 
 
+def turns_of_the_score(mixture: GaussianMixture) -> int:
+    """Modes on the line, on a grid as fine as the narrowest component around every mean."""
+    (means, stds), fine = (mixture.means[:, 0], mixture.covariances[:, 0, 0].sqrt()), torch.linspace(-10, 10, 801)
+    score = mixture.score((means[:, None, None] + stds[:, None] * fine.double()).ravel().sort().values[:, None])[:, 0]
+    score = score[score.abs() > 1e-12]
+    return int(((score[:-1] > 0) & (score[1:] < 0)).sum())
+
+
+def arbitrary(rng: np.random.Generator, count: int) -> GaussianMixture:
+    """Components on the line whose widths and weights differ by up to four powers of ten."""
+    stds, weights = np.exp(rng.uniform(-7, 2, count)), np.exp(rng.uniform(-9, 0, count))
+    return GaussianMixture(np.exp(rng.uniform(-3, 2)) * rng.uniform(-1, 1, (count, 1)), stds[:, None, None] ** 2, weights)
+
+
+def in_the_plane(mixture: GaussianMixture, rng: np.random.Generator) -> GaussianMixture:
+    """The same along a tilted line, and one Gaussian across it: the modes are those on the line."""
+    turn = torch.linalg.qr(torch.from_numpy(rng.normal(size=(2, 2)))).Q
+    means = torch.cat([mixture.means, torch.full_like(mixture.means, 0.3)], 1)
+    across = torch.tensor([0.0, float(np.exp(rng.uniform(-4, 4)))], dtype=torch.float64)
+    covariances = torch.diag_embed(torch.cat([mixture.covariances[..., 0], torch.zeros_like(mixture.means)], 1) + across)
+    return GaussianMixture(means @ turn.T, turn @ covariances @ turn.T, mixture.weights)
+
+
+def test_modes_of_any_mixture_on_the_line_are_those_of_a_fine_grid() -> None:
+    rng = np.random.default_rng(0)
+    for mixture in (arbitrary(rng, 2 + i % 4) for i in range(400)):
+        assert count_modes(mixture) == turns_of_the_score(mixture), mixture.parameters
+
+
+def test_modes_of_rows_that_are_about_to_merge_are_those_of_a_fine_grid() -> None:
+    """Symmetric rows, whose slope in the middle is nothing but rounding, and whose components share points of the grid."""
+    for half in np.linspace(0.8, 1.6, 41):
+        for weight in (0.05, 0.15, 0.35, 0.6):
+            row = GaussianMixture([[-half], [half], [-3 * half], [3 * half]], [[[1.0]]] * 4, [1, 1, weight, weight])
+            assert count_modes(row) == turns_of_the_score(row), (half, weight)
+    for weight in np.linspace(0.7, 0.8, 201):
+        three = GaussianMixture([[0.3], [1.9], [3.5]], [[[1.0]]] * 3, [weight, 1, weight])
+        assert count_modes(three) == 1, weight
+
+
+def test_modes_of_a_pair_in_the_plane_are_those_on_the_line_through_both() -> None:
+    rng = np.random.default_rng(1)
+    for mixture in (arbitrary(rng, 2) for _ in range(300)):
+        assert count_modes(in_the_plane(mixture, rng)) == turns_of_the_score(mixture), mixture.parameters
+
+
+def test_a_narrow_mode_on_the_shoulder_of_a_wide_one_and_a_shallow_one_between_neighbours_are_seen() -> None:
+    shoulder = GaussianMixture([[0.0], [0.3]], [[[9.0]], [[0.0016]]], [1, 1])
+    assert count_modes(shoulder) == count_modes(in_the_plane(shoulder, np.random.default_rng(2))) == 2
+    assert count_modes(GaussianMixture([[-1.6], [1.6], [-4.8], [4.8]], [[[1.0]]] * 4, [1, 1, 0.15, 0.15])) == 4
+
+
+def test_a_component_without_weight_has_no_mode() -> None:
+    for mean in ([[0.0], [9.0]], [[0.0, 0.0], [9.0, 0.0]]):
+        dim = len(mean[0])
+        assert count_modes(GaussianMixture(mean, [np.eye(dim).tolist()] * 2, [1, 0])) == 1
+
+
 def test_what_is_not_counted_is_refused_in_words() -> None:
     ring = targets.mixture("ring")
     assert not countable(ring)

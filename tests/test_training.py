@@ -125,8 +125,41 @@ def test_rates():
     assert rates[peak] == pytest.approx(0.02)
     assert all(a < b for a, b in zip(rates[:peak], rates[1 : peak + 1], strict=True))
     assert all(a > b for a, b in zip(rates[peak:-1], rates[peak + 1 :], strict=True))
-    assert 0 <= rates[-1] < 1e-6
+    assert 0 < rates[-1] < 1e-6
+    assert peak == pytest.approx(100, abs=1)
+    assert np.mean(rates) == pytest.approx(0.01)
     assert learning_rate(replace(config, schedule="constant"), 700) == 0.02
+
+
+def test_a_single_step_moves_the_weights():
+    config = replace(SHORT, steps=1, average="none")
+    before, after = (
+        torch.nn.utils.parameters_to_vector(t.score_fn.parameters())
+        for t in (Trainer(TUTORIAL, SDE, config, "cpu"), trained(config))
+    )
+    assert (before - after).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("batch", "paired", "points"),
+    [
+        (0, True, 600),
+        (598, True, 598),
+        (599, True, 600),
+        (600, True, 600),
+        (900, True, 600),
+        (1, True, 2),
+        (7, True, 8),
+        (300, True, 300),
+    ]
+    + [(0, False, 300), (299, False, 299), (300, False, 300), (900, False, 300), (1, False, 1)],
+)
+def test_a_batch_is_the_noisy_points_of_a_step_up_to_all_there_are(batch, paired, points):
+    trainer = Trainer(TUTORIAL, SDE, replace(SHORT, data_size=300, batch=batch, paired=paired), "cpu")
+    x0, t, noise = trainer._batch()
+    assert len(x0) == len(t) == len(noise) == points
+    if points == 300 * (1 + paired):
+        assert len(x0.unique(dim=0)) == 300
 
 
 # What it reports
@@ -155,6 +188,13 @@ def test_errors_are_those_of_independent_measures():
     assert last.train_error == pytest.approx(measured, rel=0.25)
     theirs = float(notebook_score_error(trainer.score_fn, TUTORIAL, t, n=4000).mean())
     assert last.notebook_error == pytest.approx(theirs, rel=0.15)
+
+
+def test_errors_are_those_of_the_averaged_weights():
+    trainer = trained(replace(SHORT, steps=40))
+    last, averaged, present = trainer.history[-1], *(trainer._evaluation(net) for net in (trainer.score_fn, trainer._network))
+    assert (last.train_error, last.test_error, last.notebook_error) == averaged
+    assert present.test != pytest.approx(averaged.test, rel=1e-3)
 
 
 def test_loss_is_the_floor_plus_the_error_on_average():
@@ -304,6 +344,18 @@ def test_stopped_and_continued_anywhere_it_gives_the_numbers_of_an_unbroken_run(
     assert numbers(trainer.history) == numbers(unbroken.history)
     for mine, theirs in zip(trainer.score_fn.parameters(), unbroken.score_fn.parameters(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_data_of_any_precision_are_taken_and_data_without_a_value_refused():
+    points = TUTORIAL.sample(50, torch.Generator().manual_seed(0))
+    expected = numbers(list(Trainer(TUTORIAL, SDE, SHORT, "cpu", points)))
+    assert numbers(list(Trainer(TUTORIAL, SDE, SHORT, "cpu", points.double()))) == expected
+    assert len(list(Trainer(TUTORIAL, SDE, SHORT, "cpu", points.to(torch.int64)))) == 12
+    for bad in (float("nan"), float("inf"), 1e300):
+        spoilt = points.double()
+        spoilt[7, 1] = bad
+        with pytest.raises(ValueError, match=r"data\[7\] is \[.*\]; NaN and infinity are not allowed"):
+            Trainer(TUTORIAL, SDE, SHORT, "cpu", spoilt)
 
 
 def test_a_loss_that_is_not_a_number_stops_it_with_the_step_named():
