@@ -29,7 +29,7 @@ def _centres(low: float, high: float, n: int) -> np.ndarray:
 
 def _law(mixture: GaussianMixture, sde: SDE, t: float) -> GaussianMixture:
     """p_t."""
-    return mixture.diffuse(float(sde.alpha(float(t))), float(sde.sigma(float(t))))
+    return mixture.diffuse(*sde.scales(float(t)))
 
 
 def grid_points(window: Sequence[float], n: int) -> Tensor:
@@ -171,7 +171,7 @@ def ellipses(mixture: GaussianMixture, sde: SDE, times: Times) -> np.ndarray:
     angle = torch.atan2(axes[:, 1, 1], axes[:, 0, 1])
     shapes = []
     for t in times:
-        alpha, sigma = float(sde.alpha(float(t))), float(sde.sigma(float(t)))
+        alpha, sigma = sde.scales(float(t))
         std = (alpha**2 * variances + sigma**2).sqrt().flip(-1)
         shapes.append(torch.cat([alpha * mixture.means, std, angle[:, None]], 1))
     return torch.stack(shapes).numpy()

@@ -123,7 +123,7 @@ def _score_plane(mixture: GaussianMixture, sde: SDE) -> tuple[np.ndarray, np.nda
 
 def _score_line(mixture: GaussianMixture, sde: SDE) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The density as a hill above y = 0, the score as arrows below it."""
-    p_t = mixture.diffuse(float(sde.alpha(SCORE_TIME)), float(sde.sigma(SCORE_TIME)))
+    p_t = mixture.diffuse(*sde.scales(SCORE_TIME))
     low, high = fields.windows_1d(p_t)
     x = fields.line_points(p_t, low, high, 121)
     height = fields.density_curves(mixture, sde, [SCORE_TIME], x)[0]
@@ -158,7 +158,7 @@ def _blurred_plane(mixture: GaussianMixture, sde: SDE, t: float) -> tuple[np.nda
 
 def _joint_line(mixture: GaussianMixture, sde: SDE, t: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The joint density of x_t (across) and x_0 (up), and the best guess of x_0 for each x_t."""
-    alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
+    alpha, sigma = sde.scales(t)
     across, up = fields.windows_1d(mixture.diffuse(alpha, sigma)), fields.windows_1d(mixture)
     x, y = (low + (high - low) * (np.arange(CELLS) + 0.5) / CELLS for low, high in (across, up))
     with np.errstate(divide="ignore"):

@@ -371,3 +371,12 @@ def test_other_refusals():
             mmd_to_mixture(torch.zeros(4, 2), MIXTURE, h)
     with pytest.raises(ValueError, match="repeats is 0"):
         fresh_range(MIXTURE, 10, METRICS["mmd"], generator(), repeats=0)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_prepared_projections_give_the_same_distance(dim):
+    x, y = (torch.randn(500, dim, generator=generator(seed)) + 100 + seed for seed in (1, 2))
+    centre = torch.full((dim,), 101.0)
+    prepared = [metrics.sorted_projections(points, centre, 50, generator(3)) for points in (x, y)]
+    assert prepared[0].shape == (1 if dim == 1 else 50, 500)
+    assert metrics.paired_distance(*prepared) == pytest.approx(sliced_wasserstein(x, y, generator(3), 50), rel=1e-5)

@@ -97,12 +97,12 @@ def compare(experiment: Experiment, points: np.ndarray) -> Compared:
     """Hold a sample, (N, D), against the experiment's mixture, along its axes where the coordinates cannot see its width."""
     import torch
 
-    from scoredm.metrics import against
+    from scoredm.metrics import against, paired_distance
 
     x, mixture, axes = torch.as_tensor(points), experiment.mixture, narrow_axes(experiment.mixture)
     found = against(x, mixture) if axes is None else against(x.double() @ axes, _turned(mixture, axes))
     n = len(points)
-    distance = _apart(_projected(experiment, x), _projected(experiment, reference(experiment, n)))
+    distance = paired_distance(_projected(experiment, x), _projected(experiment, reference(experiment, n)))
     beside = Compared(
         rows(found, axes is not None),
         found.weights,
@@ -147,29 +147,19 @@ def reference(experiment: Experiment, n: int) -> "torch.Tensor":
 @st.cache_resource(max_entries=32, show_spinner=False)
 def fresh_distances(target: str, seed: int, n: int, count: int) -> np.ndarray:
     """Sliced Wasserstein distances to the reference sample from so many other exact samples of n points, (count,)."""
+    from scoredm.metrics import paired_distance
+
     experiment = Experiment(target, seed=seed)
     mixture, rng = experiment.mixture, generator(experiment, "reference")
     y = _projected(experiment, mixture.sample(n, rng))  # what `reference` draws; the fresh samples come after it
-    return np.array([_apart(_projected(experiment, mixture.sample(n, rng)), y) for _ in range(count)])
+    return np.array([paired_distance(_projected(experiment, mixture.sample(n, rng)), y) for _ in range(count)])
 
 
 def _projected(experiment: Experiment, x: "torch.Tensor") -> np.ndarray:
-    """A sample (N, D) along the same random directions each time, in rising order, (PROJECTIONS, N), or (1, N) on the line.
+    """A sample's projections, along the same directions each time."""
+    from scoredm.metrics import sorted_projections
 
-    About the data's mean, so that float32 will do: it sorts twice as fast.
-    """
-    import torch
-
-    centred = (x.double() - experiment.mixture.mean).T
-    if len(centred) > 1:
-        normal = torch.randn(PROJECTIONS, len(centred), generator=generator(experiment, "metric"), dtype=torch.float64)
-        centred = normal / normal.norm(dim=1, keepdim=True) @ centred
-    return np.sort(centred.numpy().astype(np.float32), axis=1)
-
-
-def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    """The sliced Wasserstein distance of two samples of one size from their sorted projections; see `sliced_wasserstein`."""
-    return float(np.sqrt(np.square(one - other).mean(dtype=np.float64)))
+    return sorted_projections(x, experiment.mixture.mean, PROJECTIONS, generator(experiment, "metric"))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

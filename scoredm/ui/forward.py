@@ -121,6 +121,4 @@ def merging(seen: Schedule) -> str:
     steps = ", ".join(
         f"{m.modes if m.modes > 1 else 'one'} from **t = {number(m.t)}** (log-SNR {number(m.log_snr)})" for m in seen.mergers
     )
-    return (
-        f"Modes: {seen.modes} in the data, {steps}: dashed in the two small charts. The log-SNR of a merger is one for every SDE."
-    )
+    return f"Modes: {seen.modes} in the data, {steps}: dashed in the two small charts. They have the same log-SNR for every SDE."

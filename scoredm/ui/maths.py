@@ -145,7 +145,7 @@ def dresses(experiment: Experiment, t: float) -> Dresses:
     mixture, sde, draws = experiment.mixture, experiment.sde, generator(experiment, "paths")
     x0 = mixture.sample(1, draws)
     x = sde.perturb(x0, t, torch.randn(x0.shape, generator=draws))[0]
-    alpha, sigma = float(sde.alpha(t)), float(sde.sigma(t))
+    alpha, sigma = sde.scales(t)
     a, s = variance_preserving(alpha, sigma)
     exploding, preserving = dress(mixture, 1.0, sigma / alpha, x / alpha), dress(mixture, a, s, x * a / alpha)
     return Dresses(exploding, preserving, posterior_mean(mixture, sde, x.double(), t).numpy())
