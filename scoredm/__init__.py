@@ -173,7 +173,9 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name from its module on first use."""
+    """Load a public name from its module on first use; `from scoredm import *` asks for their list."""
+    if name == "__all__":
+        return __dir__()
     if name == "targets":
         return import_module("scoredm.targets")
     if name not in _HOME:

@@ -33,7 +33,8 @@ def rollout(
     x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
     The noise is drawn on the generator's device, or read from `noise`, (len(times) - 1, N, D), which is left as it is; an
     iterator that makes its (N, D) a step at a time will do.
-    Raises ValueError for noise of another shape, and for times that rise or leave [0, 1].
+    Raises ValueError for points of another dimension than the score's, noise of another shape, and times that rise or leave
+    [0, 1].
     """
     yield from _steps(sde, score_fn, x, times, step, generator, storage, noise)
 
@@ -51,6 +52,9 @@ def _steps(
     """The loop of `rollout`, for a caller that has gradients switched off already."""
     if len(times) < 2 or not all(1 >= t >= t_next >= 0 for t, t_next in pairwise(times)):
         raise ValueError(f"times are {[*times[:5]]}...; there must be two or more, they must not rise and must lie in [0, 1]")
+    dim = _dim_of(score_fn)
+    if dim is not None and x.shape[-1] != dim:
+        raise ValueError(f"the start has shape {tuple(x.shape)}; this score takes points in {dim}-D")
     if isinstance(noise, Tensor) and noise.shape != (len(times) - 1, *x.shape):
         raise ValueError(f"noise has shape {tuple(noise.shape)}; this run needs {(len(times) - 1, *x.shape)}")
     score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
@@ -108,7 +112,7 @@ def sample(
 
 def _draw_start(sde: SDE, score_fn: ScoreFn, n: int, prior: GaussianMixture | None, generator: torch.Generator | None) -> Tensor:
     if prior is None:
-        dim = getattr(score_fn, "dim", None)
+        dim = _dim_of(score_fn)
         if dim is None:
             raise ValueError("this score does not say its dimension; pass prior=zero_mean_prior(sde, dim)")
         prior = zero_mean_prior(sde, dim)
@@ -139,6 +143,11 @@ def _fill_normal(out: Tensor, generator: torch.Generator | None) -> Tensor:
     else:
         rows.copy_(torch.randn(rows.shape, generator=generator, device=generator.device, dtype=out.dtype))
     return out
+
+
+def _dim_of(score_fn: ScoreFn) -> int | None:
+    """D of a score that says it."""
+    return _dim_of(score_fn.score_fn) if isinstance(score_fn, CountedScore) else getattr(score_fn, "dim", None)
 
 
 def _device_of(score_fn: ScoreFn) -> torch.device:

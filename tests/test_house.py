@@ -37,6 +37,15 @@ def test_every_public_name_loads():
         _ = scoredm.nonsense
 
 
+def test_a_star_imports_every_public_name():
+    import scoredm
+
+    names: dict[str, object] = {}
+    exec("from scoredm import *", names)
+    assert {name for name in names if not name.startswith("__")} == set(dir(scoredm))
+    assert names["exact_score"] is scoredm.exact_score
+
+
 def test_themes_and_charts_share_one_palette():
     theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))["theme"]
     assert tuple(theme["chartCategoricalColors"]) == palette.COMPONENTS

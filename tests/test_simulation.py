@@ -18,6 +18,7 @@ from scoredm import (
     VPSDE,
     AnnealedLangevin,
     CosineVPSDE,
+    CountedScore,
     GaussianMixture,
     GeometricVESDE,
     SubVPSDE,
@@ -355,6 +356,14 @@ def test_any_function_of_x_and_t_will_do_as_a_score():
         run(score_fn=plain)
 
 
+def test_a_counted_score_says_the_dimension_of_the_score_inside():
+    sde, counted = VESDE(), CountedScore(exact_score(GAUSSIAN, VESDE()))
+    assert sample(sde, counted, 7, steps=3, generator=generator()).shape == (7, 1)
+    assert counted.calls == 3
+    with pytest.raises(ValueError, match="takes points in 1-D"):
+        next(rollout(sde, counted, torch.zeros(7, 2), uniform_times(3), generator=generator()))
+
+
 def test_rollout_is_what_sample_runs():
     sde, mixture = VESDE(), targets.mixture("tutorial")
     times, shared = uniform_times(15), generator()
@@ -465,6 +474,8 @@ def test_a_start_and_times_take_the_place_of_the_prior_and_the_grid():
         ({"noise": torch.zeros(5, 10, 2)}, r"noise has shape \(5, 10, 2\)"),
         ({"start": torch.zeros(9, 1)}, r"start has shape \(9, 1\)"),
         ({"start": torch.zeros(10)}, r"start has shape \(10,\)"),
+        ({"start": torch.zeros(10, 2)}, r"start has shape \(10, 2\); this score takes points in 1-D"),
+        ({"prior": zero_mean_prior(VESDE(), 3)}, r"start has shape \(10, 3\); this score takes points in 1-D"),
         ({"times": [0.2, 0.5]}, r"times are \[0.2, 0.5\]"),
         ({"times": [1.5, 0.5]}, r"times are \[1.5, 0.5\]"),
         ({"times": [1.0, -0.5]}, r"times are \[1.0, -0.5\]"),
