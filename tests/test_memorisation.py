@@ -176,16 +176,21 @@ def test_a_trainer_trains_on_the_points_it_is_handed():
 # Collapse
 
 
-def certainty_of_two(ratio: float) -> float:
+def certainty_of_two(ratio: float, weight: float = 0.5) -> float:
     """The mean largest responsibility of two points on the line, `ratio` noise levels apart, by quadrature.
 
-    From x = x_1 + sigma z the difference of the logits is ratio^2 / 2 + ratio z.
+    From x = x_1 + sigma z the difference of the logits is ratio^2 / 2 + ratio z + log(w_1 / w_2). weight: w_1.
     """
 
-    def term(z: float) -> float:
-        return float(norm.pdf(z)) / (1 + math.exp(-abs(ratio**2 / 2 + ratio * z)))
+    def mean(w: float) -> float:
+        odds = math.log(w / (1 - w))
 
-    return quad(term, -12, 12, points=[-ratio / 2], limit=200)[0]
+        def term(z: float) -> float:
+            return float(norm.pdf(z)) / (1 + math.exp(-abs(ratio**2 / 2 + ratio * z + odds)))
+
+        return quad(term, -12, 12, points=[-ratio / 2 - odds / ratio], limit=200)[0]
+
+    return weight * mean(weight) + (1 - weight) * mean(1 - weight)
 
 
 @each_kind
@@ -204,6 +209,19 @@ def test_the_largest_responsibility_of_two_points_is_that_of_quadrature():
     expected = [certainty_of_two(2 / float(sde.sigma(t))) for t in found.times.tolist()]
     np.testing.assert_allclose(found.largest, expected, atol=0.01)
     assert found.neighbours == 2.0
+
+
+@pytest.mark.parametrize("copies_of_first", [1, 3, 8])
+def test_points_that_occur_more_often_are_drawn_and_counted_more_often(copies_of_first):
+    sde, weight = VESDE(), copies_of_first / (copies_of_first + 1)
+    empirical = EmpiricalScore(torch.tensor([[0.0]] * copies_of_first + [[2.0]]), sde)
+    found = collapse(empirical, 1e-3, generator())
+    expected = [certainty_of_two(2 / float(sde.sigma(t)), weight) for t in found.times.tolist()]
+    np.testing.assert_allclose(found.largest, expected, atol=0.01)
+    halfway = (1 + weight) / 2
+    ratio = float(brentq(lambda r: certainty_of_two(r, weight) - halfway, 0.01, 20))  # pyright: ignore[reportArgumentType]
+    assert found.time == pytest.approx(time_of_distance(sde, 2 / ratio), rel=0.03)
+    assert found.time == collapse_time(empirical, generator())
 
 
 def test_at_the_collapse_every_sde_has_the_same_noise_to_signal_ratio_and_it_follows_the_scale():
@@ -253,6 +271,12 @@ def test_the_true_score_copies_as_often_as_fresh_data_do():
     assert found.share == pytest.approx(0.05, abs=4 * found.error)
     assert found.error == pytest.approx(math.sqrt(0.05 * 0.95 / 2000), rel=0.3)
     assert found.median == pytest.approx(np.median(fresh), rel=0.1)
+
+
+def test_copies_are_counted_with_their_binomial_error():
+    found = copies(np.array([0.1, 0.2, 0.3, 0.4, 0.9]), 0.35)
+    assert (found.share, found.median) == (0.6, 0.3)
+    assert found.error == pytest.approx(math.sqrt(0.6 * 0.4 / 5))
 
 
 def test_distances_are_those_of_a_search_by_hand():

@@ -308,6 +308,11 @@ def test_distances_are_taken_to_an_exact_sample_of_a_stated_size_from_the_genera
     assert METRICS["mmd"](x, MIXTURE) == mmd_to_mixture(x, MIXTURE)
 
 
+@pytest.mark.parametrize("key", ["sliced-wasserstein", "energy"])
+def test_the_size_that_a_caption_states_is_the_size_drawn(key):
+    assert f"an exact sample of {metrics.REFERENCE_POINTS:,} points".replace(",", " ") in METRICS[key].caption
+
+
 def test_a_fresh_range_holds_the_middle_of_fresh_samples():
     seen = []
 

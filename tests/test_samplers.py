@@ -124,6 +124,19 @@ def test_the_adaptive_flow_keeps_its_tolerance_and_pays_for_it_by_order_five(sde
     assert order == pytest.approx(SAMPLERS["rk45"].order, abs=0.5)
 
 
+def test_either_tolerance_of_the_adaptive_flow_counts():
+    """A looser one takes fewer evaluations, whatever the other; far from 0 it is the relative one that decides."""
+    sde, start = VESDE(25.0), torch.full((3, 2), 8.0, dtype=torch.float64)
+
+    def cost(rtol: float, atol: float) -> int:
+        counted = CountedScore(gaussian_score(sde))
+        AdaptiveFlow(rtol, atol)(sde, counted, start, 1.0, T_MIN, start)
+        return counted.calls
+
+    for loose in (cost(1e-3, 1e-11), cost(1e-11, 1e-3)):
+        assert cost(1e-3, 1e-3) <= loose < 0.5 * cost(1e-11, 1e-11)
+
+
 @pytest.mark.parametrize(
     "step,t_min,few,many",
     [(flow_euler, 1e-5, 2.2e-2, 6.9e-4), (heun, 1e-5, 8.3e-4, 7.5e-7)],
@@ -297,6 +310,16 @@ def test_langevin_settles_at_its_own_variance(sde):
     x, z = seeded(2, 10, 2)
     written = x + e * gaussian_score(sde)(x, t) + math.sqrt(2 * e) * z
     torch.testing.assert_close(langevin(sde, gaussian_score(sde), x, t, z, snr), written)
+
+
+def test_the_named_samplers_are_songs():
+    """Ancestral steps corrected at snr 0.16, and Langevin dynamics alone at 0.3."""
+    sde, score, (x, z) = VPSDE(), gaussian_score(VPSDE()), seeded(2, 10, 2)
+    corrected, annealed = (SAMPLERS[name].make_step() for name in ("predictor-corrector", "langevin"))
+    torch.testing.assert_close(corrected(sde, score, x, 0.7, 0.6, z.clone()), ancestral(sde, score, x, 0.7, 0.6, z.clone()))
+    for step, snr in ((corrected, 0.16), (annealed, 0.3)):
+        torch.testing.assert_close(step(sde, score, x, 0.7, 0.7, z.clone()), langevin(sde, score, x, 0.7, z.clone(), snr))
+    assert annealed(sde, score, x, 0.7, 0.6, z) is x
 
 
 @each_kind
