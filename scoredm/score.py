@@ -109,7 +109,8 @@ class GridScore:
         lost = _condition(exact.mixture, float((sigma / alpha).min())) * torch.finfo(like.dtype).eps
         dtype = like.dtype if lost <= LOST else torch.float64
         self._wide = dtype != like.dtype
-        origin = (alpha[:, None] * exact.mixture.mean).to(like.dtype).to(torch.float64)  # as points can meet it
+        # Rounded as points are, so that their difference loses nothing.
+        origin = (alpha[:, None] * exact.mixture.mean).to(like.dtype).to(torch.float64)
         c, h, precision = exact.mixture.natural(alpha, sigma, origin)
         P = precision.flatten(-2)
         self._logit_rows = torch.cat([c[..., None], h, -P / 2], -1).to(like.device, dtype).unbind()
@@ -133,6 +134,7 @@ class GridScore:
         return self._score(x.to(torch.float64), i).to(x.dtype) if self._wide else self._score(x, i)
 
     def _score(self, x: Tensor, i: int) -> Tensor:
+        """(B, D) -> (B, D) at place i of the grid, block by block."""
         score = torch.empty_like(x.T)
         if len(x) <= self._block:
             self._score_into(score, x.T, i)
