@@ -108,7 +108,9 @@ class GridScore:
         alpha, sigma = (torch.as_tensor(v) for v in (exact.sde.alpha(grid), exact.sde.sigma(grid)))
         lost = _condition(exact.mixture, float((sigma / alpha).min())) * torch.finfo(like.dtype).eps
         dtype = like.dtype if lost <= LOST else torch.float64
-        origin = (alpha[:, None] * exact.mixture.mean).to(like.dtype).to(torch.float64)  # as points can meet it
+        self._wide = dtype != like.dtype
+        # Rounded as points are, so that their difference loses nothing.
+        origin = (alpha[:, None] * exact.mixture.mean).to(like.dtype).to(torch.float64)
         c, h, precision = exact.mixture.natural(alpha, sigma, origin)
         P = precision.flatten(-2)
         self._logit_rows = torch.cat([c[..., None], h, -P / 2], -1).to(like.device, dtype).unbind()
@@ -129,13 +131,17 @@ class GridScore:
         i = self._index.get(t) if isinstance(t, float) else None
         if i is None or x.ndim != 2 or x.dtype != self._precision:
             return self._exact(x, t)
-        score = torch.empty_like(x.T, dtype=self._buffer.dtype)
+        return self._score(x.to(torch.float64), i).to(x.dtype) if self._wide else self._score(x, i)
+
+    def _score(self, x: Tensor, i: int) -> Tensor:
+        """(B, D) -> (B, D) at place i of the grid, block by block."""
+        score = torch.empty_like(x.T)
         if len(x) <= self._block:
             self._score_into(score, x.T, i)
         else:
             for part, block in zip(score.split(self._block, 1), x.T.split(self._block, 1), strict=True):
                 self._score_into(part, block, i)
-        return score.T.to(x.dtype)
+        return score.T
 
     def log_prob(self, x: Tensor, t: float) -> Tensor:
         """log p_t(x) at a time of the grid; x: (B, D) -> (B,). Raises KeyError for a time off the grid."""
