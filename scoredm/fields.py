@@ -27,11 +27,6 @@ def _centres(low: float, high: float, n: int) -> np.ndarray:
     return low + (high - low) * (np.arange(n) + 0.5) / n
 
 
-def _law(mixture: GaussianMixture, sde: SDE, t: float) -> GaussianMixture:
-    """p_t."""
-    return mixture.diffuse(*sde.scales(float(t)))
-
-
 def grid_points(window: Sequence[float], n: int) -> Tensor:
     """Centres of the n x n cells of a window, (n * n, 2), row by row from y_min."""
     x, y = np.meshgrid(_centres(window[0], window[1], n), _centres(window[2], window[3], n))
@@ -60,7 +55,7 @@ def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> n
     """
     boxes = []
     for t in times:
-        p_t = _law(mixture, sde, t)
+        p_t = mixture.at(sde, t)
         half = REACH * float(p_t.covariance.diagonal().max()) ** 0.5
         boxes.append([bound for centre in p_t.mean.tolist() for bound in (centre - half, centre + half)])
     box = np.array(boxes)
@@ -72,7 +67,7 @@ def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> n
 
 def span(mixture: GaussianMixture, sde: SDE) -> tuple[float, float]:
     """The interval of a one-dimensional target that holds p_t at every t."""
-    ends = [_law(mixture, sde, t) for t in (0.0, 1.0)]
+    ends = [mixture.at(sde, t) for t in (0.0, 1.0)]
     reach = [REACH * float(p.covariance[0, 0]) ** 0.5 for p in ends]
     low = min(float(p.mean[0]) - r for p, r in zip(ends, reach, strict=True))
     high = max(float(p.mean[0]) + r for p, r in zip(ends, reach, strict=True))
@@ -116,7 +111,7 @@ def _log_cells(mixture: GaussianMixture, sde: SDE, prepared: GridScore, t: float
     one is, its variance there is raised to (h / 2)^2, h the side of a cell, which leaves its mass as it is.
     """
     points, least = grid_points(box, n), ((box[1] - box[0]) / n / 2) ** 2
-    p_t = _law(mixture, sde, t)
+    p_t = mixture.at(sde, t)
     variances, axes = p_t.principal_axes
     if float(variances.min()) >= least:
         return prepared.log_prob(points, t)
@@ -132,7 +127,7 @@ def _log_cells(mixture: GaussianMixture, sde: SDE, prepared: GridScore, t: float
 def density_curves(mixture: GaussianMixture, sde: SDE, times: Times, y: np.ndarray) -> np.ndarray:
     """p_t(y) of a one-dimensional target on given points, (T, len(y)), per unit of y."""
     points = torch.tensor(y, dtype=torch.float64)[:, None]
-    return np.stack([_law(mixture, sde, t).log_prob(points).exp().numpy() for t in times])
+    return np.stack([mixture.at(sde, t).log_prob(points).exp().numpy() for t in times])
 
 
 def cell_densities(mixture: GaussianMixture, sde: SDE, times: Times, edges: np.ndarray) -> np.ndarray:
@@ -142,7 +137,7 @@ def cell_densities(mixture: GaussianMixture, sde: SDE, times: Times, edges: np.n
     """
     at, rows = torch.tensor(edges, dtype=torch.float64), []
     for t in times:
-        p_t = _law(mixture, sde, t)
+        p_t = mixture.at(sde, t)
         z = (at[:, None] - p_t.means[:, 0]) / p_t.covariances[:, 0, 0].sqrt()
         rows.append((torch.special.ndtr(z).diff(dim=0) @ p_t.weights / at.diff()).numpy())
     return np.stack(rows)

@@ -84,7 +84,7 @@ class Pace:
 
 def pace(config: TrainConfig, dim: int) -> Pace:
     """The pace of a recipe on this machine, as busy as it is now: timed over a few steps on one Gaussian."""
-    gaussian = GaussianMixture(np.zeros((1, dim)), np.eye(dim)[None], [1.0])
+    gaussian = GaussianMixture.gaussian(np.zeros(dim), np.eye(dim))
     trial = replace(config, steps=PACE_STEPS, eval_every=PACE_STEPS)
     seconds = [row.seconds for row in Trainer(gaussian, VESDE(), trial)]
     steps = [after - before for before, after in pairwise(seconds)]

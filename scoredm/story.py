@@ -123,7 +123,7 @@ def _score_plane(mixture: GaussianMixture, sde: SDE) -> tuple[np.ndarray, np.nda
 
 def _score_line(mixture: GaussianMixture, sde: SDE) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The density as a hill above y = 0, the score as arrows below it."""
-    p_t = mixture.diffuse(*sde.scales(SCORE_TIME))
+    p_t = mixture.at(sde, SCORE_TIME)
     low, high = fields.windows_1d(p_t)
     x = fields.line_points(p_t, low, high, 121)
     height = fields.density_curves(mixture, sde, [SCORE_TIME], x)[0]

@@ -98,6 +98,11 @@ class TrainConfig:
             if field.name in BOUNDS:
                 _check_number(field.name, getattr(self, field.name), whole=field.type is int)
 
+    @property
+    def rows(self) -> int:
+        """Points of the data that a step takes, 0 for all: half as many as noisy ones where each noise has both signs."""
+        return (self.batch + 1) // 2 if self.paired else self.batch
+
     @classmethod
     def notebook(cls) -> "TrainConfig":
         """The tutorial's recipe: its network, 10000 points, 500 full-batch Adam steps at .005 (its lambda is 25)."""
@@ -244,9 +249,8 @@ class Trainer:
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Data, times and noise of one step."""
         x0, paired = self._data, self.config.paired
-        rows = (self.config.batch + 1) // 2 if paired else self.config.batch
-        if 0 < rows < len(x0):
-            x0 = x0[torch.randint(len(x0), (rows,), generator=self._draws, device=self.device)]
+        if 0 < self.config.rows < len(x0):
+            x0 = x0[torch.randint(len(x0), (self.config.rows,), generator=self._draws, device=self.device)]
         t = uniform_times(len(x0), self.config.eps, self._draws, even=paired)
         noise = torch.randn(x0.shape, generator=self._draws, device=self.device)
         if not paired:

@@ -106,7 +106,7 @@ class Experiment:
 
     def law(self, t: float) -> "GaussianMixture":
         """p_t, the diffused target."""
-        return self.mixture.diffuse(*self.sde.scales(t))
+        return self.mixture.at(self.sde, t)
 
     @property
     def dim(self) -> int:

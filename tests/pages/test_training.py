@@ -453,3 +453,9 @@ def test_a_model_that_went_wild_is_shown_without_a_traceback(open_page, seeds):
     at = open_page("training", **wild, seed=next(seeds), target="tight")
     train_to_the_end(at)
     assert not at.exception
+
+
+@pytest.mark.parametrize(("batch", "said"), [(0, "all at once"), (400, "400 a step"), (638, "638 a step"), (640, "all at once")])
+def test_the_recipe_says_whether_a_step_takes_all_the_data(batch, said):
+    """Each noise has both signs: 640 noisy points of 320."""
+    assert f"320 points, {said}" in recipe.words(TrainConfig(data_size=320, batch=batch))

@@ -106,8 +106,7 @@ def words(config: "TrainConfig") -> str:
         "scorenet": ("ScoreNet, which scales its input and output", 3),
         "notebook": ("the tutorial’s network", 2),
     }[config.network]
-    whole = config.batch == 0 or config.batch >= config.data_size
-    batch = "all at once" if whole else f"{config.batch} a step"
+    batch = f"{config.batch} a step" if 0 < config.rows < config.data_size else "all at once"
     rate = f"{config.learning_rate:g}" if config.schedule == "constant" else f"up to {config.learning_rate:g} and down"
     return (
         f"{network[0].upper()}{network[1:]} · {layers} layers of {config.width} · {config.data_size} points, {batch} · "
