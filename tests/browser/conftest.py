@@ -57,7 +57,7 @@ def running(script: Path, log: Path, *args: str) -> Iterator[str]:
         finally:
             server.terminate()
             try:
-                server.wait(timeout=10)
+                server.wait(timeout=2)  # it would wait longer for the pages that are still open
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
@@ -115,7 +115,13 @@ def console_errors() -> list[str]:
 
 
 @pytest.fixture
-def new_page(chromium: Browser, console_errors: list[str]) -> Iterator[Callable[..., Page]]:
+def motion() -> str:
+    """Stages stand still, which leaves a core to the tests; those of what moves ask for "no-preference"."""
+    return "reduce"
+
+
+@pytest.fixture
+def new_page(chromium: Browser, console_errors: list[str], motion: str) -> Iterator[Callable[..., Page]]:
     """new_page(**context options) -> a page of its own context, 1280 x 800 unless told."""
     contexts: list[BrowserContext] = []
 
@@ -124,7 +130,7 @@ def new_page(chromium: Browser, console_errors: list[str]) -> Iterator[Callable[
             console_errors.append(message.text)
 
     def open_page(**options: object) -> Page:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": motion, **options})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)

@@ -67,6 +67,12 @@ else:
 """
 
 
+@pytest.fixture
+def motion() -> str:
+    """Here the stage plays."""
+    return "no-preference"
+
+
 @pytest.fixture(scope="module")
 def url(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> str:
     script = tmp_path_factory.mktemp("script") / "stage_script.py"

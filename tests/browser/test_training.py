@@ -77,6 +77,7 @@ def test_a_newcomer_trains_again_what_is_done_and_the_first_reader_keeps_his_run
     expect(first.get_by_test_id("stProgress")).to_contain_text("Done, step 60 of 60", timeout=PATIENCE)
     open_training(newcomer, app_url, parameters)
     expect(newcomer.get_by_test_id("stProgress")).to_contain_text("Trained here already")
+    expect(newcomer.get_by_text("Fresh exact samples")).to_be_visible(timeout=PATIENCE)  # the page is whole
     button(newcomer, "train").click()
     expect(newcomer.get_by_test_id("stProgress")).to_contain_text("Done, step 60 of 60", timeout=PATIENCE)
     first.get_by_text("Log axis").click()
