@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from scoredm import figures
-from scoredm.charts import forward as charts
+from scoredm.charts import figures, forward as charts
 from scoredm.ui import compute, controls, forward, shell, show
 from scoredm.ui.stage import stage
 

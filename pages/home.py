@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from scoredm import pictures
+from scoredm.charts import pictures
 from scoredm.ui import compute, home, shell, show
 
 # Page -> its picture, and what the picture shows where the data are in the plane and on the line.

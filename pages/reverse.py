@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from scoredm import figures
-from scoredm.charts import samples as charts
+from scoredm.charts import figures, samples as charts
 from scoredm.ui import comparison, controls, shell, show
 from scoredm.ui.compute import thinned
 from scoredm.ui.reverse import compute, view

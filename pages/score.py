@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from scoredm import figures
-from scoredm.charts import score as charts
+from scoredm.charts import figures, score as charts
 from scoredm.ui import controls, shell, show
 from scoredm.ui.score import compute, probe
 from scoredm.ui.stage import stage

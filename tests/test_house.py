@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scoredm import palette
+from scoredm.charts import palette
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = sorted(

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scoredm import palette
-from scoredm.ui.stage import Frames, cell_centres
-from scoredm.ui.stage.encoding import MISSING, QUANTA, quantise, quantum
+from scoredm.charts import palette
+from scoredm.charts.encoding import MISSING, QUANTA, encoded, quantise, quantum
+from scoredm.frames import Frames, cell_centres
 from tests.benchmarks.stage_fps import crowd
 from tests.test_house import apart, contrast, linear
 
@@ -25,7 +25,7 @@ def decoded(frames: Frames, layer: str, layout: dict[str, Any]) -> np.ndarray:
     """(rows, count, 2) from the x and y columns of a layer, by the formula of the module's docstring."""
     axes = []
     for axis, name in enumerate("xy"):
-        q = column(frames.encoded.columns[layer], name).astype(float)
+        q = column(encoded(frames).columns[layer], name).astype(float)
         axes.append(np.where(q == MISSING, np.nan, layout["low"][axis] + (q + QUANTA) * layout["step"][axis]))
     return np.stack(axes, axis=-1)
 
@@ -45,7 +45,7 @@ def test_particles_come_back_grouped_by_colour() -> None:
     labels = np.array([3, 0, 11, 0, 1])
     points = np.random.default_rng(1).normal(size=(3, 5, 2))
     frames = small(particles=points, labels=labels)
-    layout = frames.encoded.layout["particles"]
+    layout = encoded(frames).layout["particles"]
     assert layout["runs"] == [[0, 0, 2], [1, 2, 1], [3, 3, 2]]
     back = decoded(frames, "particles", layout).reshape(3, 5, 2)
     assert np.abs(back - points[:, [1, 3, 4, 0, 2]]).max() <= 0.501 * max(layout["step"])
@@ -55,7 +55,7 @@ def test_a_particle_that_flew_away_does_not_blur_the_others() -> None:
     points = np.random.default_rng(2).normal(size=(3, 50, 2))
     points[1, 7], points[2, 8] = [1e30, -1e30], np.nan
     frames = small(particles=points)
-    layout = frames.encoded.layout["particles"]
+    layout = encoded(frames).layout["particles"]
     assert max(layout["step"]) < 1e-3
     back = decoded(frames, "particles", layout).reshape(3, 50, 2)
     near = np.abs(points).max(axis=-1) < 10
@@ -66,9 +66,9 @@ def test_a_particle_that_flew_away_does_not_blur_the_others() -> None:
 
 def test_arrows_on_a_grid_of_the_window_send_their_tails_once() -> None:
     frames = crowd(10, 20)
-    layout = frames.encoded.layout["arrows"]
+    layout = encoded(frames).layout["arrows"]
     assert layout["anchors"]["once"]
-    assert frames.encoded.columns["anchors"].num_rows == 256
+    assert encoded(frames).columns["anchors"].num_rows == 256
     assert frames.anchors is not None and frames.arrows is not None
     corner = frames.windows[:, None, [0, 2]]
     extent = frames.windows[:, None, [1, 3]] - corner
@@ -81,7 +81,7 @@ def test_arrows_on_a_grid_of_the_window_send_their_tails_once() -> None:
 def test_arrows_at_moving_tails_send_every_tail() -> None:
     tails = np.random.default_rng(3).normal(size=(3, 4, 2))
     frames = small(anchors=tails, arrows=0.1 * tails)
-    layout = frames.encoded.layout["arrows"]
+    layout = encoded(frames).layout["arrows"]
     assert not layout["anchors"]["once"]
     corner, extent = np.array([-2, -1]), np.array([4, 2])
     back = corner + extent * decoded(frames, "anchors", layout["anchors"]).reshape(3, 4, 2)
@@ -91,17 +91,17 @@ def test_arrows_at_moving_tails_send_every_tail() -> None:
 def test_arrows_labelled_minus_one_are_plain_beside_coloured_ones() -> None:
     tails = np.zeros((3, 4, 2))
     frames = small(anchors=tails, arrows=tails, arrow_labels=np.array([2, -1, 8, -1]))
-    assert frames.encoded.layout["arrows"]["runs"] == [[-1, 0, 2], [0, 2, 1], [2, 3, 1]]
+    assert encoded(frames).layout["arrows"]["runs"] == [[-1, 0, 2], [0, 2, 1], [2, 3, 1]]
 
 
 def test_arrows_of_length_zero_stay_zero() -> None:
     frames = small(anchors=np.zeros((3, 4, 2)), arrows=np.zeros((3, 4, 2)))
-    assert (decoded(frames, "arrows", frames.encoded.layout["arrows"]) == 0).all()
+    assert (decoded(frames, "arrows", encoded(frames).layout["arrows"]) == 0).all()
 
 
 def test_image_levels_are_rounded_to_bytes_row_by_row() -> None:
     image = np.linspace(0, 1, 12).reshape(1, 3, 4)
-    table = small(image=image).encoded.columns["image"]
+    table = encoded(small(image=image)).columns["image"]
     assert table.schema.field("v").type == pa.uint8()
     assert np.abs(column(table, "v") / 255 - image.ravel()).max() <= 0.5 / 255 + 1e-12
 
@@ -109,7 +109,7 @@ def test_image_levels_are_rounded_to_bytes_row_by_row() -> None:
 @pytest.mark.parametrize(("particles", "count", "budget"), [(2000, 100, 1.5e6), (10000, 60, 3e6)])
 def test_a_full_stage_fits_its_budget(particles: int, count: int, budget: float) -> None:
     sent = 0
-    for table in crowd(particles, count).encoded.columns.values():
+    for table in encoded(crowd(particles, count)).columns.values():
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
@@ -150,11 +150,11 @@ def test_the_scale_of_errors_is_no_components_colour_and_grows_steadily_for_ever
 
 def test_the_same_frames_are_encoded_once() -> None:
     frames = small(particles=np.zeros((3, 1, 2)))
-    assert frames.encoded is frames.encoded
+    assert encoded(frames) is encoded(frames)
 
 
 def test_only_the_layers_given_are_sent() -> None:
-    assert set(small(margin=np.ones((3, 8))).encoded.columns) == {"camera", "margin"}
+    assert set(encoded(small(margin=np.ones((3, 8)))).columns) == {"camera", "margin"}
 
 
 def test_cell_centres_are_the_midpoints_of_equal_cells() -> None:

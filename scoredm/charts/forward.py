@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scoredm import palette
-from scoredm.charts import TIME, Spec, finish, log_axis
+from scoredm.charts import palette
+from scoredm.charts.common import TIME, Spec, finish, log_axis
 
 
 @cache

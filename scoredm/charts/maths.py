@@ -7,8 +7,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scoredm import palette
-from scoredm.charts import TIME, Spec, colours, finish
+from scoredm.charts import palette
+from scoredm.charts.common import TIME, Spec, colours, finish
 
 if TYPE_CHECKING:
     from scoredm.identities import TwoSides

@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scoredm import palette
-from scoredm.charts import DASHED, SOLID, Spec, finish
+from scoredm.charts import palette
+from scoredm.charts.common import DASHED, SOLID, Spec, finish
 
 if TYPE_CHECKING:
     from scoredm.learning import Curves

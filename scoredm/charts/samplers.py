@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scoredm import palette
-from scoredm.charts import Spec, finish
+from scoredm.charts import palette
+from scoredm.charts.common import Spec, finish
 
 if TYPE_CHECKING:
     from scoredm.budget import Budget

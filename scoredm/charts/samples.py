@@ -9,8 +9,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scoredm import palette
-from scoredm.charts import Spec, colours, finish
+from scoredm.charts import palette
+from scoredm.charts.common import Spec, colours, finish
 
 PANEL = 228  # pixels a side: a square window on a square, whatever the width of the page
 POINTS = 1000  # drawn of a sample at most

@@ -7,8 +7,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from scoredm import palette
-from scoredm.charts import DASHED, SOLID, TIME, Spec, colours, finish, log_axis
+from scoredm.charts import palette
+from scoredm.charts.common import DASHED, SOLID, TIME, Spec, colours, finish, log_axis
 
 if TYPE_CHECKING:
     from scoredm.learning import Curves, OverTime

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from scoredm.frames import Frames
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.stage import Frames
 
 if TYPE_CHECKING:
     import torch
@@ -93,6 +93,6 @@ def portrait(target: str) -> "Portrait":
 @st.cache_resource(max_entries=128, show_spinner=False)
 def thumbnail(target: str, mode: str) -> str:
     """The portrait as a picture, for the sidebar and the home page."""
-    from scoredm import pictures
+    from scoredm.charts import pictures
 
     return pictures.portrait(portrait(target), mode)

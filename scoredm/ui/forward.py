@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from scoredm.frames import Frames
 from scoredm.ui.compute import frames_1d, frames_2d, generator
 from scoredm.ui.experiment import Experiment, mixture_of
 from scoredm.ui.show import number
-from scoredm.ui.stage import Frames
 
 TIMES = np.linspace(0.01, 1, 100)  # at t = 0 sigma is 0, and g may be: log axes cannot show it
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PAGES_FOLDER = Path(__file__).parents[2] / "pages"
+PROSE_FOLDER = PAGES_FOLDER / "en"
 
 ICON = Path(__file__).with_name("icon.png")  # a picture of ours: an icon by name would be loaded from another host
 
@@ -138,14 +139,14 @@ def _show_link() -> None:
 
 @cache
 def _parse(name: str, _modified: int) -> Prose:
-    text = (PAGES_FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    text = (PROSE_FOLDER / f"{name}.md").read_text(encoding="utf-8")
     lead, *rest = re.split(r"^## +(.+)$", text, flags=re.MULTILINE)
     return Prose(lead.strip(), {h.strip(): body.strip() for h, body in zip(rest[::2], rest[1::2], strict=True)})
 
 
 def prose(name: str) -> Prose:
-    """Read pages/<name>.md: what stands before the first `##` is the lead, each `##` starts a section.
+    """Read pages/en/<name>.md: what stands before the first `##` is the lead, each `##` starts a section.
 
     Read again when the file changes, so that a lecturer sees an edit at the next click.
     """
-    return _parse(name, (PAGES_FOLDER / f"{name}.md").stat().st_mtime_ns)
+    return _parse(name, (PROSE_FOLDER / f"{name}.md").stat().st_mtime_ns)

@@ -10,7 +10,7 @@ import streamlit as st
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from scoredm.charts import Spec
+    from scoredm.charts.common import Spec
     from scoredm.charts.samples import Panel
 
 PLAIN = (-3, 5)  # powers of ten from the first up to the second are written out
@@ -25,14 +25,14 @@ def mode() -> str:
 
 def chart(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
     """Draw a chart; alt says in words what it shows."""
-    from scoredm.charts import look
+    from scoredm.charts.common import look
 
     st.vega_lite_chart(table, spec | {"config": look(mode())}, theme=None, key=key, alt=alt, width="stretch")
 
 
 def square(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
     """Draw a chart of a size of its own, such as a window on the plane."""
-    from scoredm.charts import look
+    from scoredm.charts.common import look
 
     config = look(mode()) | {"autosize": {"type": "pad"}}
     st.vega_lite_chart(table, spec | {"config": config}, theme=None, key=key, alt=alt, width="content")
@@ -122,7 +122,7 @@ def download(name: str, draw: Callable[[], "Figure"], label: str = "Download fig
     place = st.popover(label, icon=":material/download:", key=f"download-{name}", on_change="rerun")
     if not place.open:  # buttons that nobody sees would cost every rerun
         return
-    from scoredm.figures import FORMATS, as_bytes
+    from scoredm.charts.figures import FORMATS, as_bytes
 
     with place:
         for file_format, mime in FORMATS.items():

@@ -12,7 +12,9 @@ import urllib.request
 
 import numpy as np
 
-from scoredm.ui.stage import Frames, cell_centres, stage
+from scoredm.charts.encoding import encoded
+from scoredm.frames import Frames, cell_centres
+from scoredm.ui.stage import stage
 
 CASES = {"2000 particles x 100": (2000, 100), "10000 particles x 60": (10000, 60)}
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
@@ -42,7 +44,7 @@ def crowd(particles: int, count: int) -> Frames:
 
 def sent_bytes(frames: Frames) -> int:
     """Size of the columns on the wire, Arrow framing included."""
-    return sum(table.nbytes for table in frames.encoded.columns.values())
+    return sum(table.nbytes for table in encoded(frames).columns.values())
 
 
 def frames_per_second(name: str, seconds: float = 4.0, ratio: int = 1) -> float:

@@ -13,7 +13,8 @@ from playwright.sync_api import Locator, Page, expect
 SCRIPT = """
 import numpy as np
 import streamlit as st
-from scoredm.ui.stage import Frames, stage
+from scoredm.frames import Frames
+from scoredm.ui.stage import stage
 
 st.set_page_config(layout="wide")
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser
 
 import scoredm.ui.stage
-from scoredm.ui.stage.encoding import quantise, quantum
+from scoredm.charts.encoding import quantise, quantum
 
 SOURCE = Path(scoredm.ui.stage.__file__).parent / "stage.js"
 Call = Callable[..., Any]

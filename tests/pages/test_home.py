@@ -11,7 +11,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, VPSDE, pictures, story, targets
+from scoredm import VESDE, VPSDE, story, targets
+from scoredm.charts import pictures
 from scoredm.ui import compute, feedback
 
 OpenPage = Callable[..., AppTest]

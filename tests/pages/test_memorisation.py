@@ -9,7 +9,9 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, EmpiricalScore, Trainer, exact_prior, exact_score, figures, palette, targets
+from scoredm import VESDE, EmpiricalScore, Trainer, exact_prior, exact_score, targets
+from scoredm.charts import figures, palette
+from scoredm.charts.figures import memorised
 from scoredm.charts.memorisation import (
     EMPIRICAL,
     FRESH,
@@ -23,7 +25,6 @@ from scoredm.charts.memorisation import (
     distances_table,
     losses_table,
 )
-from scoredm.figures import memorised
 from scoredm.memorisation import collapse, copies, copy_distance, draw, nearest_distances
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import KINDS, Experiment

@@ -10,7 +10,8 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal, norm
 
-from scoredm import VESDE, GaussianMixture, figures, palette, parse_mixture, targets
+from scoredm import VESDE, GaussianMixture, parse_mixture, targets
+from scoredm.charts import figures, palette
 from scoredm.ui import show
 from scoredm.ui.experiment import Experiment
 from scoredm.ui.score import compute, probe

@@ -182,7 +182,7 @@ def download(experiment: Experiment, points: "Points", drawn: Mapping[str, Drawn
     over = compute.target(experiment, points)
 
     def figure() -> "Figure":
-        from scoredm.figures import memorised
+        from scoredm.charts.figures import memorised
 
         known = ((name, found) for name, found in drawn.items() if found is not None)
         panels = [(name, f"{name.capitalize()}: copies {percent(found.copies.share)}", found.samples) for name, found in known]

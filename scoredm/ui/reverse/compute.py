@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
+from scoredm.frames import Frames
 from scoredm.ui.compute import frames_1d, frames_2d, generator
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.stage import Frames
 
 DRAWN = {1: 250, 2: 1500}  # particles on the stage at most, by dimension: more would hide the density
 ARROWS = 13  # score arrows a side

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from scoredm import palette
+from scoredm.charts import palette
 from scoredm.charts.samples import Panel
 from scoredm.ui import comparison, controls, show
 from scoredm.ui.comparison import Compared, Row

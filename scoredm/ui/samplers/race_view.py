@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from scoredm import palette
-from scoredm.charts import samplers as charts
+from scoredm.charts import palette, samplers as charts
 from scoredm.charts.samples import Panel
 from scoredm.ui import comparison, controls, show
 from scoredm.ui.experiment import Experiment

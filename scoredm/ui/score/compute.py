@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from scoredm import palette
+from scoredm.charts import palette
+from scoredm.frames import Frames
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.stage import Frames
 
 if TYPE_CHECKING:
-    from scoredm.figures import Field
+    from scoredm.charts.figures import Field
     from scoredm.parts import Parts
 
 SCORE_SAMPLES = 5000  # drawn always, shown as many as are asked for: more of them never moves the others
@@ -155,7 +155,8 @@ def score_fields(experiment: Experiment, settings: ScoreField) -> "list[Field]":
 
 
 def _printed_field(experiment: Experiment, settings: ScoreField, title: str) -> "Field":
-    from scoredm import fields, figures, parts
+    from scoredm import fields, parts
+    from scoredm.charts import figures
 
     mixture = experiment.mixture
     shown = parts.component(mixture, settings.component) if settings.view == "component" else mixture

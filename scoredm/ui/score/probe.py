@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from scoredm import palette
+from scoredm.charts import palette
 from scoredm.ui import controls, show
 from scoredm.ui.experiment import OWN, Experiment
 from scoredm.ui.stage import probed

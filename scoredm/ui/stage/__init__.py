@@ -8,10 +8,11 @@ import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
-from scoredm import palette
-from scoredm.ui.stage.encoding import Frames, Layer, cell_centres
+from scoredm.charts import palette
+from scoredm.charts.encoding import encoded
+from scoredm.frames import Frames, Layer
 
-__all__ = ["Frames", "Layer", "cell_centres", "probed", "stage"]
+__all__ = ["probed", "stage"]
 
 _HERE = Path(__file__).parent
 _component = component(
@@ -69,7 +70,7 @@ def stage(
         "errors": palette.ERROR,
         "marks": list(marks),
     }
-    columns, layout = frames.encoded
+    columns, layout = encoded(frames)
     hidden = {*layers_hidden, *(["anchors"] if "arrows" in layers_hidden else [])}
     data = {
         "view": view,

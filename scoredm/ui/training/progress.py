@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from scoredm import figures, palette
-from scoredm.charts import training as charts
+from scoredm.charts import figures, palette, training as charts
 from scoredm.charts.samples import Panel
 from scoredm.ui import comparison, show
 from scoredm.ui.experiment import Experiment

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from scoredm import palette
+from scoredm.charts import palette
 
 if TYPE_CHECKING:
     from scoredm.story import Portrait, Story

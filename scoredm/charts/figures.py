@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scoredm import palette
+from scoredm.charts import palette
 from scoredm.charts.memorisation import DRAWN, MARKED, shades
 from scoredm.charts.samples import Panel
 from scoredm.parts import Parts

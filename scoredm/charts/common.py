@@ -1,0 +1,69 @@
+"""Arrays to charts: Altair specs built once, and the tidy tables they draw.
+
+Each chart is a pair: a cached spec without data, and a function from arrays to the table it reads. Only the table travels
+when a control moves, so the chart changes in place.
+"""
+
+from functools import cache
+from typing import Any
+
+import altair as alt
+
+from scoredm.charts import palette
+
+Spec = dict[str, Any]
+
+SOLID, DASHED = [1, 0], [6, 4]  # strokes
+PADDING = {"left": 2, "right": 8, "top": 4, "bottom": 2}
+TIME = alt.X("t:Q", title="time t", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
+
+
+def log_axis(field: str, title: str) -> alt.Y:
+    """A vertical log axis with a few labelled lines."""
+    return alt.Y(field, title=title, scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=4, format="~g"))
+
+
+def colours(meanings: dict[str, str], title: str | None = None) -> alt.Color:
+    """A colour channel for the column `series`, {name: colour}, with its legend above the chart."""
+    scale = alt.Scale(domain=list(meanings), range=list(meanings.values()))
+    return alt.Color("series:N", scale=scale, title=title, legend=alt.Legend(orient="top", labelLimit=260))
+
+
+@cache
+def look(mode: str) -> Spec:
+    """The Vega-Lite config of every chart: small margins, quiet grid, the colours of the theme."""
+    ink, muted = palette.INK[mode], palette.MUTED[mode]
+    grid = f"{muted}40"
+    return {
+        "background": "transparent",
+        "font": "Source Sans, sans-serif",
+        "autosize": {"type": "fit", "contains": "padding"},
+        "view": {"stroke": grid},
+        "axis": {
+            "labelColor": muted,
+            "titleColor": ink,
+            "labelFontSize": 12,
+            "titleFontSize": 13,
+            "titleFontWeight": "normal",
+            "titlePadding": 6,
+            "gridColor": grid,
+            "domainColor": muted,
+            "tickColor": muted,
+        },
+        "legend": {
+            "labelColor": ink,
+            "titleColor": ink,
+            "labelFontSize": 12,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "offset": 4,
+            "symbolStrokeWidth": 2,
+        },
+        "title": {"color": ink, "fontSize": 13, "fontWeight": "normal", "anchor": "start"},
+        "header": {"labelColor": ink, "titleColor": ink, "labelFontSize": 13},
+    }
+
+
+def finish(chart: Any, height: int) -> Spec:
+    """The spec of a chart that fills its column; without a padding of its own Streamlit adds one below."""
+    return chart.properties(width="container", height=height, padding=PADDING).to_dict()
