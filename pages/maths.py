@@ -7,9 +7,8 @@ import streamlit as st
 from scoredm.charts import maths as charts
 from scoredm.ui import controls, maths, shell, show
 from scoredm.ui.experiment import Experiment
-from scoredm.ui.samplers import budget as budgets, budget_view
 
-ETA = controls.Number("eta", "Noise η on the way back", 0.0, 2.0, 0.25, 1.0, "1 is the reverse SDE, 0 the probability flow.")
+ETA = controls.Number("eta", "Noise η", 0.0, 2.0, 0.25, 1.0, "η = 1 is the reverse SDE, η = 0 the probability-flow ODE.")
 TIME = controls.Number("at", "Time t", 0.02, 1.0, 0.02, 0.3)
 SHARE = controls.Number("share", "Share c", -0.5, 1.5, 0.1, 0.0, "s = (1 − c) × the wrong score + c × the exact one.")
 WRONG = {"zero": "s = 0", "gaussian": "One Gaussian", "frozen": "Score of the data"}
@@ -20,11 +19,15 @@ def reverse(experiment: Experiment) -> None:
     run = maths.roads(experiment, eta)
     table = charts.roads_table(run.times, run.noisy, run.flow)
     show.chart(
-        charts.roads_spec(show.mode()), table, key="roads", alt="Reverse paths with and without noise from the same starts"
+        charts.roads_spec(show.mode()),
+        table,
+        key="roads",
+        alt="Reverse paths with and without noise from the same initial points",
     )
     st.caption(
-        "What to look for: the paths differ, their law does not. Read from right, noise, to left, data. The flow is solved by "
-        "Heun's method; with η the steps are Euler's, and as η falls to 0 you see their error too."
+        "What to look for: the paths with noise and without noise differ, but at each t both sets have the same distribution. "
+        "Read from right (noise) to left (data). Heun's method solves the flow; for other η Euler steps are used, so near η = 0 "
+        "their error shows. The run stops at t = 0.01, so the exact variance contains a little noise."
     )
     show.exact_and_found(run.rows)
 
@@ -35,7 +38,9 @@ def dsm(experiment: Experiment) -> None:
         share, t = controls.number(SHARE), controls.number(TIME)
     both = maths.sides(experiment, wrong, t)
     show.chart(charts.sides_spec(show.mode()), charts.sides_table(both), key="sides", alt="DSM and ESM against the share c")
-    st.caption("What to look for: one parabola, lifted by C. Both are lowest at c = 1, the exact score.")
+    st.caption(
+        "What to look for: the two curves are one parabola at two heights, C apart. Both are lowest at c = 1, the exact score."
+    )
     st.markdown(maths.sides_words(both, share))
 
 
@@ -43,13 +48,13 @@ def floor(experiment: Experiment) -> None:
     curve = maths.floor_curve(experiment)
     table = charts.floor_table(curve.times, curve.floor, curve.at, curve.spread, curve.error)
     show.chart(charts.floor_spec(show.mode()), table, key="floor", alt="The least possible loss over time, computed in two ways")
-    st.caption(f"What to look for: {maths.floor_words(curve, experiment.dim)} Line and points are two formulas for it.")
+    st.caption(f"What to look for: {maths.floor_words(curve, experiment.dim)} Line and points come from two different formulas.")
 
 
-def weights(experiment: Experiment) -> None:
-    table = charts.weightings_table(*maths.weights(experiment))
+def weightings(experiment: Experiment) -> None:
+    table = charts.weightings_table(*maths.weightings(experiment))
     show.chart(
-        charts.weightings_spec(show.mode()), table, key="weights", alt="Share of the loss by noise level under four weightings"
+        charts.weightings_spec(show.mode()), table, key="weightings", alt="Share of the loss by noise level under four weightings"
     )
     st.caption(
         "What to look for: one best score, four opinions on where a mistake matters. Each curve says how much of a perfect "
@@ -57,28 +62,22 @@ def weights(experiment: Experiment) -> None:
     )
 
 
-def dress(experiment: Experiment) -> None:
+def parametrisations(experiment: Experiment) -> None:
     t = controls.number(TIME)
-    st.markdown(maths.dresses_words(maths.dresses(experiment, t)))
+    st.markdown(maths.parametrisations_words(maths.parametrisations(experiment, t)))
     st.caption(
-        "What to look for: one noisy point, drawn with your seed. Guessed noise and guessed clean point agree in both dresses, "
-        "and with Bayes' rule worked out over the components, which never asks for a score."
+        "What to look for: both columns describe one noisy point, drawn with your seed. They give the same predicted noise and "
+        "the same predicted clean point. The last row computes the clean point by Bayes' rule over the components, without "
+        "the score."
     )
-
-
-def budget(experiment: Experiment) -> None:
-    found = budgets.example(experiment)
-    budget_view.show_budget(found, budgets.EXAMPLE.metric)
-    st.caption(f"{budgets.EXAMPLE_WORDS} Take your own run apart under **Samplers**, *Error budget*.")
 
 
 TOPICS: dict[str, tuple[str, Callable[[Experiment], None]]] = {
     "reverse": ("Reverse in general", reverse),
     "dsm": ("DSM = ESM + constant", dsm),
     "floor": ("The floor", floor),
-    "weights": ("Weightings", weights),
-    "dress": ("Other dress, Tweedie", dress),
-    "budget": ("Error budget", budget),
+    "weightings": ("Weightings", weightings),
+    "parametrisations": ("Parametrisations", parametrisations),
 }
 
 experiment = shell.header("maths")

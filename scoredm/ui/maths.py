@@ -113,21 +113,21 @@ def floor_words(curve: FloorCurve, dim: int) -> str:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def weights(experiment: Experiment) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def weightings(experiment: Experiment) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Noise levels in units of the data's spread, and under each weighting the share of a perfect score's loss from there."""
-    from scoredm.identities import weightings
+    from scoredm import identities
     from scoredm.losses import dsm_floor
 
     spread = float(experiment.mixture.covariance.diagonal().mean()) ** 0.5
     times = np.geomspace(T_MIN, 1, 60 if experiment.mixture.n_components <= MANY else 20)
     level = np.array([float(experiment.sde.sigma(t)) / float(experiment.sde.alpha(t)) for t in times.tolist()]) / spread
     floor = dsm_floor(experiment.mixture, experiment.sde, times)
-    losses = {name: weight * floor for name, weight in weightings(experiment.sde, times, spread).items()}
+    losses = {name: weight * floor for name, weight in identities.weightings(experiment.sde, times, spread).items()}
     return level, {name: loss / np.trapezoid(loss, np.log(level)) for name, loss in losses.items()}
 
 
 @dataclass(frozen=True)
-class Dresses:
+class Parametrisations:
     """One noisy point in two parametrisations, and its clean mean by Bayes' rule."""
 
     exploding: "Dress"
@@ -136,8 +136,8 @@ class Dresses:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def dresses(experiment: Experiment, t: float) -> Dresses:
-    """Draw one point of p_t and say what is known about it with alpha = 1 and in the variance-preserving dress."""
+def parametrisations(experiment: Experiment, t: float) -> Parametrisations:
+    """Draw one point of p_t and say what is known about it with alpha = 1 and in the variance-preserving parametrisation."""
     import torch
 
     from scoredm.identities import dress, posterior_mean, variance_preserving
@@ -148,18 +148,18 @@ def dresses(experiment: Experiment, t: float) -> Dresses:
     alpha, sigma = sde.scales(t)
     a, s = variance_preserving(alpha, sigma)
     exploding, preserving = dress(mixture, 1.0, sigma / alpha, x / alpha), dress(mixture, a, s, x * a / alpha)
-    return Dresses(exploding, preserving, posterior_mean(mixture, sde, x.double(), t).numpy())
+    return Parametrisations(exploding, preserving, posterior_mean(mixture, sde, x.double(), t).numpy())
 
 
-def dresses_words(both: Dresses) -> str:
-    """The two dresses side by side, as a table in Markdown."""
-    pairs = [(name, getattr(both.exploding, field), getattr(both.preserving, field)) for name, field in DRESS_ROWS.items()]
+def parametrisations_words(both: Parametrisations) -> str:
+    """The two parametrisations side by side, as a table in Markdown."""
+    pairs = [(name, getattr(both.exploding, field), getattr(both.preserving, field)) for name, field in ROWS.items()]
     rows = [f"| {name} | {_shown(left)} | {_shown(right)} |" for name, left, right in pairs]
     rows.append(f"| E[x₀ given x], by Bayes | {_shown(both.bayes)} | {_shown(both.bayes)} |")
     return "\n".join(["| | exploding | preserving |", "|:--|--:|--:|", *rows])
 
 
-DRESS_ROWS = {
+ROWS = {
     "α": "alpha",
     "σ": "sigma",
     "noisy x": "x",

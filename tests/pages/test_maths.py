@@ -15,7 +15,7 @@ from scoredm.ui import maths, shell
 from scoredm.ui.experiment import Experiment
 
 OpenPage = Callable[..., AppTest]
-TOPICS = ("reverse", "dsm", "floor", "weights", "dress")
+TOPICS = ("reverse", "dsm", "floor", "weightings", "parametrisations")
 
 
 def settled(at: AppTest) -> AppTest:
@@ -51,13 +51,13 @@ def test_both_roads_lead_to_the_data_whatever_the_sde() -> None:
             assert abs(found - exact) < 4 * error + 0.02
 
 
-def test_one_point_of_a_shrinking_sde_in_both_dresses() -> None:
+def test_one_point_of_a_shrinking_sde_in_both_parametrisations() -> None:
     experiment = Experiment("tutorial", kind="subvp", parameters=(0.1, 20.0))
-    both = maths.dresses(experiment, 0.5)
+    both = maths.parametrisations(experiment, 0.5)
     assert both.exploding.alpha == 1 and both.preserving.alpha**2 + both.preserving.sigma**2 == pytest.approx(1)
-    for dress in (both.exploding, both.preserving):
-        assert dress.sigma / dress.alpha == pytest.approx(math.exp(-float(experiment.sde.log_snr(0.5)) / 2))
-        assert np.allclose(dress.clean, both.bayes, atol=1e-5)
+    for side in (both.exploding, both.preserving):
+        assert side.sigma / side.alpha == pytest.approx(math.exp(-float(experiment.sde.log_snr(0.5)) / 2))
+        assert np.allclose(side.clean, both.bayes, atol=1e-5)
 
 
 def test_references_are_linked(open_page: OpenPage) -> None:
@@ -128,7 +128,7 @@ def test_tables_hold_both_sides() -> None:
     assert np.allclose(curve.floor[-1], 0.045, atol=1e-3)
     at_draws = dsm_floor(targets.mixture("tutorial"), VESDE(25.0), curve.at)
     assert np.all(np.abs(curve.spread - at_draws) < 4 * curve.error)
-    level, shares = maths.weights(Experiment())
+    level, shares = maths.weightings(Experiment())
     assert set(charts.weightings_table(level, shares)["series"]) == set(charts.WEIGHTINGS.values())
     for share in shares.values():
         assert np.trapezoid(share, np.log(level)) == pytest.approx(1)
@@ -146,14 +146,14 @@ def _titles(spec: dict) -> list[tuple[str, str | None]]:
     return found + [pair for layer in spec.get("layer", []) for pair in _titles(layer)]
 
 
-def test_the_dresses_agree_with_the_library(open_page: OpenPage) -> None:
+def test_the_parametrisations_agree_with_the_library(open_page: OpenPage) -> None:
     experiment = Experiment("tutorial")
-    both = maths.dresses(experiment, 0.5)
+    both = maths.parametrisations(experiment, 0.5)
     x = torch.tensor(both.exploding.x)
     assert np.allclose(both.exploding.score, exact_score(experiment.mixture, experiment.sde)(x[None], 0.5)[0].numpy())
     assert np.allclose(both.exploding.clean, both.bayes)
     assert np.allclose(both.preserving.clean, both.bayes)
-    at = settled(open_page("maths", topic="dress"))
+    at = settled(open_page("maths", topic="parametrisations"))
     before = words(at)
     at.number_input(key="seed").set_value(5).run()
     assert words(at) != before

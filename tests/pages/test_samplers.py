@@ -340,17 +340,6 @@ def test_a_single_component_has_no_weights_to_be_wrong():
     assert math.isfinite(measuring.zero("one-mode", 1, "mean", 200).high)
 
 
-def test_the_maths_page_has_the_method_and_an_example(open_page):
-    at = open_page("maths", topic="budget")
-    assert not at.exception
-    found = budgets.example(Experiment())
-    bars = chart_rows(at).set_index("part")
-    assert bars.loc["Steps", "amount"] == pytest.approx(found.parts["steps"].value)
-    assert found.parts["steps"].value > 0.03 and found.parts["stop"].value > 0.02
-    assert found.parts["network"].value == 0, "the example follows the exact score"
-    assert says(at, "10 steps from N(0, σ₁²I) down to t = 0.2") and says(at, r"\text{unattributed}")
-
-
 def the_figures(at: AppTest) -> dict[str, str]:
     found = next(m.value for m in at.markdown if "Bits per dimension" in m.value)
     return dict(re.findall(r"\| ([^|]+) \| ([^|]+) \|", found))

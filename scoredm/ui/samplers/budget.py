@@ -62,26 +62,6 @@ def plan(experiment: Experiment, settings: Measure) -> "Plan":
     return Plan(job, tuple(range(experiment.seed, experiment.seed + settings.seeds)))
 
 
-# The maths page's budget: a coarse run, whose parts are large and soon found.
-EXAMPLE = Measure("euler-maruyama", 10, "zero", 0.2, False, False, "sliced-wasserstein", 1000, 2)
-EXAMPLE_WORDS = (
-    "Here a coarse run on your experiment: Euler-Maruyama with the exact score, 10 steps from N(0, σ₁²I) down to t = 0.2, "
-    "1000 particles, 2 seeds."
-)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def example(experiment: Experiment) -> "Budget":
-    """The error budget of EXAMPLE."""
-    from scoredm.studies import perform
-
-    chosen = plan(experiment, EXAMPLE)
-    reference = measuring.zero(experiment.target, experiment.seed, EXAMPLE.metric, EXAMPLE.n)
-    found = chosen.read([perform(job) for job in chosen.jobs], EXAMPLE.metric, reference)
-    assert found is not None, "every job has its row"
-    return found
-
-
 def table(found: "Budget") -> str:
     """The budget line by line, as a table in Markdown, all amounts to the same decimals."""
     amounts = [found.total, *found.parts.values(), *found.alone.values(), found.remainder]
