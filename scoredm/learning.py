@@ -1,4 +1,4 @@
-"""What a training run has to say: its curves, its pace, and the learned score beside the exact one, also while it is learned."""
+"""What a training run shows: its curves, its pace, and the learned score compared with the exact one."""
 
 import statistics
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from scoredm.training import TrainConfig, Trainer, TrainMetrics, quadrature_time
 
 LAST_STEPS = 50  # the loss of one batch is noisy: it is averaged over so many
 PACE_STEPS = 6
-RARITY_DRAWS = 4000
+TAIL_DRAWS = 4000
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class TrainingCurves:
     """A history as arrays: the loss at `steps` (T,), and the errors at the steps where they were `evaluated` (E,)."""
 
     steps: np.ndarray
@@ -33,7 +33,7 @@ class Curves:
     notebook_error: np.ndarray
 
 
-def curves(history: Sequence[TrainMetrics], smoothing: int = 1, most: int = 400) -> Curves:
+def training_curves(history: Sequence[TrainMetrics], smoothing: int = 1, most: int = 400) -> TrainingCurves:
     """A history as at most about 2 x `most` points to draw.
 
     smoothing: the loss becomes its mean over so many steps up to each (over fewer at the start).
@@ -42,7 +42,7 @@ def curves(history: Sequence[TrainMetrics], smoothing: int = 1, most: int = 400)
     at = _spread(len(rows), most)
     evaluated = [row for row in rows if row.evaluated]
     evaluated = [evaluated[i] for i in _spread(len(evaluated), most)]
-    return Curves(
+    return TrainingCurves(
         steps=at + 1,
         dsm=_trailing_mean(np.array([row.dsm for row in rows]), smoothing)[at],
         evaluated=np.array([row.step for row in evaluated], dtype=int),
@@ -71,7 +71,7 @@ def recent_loss(history: Sequence[TrainMetrics]) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Pace:
+class TrainingPace:
     """Seconds that one optimiser step and one evaluation of the errors take."""
 
     step: float
@@ -82,14 +82,14 @@ class Pace:
         return config.steps * self.step + (1 + config.steps / config.eval_every) * self.evaluation
 
 
-def pace(config: TrainConfig, dim: int) -> Pace:
+def measure_training_pace(config: TrainConfig, dim: int) -> TrainingPace:
     """The pace of a recipe on this machine, as busy as it is now: timed over a few steps on one Gaussian."""
     gaussian = GaussianMixture.gaussian(np.zeros(dim), np.eye(dim))
     trial = replace(config, steps=PACE_STEPS, eval_every=PACE_STEPS)
     seconds = [row.seconds for row in Trainer(gaussian, VESDE(), trial)]
     steps = [after - before for before, after in pairwise(seconds)]
     step = statistics.median(steps[:-1])
-    return Pace(step, max(steps[-1] - step, 0.0))
+    return TrainingPace(step, max(steps[-1] - step, 0.0))
 
 
 def perfect_notebook_error(mixture: GaussianMixture, sde: SDE, eps: float, generator: torch.Generator) -> float:
@@ -99,7 +99,7 @@ def perfect_notebook_error(mixture: GaussianMixture, sde: SDE, eps: float, gener
 
 
 @dataclass(frozen=True, eq=False)
-class Gap:
+class ScoreComparison:
     """Learned and exact score at points of one time t, times sigma_t: in units of the noise that the loss predicts.
 
     points, learned, exact: (N, D).
@@ -111,26 +111,26 @@ class Gap:
 
 
 @torch.no_grad()
-def gap(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, t: float, points: torch.Tensor) -> Gap:
+def compare_scores(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, t: float, points: torch.Tensor) -> ScoreComparison:
     """sigma_t s_learned and sigma_t s_exact at points (N, D); t above 0."""
     sigma = float(sde.sigma(t))
     fine = points.double()
     exact = exact_score(mixture, sde).on_grid([t], fine)(fine, t)
-    return Gap(points.numpy(), sigma * score_fn(points, t).numpy(), sigma * exact.numpy())
+    return ScoreComparison(points.numpy(), sigma * score_fn(points, t).numpy(), sigma * exact.numpy())
 
 
-def rarity(law: GaussianMixture, points: torch.Tensor, generator: torch.Generator) -> np.ndarray:
-    """The share of a law's probability that lies where its density is lower than at a point, P(p(X) < p(x)), for each point.
+def tail_probability(distribution: GaussianMixture, points: torch.Tensor, generator: torch.Generator) -> np.ndarray:
+    """The probability of a point with lower density than x, P(p(X) < p(x)), at each of N points x.
 
     Near 1 at its highest point and 0 where nobody ever is; of one Gaussian in the plane it is exp(-r^2 / 2), r standard
     deviations out. By 4000 draws from the generator: shares below 1/4000 come out as 0. points: (N, D) -> (N,).
     """
-    drawn = law.log_prob(law.sample(RARITY_DRAWS, generator)).sort().values
-    return (torch.searchsorted(drawn, law.log_prob(points).to(drawn)) / RARITY_DRAWS).numpy()
+    drawn = distribution.log_prob(distribution.sample(TAIL_DRAWS, generator)).sort().values
+    return (torch.searchsorted(drawn, distribution.log_prob(points).to(drawn)) / TAIL_DRAWS).numpy()
 
 
 @dataclass(frozen=True, eq=False)
-class OverTime:
+class ErrorsOverTime:
     """The sigma_t^2-weighted denoising loss and error of a score at each of T times; each (T,)."""
 
     loss: np.ndarray
@@ -138,7 +138,7 @@ class OverTime:
 
 
 @final
-class Gauge:
+class ModelErrors:
     """Measures loss and score error of any score at given times, always on the same draws, for one evaluation of it.
 
     The luck of the draw is taken out of the loss: what the exact score loses on the same draws is known to be the floor in the
@@ -163,31 +163,33 @@ class Gauge:
         self._exact = self._sigma * exact_score(mixture, sde)(self._x, self._t)
 
     @torch.no_grad()
-    def __call__(self, score_fn: ScoreFn) -> OverTime:
+    def __call__(self, score_fn: ScoreFn) -> ErrorsOverTime:
         """Loss and error of a score at each time."""
         scaled = self._sigma * score_fn(self._x, self._t)
         beyond = (scaled + self._noise).square() - (self._exact + self._noise).square()
         loss, error = (self._means(v) for v in (beyond, (scaled - self._exact).square()))
-        return OverTime(self._floor + loss, error)
+        return ErrorsOverTime(self._floor + loss, error)
 
     def _means(self, values: torch.Tensor) -> np.ndarray:
         return values.sum(-1).view(-1, len(self._floor)).double().mean(0).numpy()
 
 
 @dataclass(frozen=True, eq=False)
-class Ends:
+class PairedSamples:
     """Samples (N, D) by the learned and by the exact score, from the same starts along the same noise."""
 
     learned: np.ndarray
     exact: np.ndarray
 
     @property
-    def apart(self) -> float:
+    def median_distance(self) -> float:
         """The median distance between the two ends of a particle."""
         return float(np.median(np.linalg.norm(self.learned - self.exact, axis=1)))
 
 
-def ends(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, eps: float, n: int, steps: int, seed: int) -> Ends:
+def paired_samples(
+    score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, eps: float, n: int, steps: int, seed: int
+) -> PairedSamples:
     """Run the reverse SDE twice on the same random numbers, from the exact p_1 to t = eps and a last denoising step."""
 
     def run(score: ScoreFn) -> np.ndarray:
@@ -195,4 +197,4 @@ def ends(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, eps: float, n: i
         prior = exact_prior(sde, mixture)
         return sample(sde, score, n, steps=steps, prior=prior, t_min=eps, denoise=True, generator=generator).numpy()
 
-    return Ends(run(score_fn), run(exact_score(mixture, sde)))
+    return PairedSamples(run(score_fn), run(exact_score(mixture, sde)))

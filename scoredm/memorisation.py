@@ -224,7 +224,7 @@ def copy_distance(fresh: np.ndarray) -> float:
     return float(np.quantile(fresh, COPY_QUANTILE))
 
 
-def draw(sde: SDE, score_fn: ScoreFn, start: Tensor, noise: Tensor, t_min: float) -> Tensor:
+def sample_with_noise(sde: SDE, score_fn: ScoreFn, start: Tensor, noise: Tensor, t_min: float) -> Tensor:
     """Samples by the reverse SDE (Euler-Maruyama, even in log-SNR) from t = 1 to t_min, and a last denoising step to E[x_0 | x].
 
     start: (n, D) at t = 1, noise: (steps, n, D): with the same numbers the samples of two scores can be told apart one by one.
@@ -266,7 +266,7 @@ class Points:
         return torch.from_numpy(self.array())
 
     def rows(self) -> Tensor:
-        """The points repeated as often as it takes to have 1024 rows: the law is the same, and a batch has its usual size."""
+        """The points, repeated until there are 1024 rows or more, so that a batch has its usual size."""
         return self.tensor().repeat(-(-FEWEST_ROWS // len(self)), 1)
 
 

@@ -1,4 +1,4 @@
-"""What is said about a run: curves, pace, and the learned score beside the exact one."""
+"""What a training run shows: curves, pace, and the learned score compared with the exact one."""
 
 import dataclasses
 
@@ -19,7 +19,17 @@ from scoredm import (
     score_error,
     targets,
 )
-from scoredm.learning import Gauge, Pace, curves, ends, gap, pace, perfect_notebook_error, rarity, recent_loss
+from scoredm.learning import (
+    ModelErrors,
+    TrainingPace,
+    compare_scores,
+    measure_training_pace,
+    paired_samples,
+    perfect_notebook_error,
+    recent_loss,
+    tail_probability,
+    training_curves,
+)
 
 SDE = VESDE(25.0)
 TUTORIAL = targets.mixture("tutorial")
@@ -42,18 +52,18 @@ def history(losses, every: int = 1) -> list[TrainMetrics]:
 
 
 def test_smoothing_is_the_mean_of_the_last_steps_and_of_fewer_at_the_start():
-    found = curves(history([1.0, 3.0, 5.0, 9.0, 0.0]), smoothing=3)
+    found = training_curves(history([1.0, 3.0, 5.0, 9.0, 0.0]), smoothing=3)
     np.testing.assert_allclose(found.dsm, [1.0, 2.0, 3.0, 17 / 3, 14 / 3])
     np.testing.assert_array_equal(found.steps, [1, 2, 3, 4, 5])
 
 
 def test_without_smoothing_the_curve_is_the_history():
     losses = torch.rand(40, generator=torch.Generator().manual_seed(0)).tolist()
-    np.testing.assert_allclose(curves(history(losses)).dsm, losses, rtol=1e-12)
+    np.testing.assert_allclose(training_curves(history(losses)).dsm, losses, rtol=1e-12)
 
 
 def test_errors_are_drawn_only_where_they_were_evaluated():
-    found = curves(history(range(1, 30), every=7))
+    found = training_curves(history(range(1, 30), every=7))
     np.testing.assert_array_equal(found.evaluated, [1, 8, 15, 22, 29])
     np.testing.assert_array_equal(found.train_error, [10, 17, 24, 31, 38])
     np.testing.assert_array_equal(found.test_error - found.train_error, [10] * 5)
@@ -61,7 +71,7 @@ def test_errors_are_drawn_only_where_they_were_evaluated():
 
 
 def test_a_long_history_is_thinned_and_keeps_its_ends():
-    found = curves(history(range(5000)), most=100)
+    found = training_curves(history(range(5000)), most=100)
     assert len(found.steps) == len(found.evaluated) == 100
     assert found.steps[[0, -1]].tolist() == found.evaluated[[0, -1]].tolist() == [1, 5000]
     np.testing.assert_array_equal(found.dsm, found.steps - 1)  # each kept loss is that of its own step
@@ -74,11 +84,11 @@ def test_recent_loss_is_over_fifty_steps_with_the_error_of_a_mean():
     assert error == pytest.approx(np.std([1.0, 3.0] * 25, ddof=1) / np.sqrt(50))
 
 
-def test_the_gap_of_the_exact_score_is_nothing_and_of_no_score_is_the_exact_one():
+def test_the_difference_of_the_exact_score_is_nothing_and_of_no_score_is_the_exact_one():
     points = 3 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-    same = gap(exact_score(TUTORIAL, SDE), TUTORIAL, SDE, 0.3, points)
+    same = compare_scores(exact_score(TUTORIAL, SDE), TUTORIAL, SDE, 0.3, points)
     np.testing.assert_allclose(same.learned, same.exact, atol=2e-6)
-    nothing = gap(lambda x, _t: torch.zeros_like(x), TUTORIAL, SDE, 0.3, points)
+    nothing = compare_scores(lambda x, _t: torch.zeros_like(x), TUTORIAL, SDE, 0.3, points)
     sigma = float(SDE.sigma(0.3))
     np.testing.assert_allclose(nothing.exact, sigma * TUTORIAL.diffuse(1.0, sigma).score(points), atol=2e-6)
     assert (nothing.learned == 0).all()
@@ -89,19 +99,19 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 @pytest.mark.parametrize("dim", [1, 2])
-def test_rarity_of_a_gaussian_is_the_chance_to_fall_further_out(dim):
-    law = GaussianMixture(torch.ones(1, dim), (4 * torch.eye(dim))[None], [1.0])
+def test_tail_probability_of_a_gaussian_is_the_chance_to_fall_further_out(dim):
+    gaussian = GaussianMixture(torch.ones(1, dim), (4 * torch.eye(dim))[None], [1.0])
     r = torch.tensor([0.0, 0.5, 1.0, 2.0, 3.0, 9.0])
     points = torch.ones(6, dim)
     points[:, 0] += 2 * r
     further = torch.erfc(r / 2**0.5) if dim == 1 else (-(r**2) / 2).exp()
-    np.testing.assert_allclose(rarity(law, points, generator()), further, atol=4 * 0.5 / 4000**0.5)
+    np.testing.assert_allclose(tail_probability(gaussian, points, generator()), further, atol=4 * 0.5 / 4000**0.5)
 
 
-def test_rarity_is_about_probability_and_not_height():
+def test_tail_probability_is_about_probability_and_not_height():
     """Half of the mass is in a needle 60000 times as high as the other half: the middle of that half is no rare place."""
-    law = GaussianMixture([[0.0, 0.0], [50.0, 0.0]], torch.stack([0.004 * torch.eye(2), 250 * torch.eye(2)]), [1, 1])
-    assert rarity(law, torch.tensor([[50.0, 0.0]]), generator())[0] == pytest.approx(0.5, abs=0.03)
+    mixture = GaussianMixture([[0.0, 0.0], [50.0, 0.0]], torch.stack([0.004 * torch.eye(2), 250 * torch.eye(2)]), [1, 1])
+    assert tail_probability(mixture, torch.tensor([[50.0, 0.0]]), generator())[0] == pytest.approx(0.5, abs=0.03)
 
 
 JUDGED = {
@@ -115,7 +125,7 @@ JUDGED = {
 def test_loss_and_error_at_each_time_are_those_of_independent_draws(score):
     sde, times = VPSDE(), np.array([0.05, 0.3, 0.9])
     floor = dsm_floor(TUTORIAL, sde, times)
-    found = Gauge(TUTORIAL, sde, times, floor, 20_000, generator())(score)
+    found = ModelErrors(TUTORIAL, sde, times, floor, 20_000, generator())(score)
     np.testing.assert_allclose(found.error, score_error(score, TUTORIAL, sde, times, n=20_000), rtol=0.05, atol=1e-9)
     x0, noise = TUTORIAL.sample(100_000, generator(1)), torch.randn(100_000, 2, generator=generator(2))
     losses = [float(dsm_loss(score, sde, x0, float(t), noise)) for t in times]
@@ -125,7 +135,7 @@ def test_loss_and_error_at_each_time_are_those_of_independent_draws(score):
 def test_of_the_exact_score_the_loss_is_the_floor_without_any_luck():
     times = np.array([0.05, 0.3, 0.9])
     floor = dsm_floor(TUTORIAL, SDE, times)
-    found = Gauge(TUTORIAL, SDE, times, floor, 10, generator())(exact_score(TUTORIAL, SDE))
+    found = ModelErrors(TUTORIAL, SDE, times, floor, 10, generator())(exact_score(TUTORIAL, SDE))
     np.testing.assert_allclose(found.loss, floor, atol=1e-5)
     np.testing.assert_allclose(found.error, 0, atol=1e-9)
 
@@ -138,24 +148,24 @@ def test_a_few_draws_find_the_loss_of_a_score_that_is_nearly_exact():
     def near(x, t):
         return exact(x, t) + 0.1 / torch.as_tensor(SDE.sigma(t))[:, None]
 
-    found = Gauge(TUTORIAL, SDE, times, floor, 200, generator())(near)
+    found = ModelErrors(TUTORIAL, SDE, times, floor, 200, generator())(near)
     np.testing.assert_allclose(found.error, 0.02, rtol=1e-3)
     np.testing.assert_allclose(found.loss - floor, 0.02, atol=0.02)
 
 
 def test_both_samples_come_from_the_same_starts_and_noise():
     exact = exact_score(TUTORIAL, SDE)
-    same = ends(exact, TUTORIAL, SDE, 0.01, 200, 30, seed=3)
+    same = paired_samples(exact, TUTORIAL, SDE, 0.01, 200, 30, seed=3)
     np.testing.assert_array_equal(same.learned, same.exact)
-    assert same.apart == 0
+    assert same.median_distance == 0
     # A score that is off by a little ends a little off: with other noise the ends would be some three apart.
-    near = ends(lambda x, t: 0.99 * exact(x, t), TUTORIAL, SDE, 0.01, 200, 30, seed=3)
-    assert 0 < near.apart < 0.2
+    near = paired_samples(lambda x, t: 0.99 * exact(x, t), TUTORIAL, SDE, 0.01, 200, 30, seed=3)
+    assert 0 < near.median_distance < 0.2
 
 
 def test_samples_by_the_exact_score_have_the_mean_of_the_data():
     data = GaussianMixture([[3.0, -2.0]], [[[0.5, 0.0], [0.0, 2.0]]], [1.0])
-    found = ends(exact_score(data, SDE), data, SDE, 0.01, 4000, 50, seed=0).exact
+    found = paired_samples(exact_score(data, SDE), data, SDE, 0.01, 4000, 50, seed=0).exact
     np.testing.assert_allclose(found.mean(0), [3.0, -2.0], atol=4 * np.sqrt(2.0 / 4000))
 
 
@@ -166,13 +176,13 @@ def test_a_perfect_model_scores_0364_on_the_tutorials_metric():
 
 def test_seconds_count_every_step_and_every_evaluation():
     config = TrainConfig(steps=100, eval_every=20)
-    assert Pace(step=0.5, evaluation=0.1).seconds(config) == pytest.approx(100 * 0.5 + 6 * 0.1)
+    assert TrainingPace(step=0.5, evaluation=0.1).seconds(config) == pytest.approx(100 * 0.5 + 6 * 0.1)
     evaluated = sum(row.evaluated for row in Trainer(TUTORIAL, SDE, dataclasses.replace(config, batch=16, data_size=50)))
     assert evaluated == 6
 
 
 @pytest.mark.parametrize("dim", [1, 2])
 def test_the_pace_is_positive_in_both_dimensions(dim):
-    found = pace(TrainConfig(data_size=100, batch=16), dim)
+    found = measure_training_pace(TrainConfig(data_size=100, batch=16), dim)
     assert found.step > 0
     assert found.evaluation >= 0

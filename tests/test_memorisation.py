@@ -35,9 +35,9 @@ from scoredm.memorisation import (
     collapse_time,
     copies,
     copy_distance,
-    draw,
     nearest_distances,
     read_points,
+    sample_with_noise,
     time_of_distance,
 )
 
@@ -257,7 +257,7 @@ def test_the_empirical_sampler_ends_on_the_points_as_t_min_goes_to_0(sde):
         x = sample(sde, score, 400, times=times, start=start, generator=generator(2)) / float(sde.alpha(t_min))
         noise = math.exp(-float(sde.log_snr(t_min)) / 2) * math.sqrt(2 * math.log(2))  # the median length of noise in the plane
         assert np.median(nearest_distances(x, points)) == pytest.approx(noise, rel=0.2)
-    last = draw(sde, score, start, torch.randn(40, 400, 2, generator=generator(2)), 1e-4)
+    last = sample_with_noise(sde, score, start, torch.randn(40, 400, 2, generator=generator(2)), 1e-4)
     assert np.quantile(nearest_distances(last, points), 0.95) < 1e-5
     near = torch.cdist(last, points).argmin(1).bincount(minlength=8)
     assert near.min() > 20  # of 50 each
@@ -267,7 +267,9 @@ def test_the_true_score_copies_as_often_as_fresh_data_do():
     sde, points = VPSDE(), TUTORIAL.sample(200, generator())
     fresh = nearest_distances(TUTORIAL.sample(20_000, generator(3)), points)
     start, noise = exact_prior(sde, TUTORIAL).sample(2000, generator(1)), torch.randn(60, 2000, 2, generator=generator(2))
-    found = copies(nearest_distances(draw(sde, exact_score(TUTORIAL, sde), start, noise, 1e-4), points), copy_distance(fresh))
+    found = copies(
+        nearest_distances(sample_with_noise(sde, exact_score(TUTORIAL, sde), start, noise, 1e-4), points), copy_distance(fresh)
+    )
     assert found.share == pytest.approx(0.05, abs=4 * found.error)
     assert found.error == pytest.approx(math.sqrt(0.05 * 0.95 / 2000), rel=0.3)
     assert found.median == pytest.approx(np.median(fresh), rel=0.1)
@@ -295,7 +297,7 @@ def network_copies(count: int, steps: int) -> tuple[float, float]:
     trainer = Trainer(TUTORIAL, sde, config, "cpu", Points.of(points).rows())
     list(trainer)
     start, noise = exact_prior(sde, TUTORIAL).sample(1000, generator(1)), torch.randn(40, 1000, 2, generator=generator(2))
-    x = draw(sde, trainer.score_fn, start, noise, 1e-3)
+    x = sample_with_noise(sde, trainer.score_fn, start, noise, 1e-3)
     within = copy_distance(nearest_distances(TUTORIAL.sample(20_000, generator(3)), points))
     return copies(nearest_distances(x, points), within).share, math.sqrt(0.05 * 0.95 / 1000)
 

@@ -1,4 +1,4 @@
-"""Networks: a start that is a known law, shapes, precision, and weights from their own generator."""
+"""Networks: a start that is a known score, shapes, precision, and weights from their own generator."""
 
 import pytest
 import torch

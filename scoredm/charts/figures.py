@@ -20,7 +20,7 @@ from scoredm.charts.samples import Panel
 from scoredm.parts import Parts
 
 if TYPE_CHECKING:
-    from scoredm.learning import Curves
+    from scoredm.learning import TrainingCurves
 
 KDE_POINTS = 3000  # drawn at most: an estimate costs points times pixels
 KDE_GRID = 80  # points a side: seaborn's own 200 takes four times as long
@@ -195,7 +195,7 @@ def score_curves(found: Parts, title: str, alone: bool = False) -> Figure:
     return figure
 
 
-def loss_curves(curves: "Curves", floor: float, title: str) -> Figure:
+def loss_curves(curves: "TrainingCurves", floor: float, title: str) -> Figure:
     """Loss, its floor and the score errors over steps, on a log axis."""
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")

@@ -12,7 +12,7 @@ from scoredm.charts import palette
 from scoredm.charts.common import DASHED, SOLID, Spec, finish
 
 if TYPE_CHECKING:
-    from scoredm.learning import Curves
+    from scoredm.learning import TrainingCurves
     from scoredm.memorisation import Collapse
 
 PANEL = 244  # pixels a side, as much as leaves the charts below in sight at 1280 x 800
@@ -211,7 +211,7 @@ def losses_spec(mode: str) -> Spec:
     return finish(lines.transform_filter("isValid(datum.series)") + edges, HEIGHT)
 
 
-def losses_table(curves: "Curves | None", steps: int, train_floor: float, test_floor: float) -> pd.DataFrame:
+def losses_table(curves: "TrainingCurves | None", steps: int, train_floor: float, test_floor: float) -> pd.DataFrame:
     """Rows of losses_spec: the test loss is its floor plus the score error on fresh points; what is nearly 0 is left out."""
     parts = [(TEST_FLOOR, [0, steps], [test_floor, test_floor]), (TRAIN_FLOOR, [0, steps], [train_floor, train_floor])]
     if curves is not None:

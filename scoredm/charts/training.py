@@ -11,7 +11,7 @@ from scoredm.charts import palette
 from scoredm.charts.common import DASHED, SOLID, TIME, Spec, colours, finish, log_axis
 
 if TYPE_CHECKING:
-    from scoredm.learning import Curves, OverTime
+    from scoredm.learning import ErrorsOverTime, TrainingCurves
 
 # Series of the live chart: colour and dash. What is learned keeps its colour, solid on training points, dashed on fresh ones.
 LOSS, FLOOR, TRAIN, FRESH = "loss (DSM)", "its floor", "error, training points", "error, fresh points"
@@ -45,7 +45,7 @@ def training_spec(mode: str, log: bool, notebook: bool) -> Spec:
     return finish(line, 350)
 
 
-def training_table(curves: "Curves | None", steps: int, floor: float, perfect: float | None = None) -> pd.DataFrame:
+def training_table(curves: "TrainingCurves | None", steps: int, floor: float, perfect: float | None = None) -> pd.DataFrame:
     """Rows of training_spec; steps: of the whole run, perfect: what a perfect model scores on the tutorial's metric, if shown."""
     parts = [(FLOOR, [0, steps], [floor, floor])]
     if perfect is not None:
@@ -103,7 +103,7 @@ def over_time_spec(mode: str, log: bool) -> Spec:
     return finish(layers, HEIGHT) | {"title": "loss, its floor and the error at each t"}
 
 
-def over_time_table(times: np.ndarray, floor: np.ndarray, found: "OverTime | None", t: float) -> pd.DataFrame:
+def over_time_table(times: np.ndarray, floor: np.ndarray, found: "ErrorsOverTime | None", t: float) -> pd.DataFrame:
     """Rows of over_time_spec, with the rule at t; times, floor: (T,), found: None before there is a model."""
     parts = [(FLOOR, times, floor), (PRESENT, [t], [float("nan")])]
     if found is not None:

@@ -25,7 +25,7 @@ from scoredm.charts.memorisation import (
     distances_table,
     losses_table,
 )
-from scoredm.memorisation import collapse, copies, copy_distance, draw, nearest_distances
+from scoredm.memorisation import collapse, copies, copy_distance, nearest_distances, sample_with_noise
 from scoredm.ui.compute import generator
 from scoredm.ui.experiment import KINDS, Experiment
 from scoredm.ui.memorisation import compute, view
@@ -76,7 +76,7 @@ def test_shares_and_curves_are_the_librarys_for_the_same_seed(open_page):
     start, noise = exact_prior(sde, TUTORIAL).sample(1000, draws), torch.randn(80, 1000, 2, generator=draws)
     found = {}
     for name, score in ((TRUE, exact_score(TUTORIAL, sde)), (EMPIRICAL, EmpiricalScore(points, sde))):
-        found[name] = nearest_distances(draw(sde, score, start, noise, 1e-4), points)
+        found[name] = nearest_distances(sample_with_noise(sde, score, start, noise, 1e-4), points)
         share = copies(found[name], copy_distance(fresh)).share
         assert says(at, f"copies **{view.percent(share)}**"), name
     assert view.percent(copies(found[EMPIRICAL], copy_distance(fresh)).share) in sentence(at)

@@ -180,9 +180,9 @@ def by_network(recipe: Recipe, step: int, _run: "Run") -> Drawn:
 
 
 def _draw(experiment: Experiment, points: "Points", score: "ScoreFn") -> Drawn:
-    from scoredm.memorisation import copies, draw, nearest_distances
+    from scoredm.memorisation import copies, nearest_distances, sample_with_noise
 
-    samples = draw(experiment.sde, score, *_noise(experiment), T_MIN)
+    samples = sample_with_noise(experiment.sde, score, *_noise(experiment), T_MIN)
     distances = nearest_distances(samples, points.array())
     return Drawn(samples.numpy(), distances, copies(distances, target(experiment, points).within))
 

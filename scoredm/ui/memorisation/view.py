@@ -109,14 +109,14 @@ def finished(recipe: Recipe | None) -> "Run | None":
 
 def watch(experiment: Experiment, points: "Points", recipe: Recipe | None, live: bool) -> None:
     """The losses of the run as it is now; live: this is drawn again and again until it rests."""
-    from scoredm.learning import curves
+    from scoredm.learning import training_curves
 
     run = runs.current(recipe) if recipe is not None else None
     if live and (run is None or run.parked):
         st.rerun()
     steps = recipe.config.steps if recipe is not None else int(STEPS.default)
     floors = compute.collapse(experiment, points).mean_floor, learned.training_floor(experiment, compute.T_MIN)
-    found = curves(run.trainer.history, SMOOTHING) if run is not None and run.trainer.step else None
+    found = training_curves(run.trainer.history, SMOOTHING) if run is not None and run.trainer.step else None
     table = charts.losses_table(found, steps, *floors)
     alt = "Training and test loss over steps, above the least each can be"
     show.chart(charts.losses_spec(show.mode()), table, key="losses", alt=alt)

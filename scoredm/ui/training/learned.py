@@ -19,7 +19,7 @@ from scoredm.ui.experiment import Experiment
 if TYPE_CHECKING:
     import torch
 
-    from scoredm.learning import Ends, Gap, Gauge, OverTime, Pace
+    from scoredm.learning import ErrorsOverTime, ModelErrors, PairedSamples, ScoreComparison, TrainingPace
     from scoredm.networks import NotebookNet, ScoreNet
     from scoredm.training import TrainConfig
 
@@ -30,7 +30,7 @@ GAP_ARROWS = 14
 GAP_FULL = 1.0  # the difference, in units of noise, from which the picture has its full colour
 GAP_MARKS = ((0.0, "0"), (0.5, "¼"), (1.0, "1 unit of noise"))  # at the levels of the picture, which go like the root
 FADING = 0.02, 0.0005  # the picture fades where less of p_t than this is rarer, and ends where it is less than that
-GAUGE_POINTS = 200
+ERROR_POINTS = 200
 COMPARED, COMPARED_STEPS = 1000, 200  # particles and steps of the tutorial's comparison
 
 
@@ -52,11 +52,11 @@ def on_cpu(model: "Network") -> "Network":
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def training_pace(config: "TrainConfig", dim: int) -> "Pace":
+def training_pace(config: "TrainConfig", dim: int) -> "TrainingPace":
     """Seconds a step and an evaluation of this recipe take on this machine."""
-    from scoredm.learning import pace
+    from scoredm.learning import measure_training_pace
 
-    return pace(config, dim)
+    return measure_training_pace(config, dim)
 
 
 def training_seconds(config: "TrainConfig", dim: int) -> float:
@@ -80,7 +80,7 @@ class ScoreGap:
     largest: the largest difference, in units of noise, among the cells where the picture does not fade.
     """
 
-    gap: "Gap"
+    gap: "ScoreComparison"
     frames: Frames | None = None  # in the plane
     largest: float = float("nan")  # in the plane
     density: np.ndarray | None = None  # (N,), on the line
@@ -97,10 +97,10 @@ def score_gap(experiment: Experiment, model: "Network", t: float) -> ScoreGap:
     if mixture.dim == 1:
         law = experiment.law(t)
         x = np.linspace(*fields.windows_1d(law), 241)
-        found = learning.gap(model, mixture, sde, t, torch.tensor(x[:, None], dtype=torch.float32))
+        found = learning.compare_scores(model, mixture, sde, t, torch.tensor(x[:, None], dtype=torch.float32))
         return ScoreGap(found, density=fields.density_curves(mixture, sde, [t], x)[0])
     box, cells, tails = _gap_points(experiment, t)
-    found = learning.gap(model, mixture, sde, t, torch.cat([cells, tails]))
+    found = learning.compare_scores(model, mixture, sde, t, torch.cat([cells, tails]))
     difference = found.learned - found.exact
     size = np.nan_to_num(np.linalg.norm(difference, axis=1), nan=np.inf)
     strength, presence = np.minimum(size / GAP_FULL, 1) ** 0.5, _presence(experiment, t)
@@ -135,7 +135,7 @@ def _presence(experiment: Experiment, t: float) -> np.ndarray:
 
     _, cells, tails = _gap_points(experiment, t)
     law = experiment.law(t)
-    rarer = learning.rarity(law, torch.cat([cells, tails]), generator(experiment, "metric"))
+    rarer = learning.tail_probability(law, torch.cat([cells, tails]), generator(experiment, "metric"))
     full, none = FADING
     return np.clip(np.log(np.maximum(rarer, none) / none) / np.log(full / none), 0, 1)
 
@@ -158,24 +158,24 @@ def training_floor(experiment: Experiment, eps: float) -> float:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _gauge(experiment: Experiment, eps: float) -> "Gauge":
+def _model_errors(experiment: Experiment, eps: float) -> "ModelErrors":
     """What measures any model of an experiment at the times of floor_over_time."""
-    from scoredm.learning import Gauge
+    from scoredm.learning import ModelErrors
 
     draws = generator(experiment, "metric")
-    return Gauge(experiment.mixture, experiment.sde, *floor_over_time(experiment, eps), GAUGE_POINTS, draws)
+    return ModelErrors(experiment.mixture, experiment.sde, *floor_over_time(experiment, eps), ERROR_POINTS, draws)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_WEIGHTS)
-def over_time(experiment: Experiment, model: "Network", eps: float) -> "OverTime":
+def over_time(experiment: Experiment, model: "Network", eps: float) -> "ErrorsOverTime":
     """Loss and error of a model at the times of floor_over_time."""
-    return _gauge(experiment, eps)(model)
+    return _model_errors(experiment, eps)(model)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_WEIGHTS)
-def learned_ends(experiment: Experiment, model: "Network", eps: float) -> "Ends":
+def paired_samples(experiment: Experiment, model: "Network", eps: float) -> "PairedSamples":
     """Samples by the learned and by the exact score, on the same random numbers."""
     from scoredm import learning
 
     seed = generator(experiment, "reverse").initial_seed()
-    return learning.ends(model, experiment.mixture, experiment.sde, eps, COMPARED, COMPARED_STEPS, seed)
+    return learning.paired_samples(model, experiment.mixture, experiment.sde, eps, COMPARED, COMPARED_STEPS, seed)

@@ -17,7 +17,7 @@ from scoredm.ui.training.runs import Recipe
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from scoredm.learning import Ends
+    from scoredm.learning import PairedSamples
     from scoredm.ui.training.learned import Network, ScoreGap
     from scoredm.ui.training.workers import Run
 
@@ -113,12 +113,12 @@ def _how_far(chosen: Recipe, run: "Run") -> str:
 
 
 def _curves(chosen: Recipe, view: View, run: "Run | None") -> None:
-    from scoredm.learning import curves
+    from scoredm.learning import training_curves
 
     eps = chosen.config.eps
     floor = learned.training_floor(chosen.experiment, eps)
     perfect = learned.perfect_notebook_error(chosen.experiment, eps) if view.notebook else None
-    found = curves(run.trainer.history, view.smoothing) if run is not None and run.trainer.step else None
+    found = training_curves(run.trainer.history, view.smoothing) if run is not None and run.trainer.step else None
     table = charts.training_table(found, chosen.config.steps, floor, perfect)
     spec = charts.training_spec(show.mode(), view.log, view.notebook)
     show.chart(spec, table, key="training", alt="Loss, its floor, and the score error on training and fresh points, over steps")
@@ -213,9 +213,9 @@ def inside(chosen: Recipe, run: "Run") -> None:
     experiment, eps, model = chosen.experiment, chosen.config.eps, runs.model(run)
     try:
         with st.spinner("Sampling with the learned score", show_time=False):
-            ends = learned.learned_ends(experiment, model, eps)
-            panels = _panels(experiment, ends, show.mode())
-            beside = [comparison.compare(experiment, points) for points in (ends.learned, ends.exact)]
+            pair = learned.paired_samples(experiment, model, eps)
+            panels = _panels(experiment, pair, show.mode())
+            beside = [comparison.compare(experiment, points) for points in (pair.learned, pair.exact)]
     except ValueError as problem:
         st.error(f"The samples of this model cannot be compared: {problem}. Try a lower rate.")
         return
@@ -239,29 +239,31 @@ def inside(chosen: Recipe, run: "Run") -> None:
     with right:
         st.caption(
             f"Distances of {learned.COMPARED} points; the last two rows are what no error looks like. On the same noise half of "
-            f"the particles end within {show.number(ends.apart)} of each other, learned and exact."
+            f"the particles end within {show.number(pair.median_distance)} of each other, learned and exact."
         )
         with st.container(horizontal=True):
-            printed = _panels(experiment, ends, "light")
+            printed = _panels(experiment, pair, "light")
             shares = comparison.SHARES
             show.download("learned-samples", lambda: figures.samples(printed, shares), "Download samples")
             _download_curves(chosen, run)
 
 
 def _download_curves(chosen: Recipe, run: "Run") -> None:
-    from scoredm.learning import curves
+    from scoredm.learning import training_curves
 
     title = f"{chosen.experiment.target}, {chosen.experiment.sde_label}, seed {chosen.config.seed}"
     floor = run.trainer.floor
-    show.download("loss-curves", lambda: figures.loss_curves(curves(run.trainer.history, 10), floor, title), "Download curves")
+    show.download(
+        "loss-curves", lambda: figures.loss_curves(training_curves(run.trainer.history, 10), floor, title), "Download curves"
+    )
 
 
-def _panels(experiment: Experiment, ends: "Ends", mode: str) -> list[Panel]:
+def _panels(experiment: Experiment, pair: "PairedSamples", mode: str) -> list[Panel]:
     """The three samples over the exact lines, in the colours of a theme."""
     outline = comparison.outline(experiment, 0.0)
     samples = {
-        "By the learned score": (ends.learned, palette.LEARNED),
-        "By the exact score": (ends.exact, palette.SAMPLES[mode]),
+        "By the learned score": (pair.learned, palette.LEARNED),
+        "By the exact score": (pair.exact, palette.SAMPLES[mode]),
         "Of the mixture": (comparison.reference(experiment, learned.COMPARED).numpy(), palette.MUTED[mode]),
     }
     return [Panel(title, points, outline.box, outline.lines, colour) for title, (points, colour) in samples.items()]
