@@ -133,8 +133,8 @@ def test_the_curve_of_best_guesses_is_the_score_too() -> None:
 
 def test_the_cards_speak_of_the_picture_that_is_there(open_page: OpenPage) -> None:
     plane, line = (words(settled(open_page("home", target=target))) for target in ("tutorial", "two-modes"))
-    assert "The arrow to the best guess is the score there, times σₜ² / αₜ" in plane and "a tile's width" in plane
-    assert "the curve is the best guess" in line and "arrow to" not in line and "tile" not in line
+    assert "The arrow leads to the best guess of the clean point" in plane and "this tile is" in plane
+    assert "The curve is the best guess" in line and "arrow leads" not in line and "tile" not in line
 
 
 def test_tiles_tell_their_scale() -> None:
