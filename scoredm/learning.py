@@ -11,9 +11,10 @@ import torch
 
 from scoredm.losses import notebook_score_error
 from scoredm.mixture import GaussianMixture
+from scoredm.samplers import exact_prior
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE, VESDE
-from scoredm.simulation import exact_prior, sample
+from scoredm.simulation import sample
 from scoredm.training import TrainConfig, Trainer, TrainMetrics, quadrature_times
 
 LAST_STEPS = 50  # the loss of one batch is noisy: it is averaged over so many
@@ -195,6 +196,6 @@ def paired_samples(
     def run(score: ScoreFn) -> np.ndarray:
         generator = torch.Generator().manual_seed(seed)
         prior = exact_prior(sde, mixture)
-        return sample(sde, score, n, steps=steps, prior=prior, t_min=eps, denoise=True, generator=generator).numpy()
+        return sample(sde, score, n, steps=steps, prior=prior, t_min=eps, denoise=True, generator=generator).end.numpy()
 
     return PairedSamples(run(score_fn), run(exact_score(mixture, sde)))

@@ -230,7 +230,7 @@ def sample_with_noise(sde: SDE, score_fn: ScoreFn, start: Tensor, noise: Tensor,
     start: (n, D) at t = 1, noise: (steps, n, D): with the same numbers the samples of two scores can be told apart one by one.
     """
     times = log_snr_times(sde, len(noise), t_min)
-    return sample(sde, score_fn, len(start), times=times, start=start, noise=noise, denoise=True)
+    return sample(sde, score_fn, len(start), times=times, start=start, noise=noise, denoise=True).end
 
 
 # Training points

@@ -69,7 +69,7 @@ class NamedMetric:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MomentComparison:
     """A sample against its mixture: mean (D,), covariance (D, D) and component weights (K,)."""
 
     mean: Estimate
@@ -304,7 +304,7 @@ def component_weights(x: Tensor, mixture: GaussianMixture) -> Tensor:
     return mixture.responsibilities(_checked(x, "x")).mean(0)
 
 
-def against(x: Tensor, mixture: GaussianMixture) -> Comparison:
+def compare_moments(x: Tensor, mixture: GaussianMixture) -> MomentComparison:
     """Mean, covariance and component weights of a sample beside the mixture's own, with standard errors.
 
     Each found figure is an average of N terms; its standard error is their standard deviation over sqrt(N).
@@ -314,7 +314,7 @@ def against(x: Tensor, mixture: GaussianMixture) -> Comparison:
     offset = x.detach().to(torch.float64) - mean
     products = offset[:, :, None] * offset[:, None, :]
     responsibilities = mixture.responsibilities(x.detach().to(torch.float64))
-    return Comparison(
+    return MomentComparison(
         mean=_estimate(mixture.mean, mean, offset),
         covariance=_estimate(mixture.covariance, covariance, products),
         weights=_estimate(mixture.weights, responsibilities.mean(0), responsibilities),

@@ -14,6 +14,7 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+from scoredm.mixture import GaussianMixture
 from scoredm.score import ScoreFn, denoise
 from scoredm.sde import SDE, Time
 
@@ -293,3 +294,65 @@ class CountedScore:
         """s(x, t) of the score inside."""
         self.calls += 1
         return self.score_fn(x, t)
+
+
+# Initial distributions: where a sampler starts at t = 1.
+
+
+def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
+    """The tutorial's initial distribution, N(0, sigma_1^2 I), which ignores the data's mean and covariance.
+
+    Args:
+        sde: the forward diffusion.
+        dim: D, of the data.
+    """
+    _, sigma = sde.scales(1.0)
+    return GaussianMixture.gaussian(torch.zeros(dim), sigma**2 * torch.eye(dim, dtype=torch.float64))
+
+
+def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+    """The Gaussian with the mean and covariance of p_1."""
+    p_1 = exact_prior(sde, mixture)
+    return GaussianMixture.gaussian(p_1.mean, p_1.covariance)
+
+
+def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+    """p_1 itself, the diffused mixture."""
+    return mixture.at(sde, 1.0)
+
+
+@final
+@dataclass(frozen=True)
+class Prior:
+    """A named initial distribution: what it is called, what it is in a sentence, and the function (SDE, data) -> mixture."""
+
+    title: str
+    caption: str
+    make: Callable[[SDE, GaussianMixture], GaussianMixture]
+
+
+PRIORS = {
+    "zero": Prior(
+        "N(0, σ₁²I)",
+        "The tutorial's N(0, σ₁²I), which ignores the data's mean and covariance.",
+        lambda sde, mixture: zero_mean_prior(sde, mixture.dim),
+    ),
+    "matched": Prior("Matched Gaussian", "The Gaussian with the mean and covariance of p₁.", moment_matched_prior),
+    "exact": Prior("Exact p₁", "p₁ itself, the data's own distribution at t = 1.", exact_prior),
+}
+
+
+def initial_distribution(name: str, sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+    """The distribution of x at t = 1 by its name in PRIORS.
+
+    Args:
+        name: "zero", "matched" or "exact".
+        sde: the forward diffusion.
+        mixture: the data.
+
+    Raises:
+        ValueError: for another name.
+    """
+    if name not in PRIORS:
+        raise ValueError(f"prior is {name!r}; it must be one of {', '.join(PRIORS)}")
+    return PRIORS[name].make(sde, mixture)

@@ -5,16 +5,37 @@ A sampler is a step (samplers.py) over a falling grid of times (grids.py); `roll
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import final
 
 import torch
 from torch import Tensor
 
 from scoredm.grids import uniform_times
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import CountedScore, Step, euler_maruyama
+from scoredm.samplers import CountedScore, Step, euler_maruyama, zero_mean_prior
 from scoredm.score import ExactScore, ScoreFn, denoise as tweedie
 from scoredm.sde import SDE
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """The points of a run at the times that were kept: every time of its grid, or the last alone.
+
+    Attributes:
+        times: falling, T of them; after the last step to E[x_0 | x_t] the last is 0.
+        points: (T, N, D); points[i] is where the particles are at times[i].
+    """
+
+    times: tuple[float, ...]
+    points: Tensor
+
+    @property
+    def end(self) -> Tensor:
+        """The samples: the points at the last time, (N, D)."""
+        return self.points[-1]
 
 
 @torch.no_grad()
@@ -27,16 +48,27 @@ def rollout(
     generator: torch.Generator | None = None,
     storage: Tensor | None = None,
     noise: Iterable[Tensor] | None = None,
-) -> Iterator[Tensor]:
-    """Run a sampler down a grid of times, yielding x after each step.
+) -> Iterator[tuple[float, Tensor]]:
+    """Run a sampler down a grid of times; yield each later time with the points there.
 
-    x: (N, D) at times[0]; yields len(times) - 1 tensors (N, D), which also fill storage, (len(times) - 1, N, D), if given.
-    The noise is drawn on the generator's device, or read from `noise`, (len(times) - 1, N, D), which is left as it is; an
-    iterator that makes its (N, D) a step at a time will do.
-    Raises ValueError for points of another dimension than the score's, noise of another shape, and times that rise or leave
-    [0, 1].
+    Args:
+        sde: the forward diffusion.
+        score_fn: the score, exact or learned.
+        x: the points at times[0], (N, D).
+        times: two or more falling times in [0, 1]; a repeated time is a step of the corrector.
+        step: one step of the sampler.
+        generator: draws the noise, on its own device.
+        storage: where the points are written, (len(times) - 1, N, D), if given.
+        noise: (len(times) - 1, N, D), or an iterator of (N, D), in place of draws; it is not changed.
+
+    Yields:
+        len(times) - 1 pairs (t, x), x: (N, D).
+
+    Raises:
+        ValueError: for points of another dimension than the score's, noise of another shape, or times that rise or leave [0, 1].
     """
-    yield from _steps(sde, score_fn, x, times, step, generator, storage, noise)
+    states = _steps(sde, score_fn, x, times, step, generator, storage, noise)
+    yield from zip(times[1:], states, strict=True)
 
 
 def _steps(
@@ -85,29 +117,47 @@ def sample(
     times: Sequence[float] | None = None,
     start: Tensor | None = None,
     noise: Iterable[Tensor] | None = None,
-) -> Tensor:
+) -> Trajectory:
     """Draw n samples by running a sampler from the prior at t = 1 down to t_min.
 
-    prior: the law of x at t = 1 (default: zero_mean_prior in the score's dimension); denoise: end with the Tweedie step
-    E[x_0 | x_t], which takes the place of the last x. times: a falling grid from 1, in place of `steps` even steps down to
-    t_min; start: x at t = 1, (n, D), in place of a draw from the prior; noise: (steps, n, D), or an iterator of (n, D), in
-    place of draws at each step, so that two samplers can run on the same numbers.
-    Returns (n, D), or (steps + 1, n, D), noise first, with trajectory.
-    Memory: the array returned, one more frame for the score, and a working set of 2 MB that does not grow with n.
-    Raises ValueError for n or steps below 1, t_min outside (0, 1), times that rise, shapes that disagree, or no prior for a
-    score that does not know its dimension.
+    `sample(...).end` are the samples. Memory: the points kept, one more frame for the score, and a working set of 2 MB that does
+    not grow with n.
+
+    Args:
+        sde: the forward diffusion.
+        score_fn: the score, exact or learned.
+        n: how many samples.
+        steps: even steps from 1 to t_min.
+        step: one step of the sampler.
+        prior: the distribution of x at t = 1; by default `zero_mean_prior` in the score's dimension.
+        t_min: where the run stops, in (0, 1).
+        denoise: end with the Tweedie step to E[x_0 | x_t], a last frame at time 0.
+        generator: draws the initial points and the noise.
+        trajectory: keep the points at every time, not only the last.
+        times: a falling grid from 1 in place of `steps` and `t_min`.
+        start: x at t = 1, (n, D), in place of a draw from the prior.
+        noise: (steps, n, D), or an iterator of (n, D), in place of draws at each step, so that two samplers can run on the same
+            numbers.
+
+    Returns:
+        The last time and points alone, points (1, n, D), or all from t = 1 on: (steps + 1, n, D), and one more with `denoise`.
+
+    Raises:
+        ValueError: for n or steps below 1, t_min outside (0, 1), times that rise, shapes that disagree, or no prior for a score
+            that does not know its dimension.
     """
-    times = uniform_times(steps, t_min) if times is None else times
+    times = tuple(uniform_times(steps, t_min) if times is None else times)
     x = (_draw_start(sde, score_fn, n, prior, generator) if start is None else start).to(_device_of(score_fn))
     if x.ndim != 2 or len(x) != n:
         raise ValueError(f"start has shape {tuple(x.shape)}; it must be (n, D) with n = {n}")
-    path = coordinates_first((len(times) if trajectory else 1, *x.shape), x)
+    kept = (*times, 0.0) if denoise else times
+    path = coordinates_first((len(kept) if trajectory else 1, *x.shape), x)
     x = path[0].copy_(x)
-    for state in _steps(sde, score_fn, x, times, step, generator, path[1:] if trajectory else None, noise):
+    for state in _steps(sde, score_fn, x, times, step, generator, path[1 : len(times)] if trajectory else None, noise):
         x = state
     if denoise:
         x = path[-1].copy_(tweedie(score_fn, sde, x, times[-1]))
-    return path if trajectory else x
+    return Trajectory(kept, path) if trajectory else Trajectory(kept[-1:], x[None])
 
 
 def _draw_start(sde: SDE, score_fn: ScoreFn, n: int, prior: GaussianMixture | None, generator: torch.Generator | None) -> Tensor:
@@ -122,8 +172,19 @@ def _draw_start(sde: SDE, score_fn: ScoreFn, n: int, prior: GaussianMixture | No
 def coarsen(noise: Tensor, factor: int) -> Tensor:
     """The noise of an even grid with `factor` times fewer steps along the same Brownian path.
 
-    Increments add up, so z = (z_1 + ... + z_factor) / sqrt(factor); noise: (T, N, D) -> (T / factor, N, D).
-    Raises ValueError unless factor divides T.
+    Increments add up:
+
+        z = (z_1 + ... + z_factor) / sqrt(factor)
+
+    Args:
+        noise: standard normal draws, one for each step, (T, N, D).
+        factor: how many steps become one.
+
+    Returns:
+        Standard normal draws, (T / factor, N, D).
+
+    Raises:
+        ValueError: unless factor divides T.
     """
     if factor < 1 or len(noise) % factor:
         raise ValueError(f"factor is {factor}; it must divide the {len(noise)} steps of the noise")
@@ -159,30 +220,24 @@ def _device_of(score_fn: ScoreFn) -> torch.device:
     return torch.device("cpu")
 
 
-def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
-    """N(0, sigma_1^2 I) in `dim` dimensions, the tutorial's start: it ignores the data's mean and covariance."""
-    _, sigma = sde.scales(1.0)
-    return GaussianMixture.gaussian(torch.zeros(dim), sigma**2 * torch.eye(dim, dtype=torch.float64))
-
-
-def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
-    """The Gaussian with the mean and covariance of p_1."""
-    p_1 = exact_prior(sde, mixture)
-    return GaussianMixture.gaussian(p_1.mean, p_1.covariance)
-
-
-def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
-    """p_1 itself, the diffused mixture."""
-    return mixture.at(sde, 1.0)
-
-
 @torch.no_grad()
 def forward_paths(sde: SDE, x0: Tensor, times: Sequence[float], generator: torch.Generator | None = None) -> Tensor:
     """Paths of the forward SDE through given times, by its exact transitions.
 
     x_t = (alpha_t / alpha_s) x_s + sqrt(sigma_t^2 - (alpha_t / alpha_s)^2 sigma_s^2) z from each time s to the next t,
-    starting at the data (s = 0), so every frame has exactly the law p_t and a frame at t = 0 is the data.
-    x0: (N, D); times: T numbers in [0, 1], not falling -> (T, N, D). Raises ValueError for times out of order or range.
+    starting at the data (s = 0), so every frame has exactly the distribution p_t and a frame at t = 0 is the data.
+
+    Args:
+        sde: the forward diffusion.
+        x0: the data, (N, D).
+        times: T numbers in [0, 1] that do not fall.
+        generator: draws the noise.
+
+    Returns:
+        The points at each time, (T, N, D).
+
+    Raises:
+        ValueError: for times out of order or range.
     """
     times = [float(t) for t in times]
     if not times or not all(0 <= t <= 1 for t in times) or any(t < s for s, t in pairwise(times)):

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from scoredm import fields
-from scoredm.grids import uniform_times
 from scoredm.identities import posterior_mean
 from scoredm.mixture import GaussianMixture
+from scoredm.samplers import exact_prior
 from scoredm.score import exact_score
 from scoredm.sde import SDE, VESDE
-from scoredm.simulation import exact_prior, forward_paths, sample
+from scoredm.simulation import forward_paths, sample
 
 TILES = 1 - np.arange(4)[::-1] / 3  # times shown side by side where the data are in the plane
 STEPS = 120  # of the reverse sampler
@@ -88,7 +88,7 @@ def tell(mixture: GaussianMixture, sde: SDE, forward_draws: torch.Generator, rev
 
 
 def _reverse(mixture: GaussianMixture, sde: SDE, n: int, times: np.ndarray, generator: torch.Generator) -> np.ndarray:
-    path = sample(
+    run = sample(
         sde,
         exact_score(mixture, sde),
         n,
@@ -98,8 +98,8 @@ def _reverse(mixture: GaussianMixture, sde: SDE, n: int, times: np.ndarray, gene
         generator=generator,
         trajectory=True,
     )
-    grid = np.array(uniform_times(STEPS))
-    return path.numpy()[[int(np.abs(grid - t).argmin()) for t in times]]
+    grid = np.array(run.times)
+    return run.points.numpy()[[int(np.abs(grid - t).argmin()) for t in times]]
 
 
 def _heat(mixture: GaussianMixture, sde: SDE) -> tuple[np.ndarray, np.ndarray]:

@@ -25,21 +25,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoredm import simulation, targets
+from scoredm import targets
+from scoredm.canonical import canonical_text
 from scoredm.grids import EARLIEST, GRIDS, Grid
 from scoredm.metrics import METRICS, Reference
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import SAMPLERS, CountedScore, Sampler
+from scoredm.samplers import PRIORS, SAMPLERS, CountedScore, Sampler, initial_distribution
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE
 from scoredm.simulation import sample
-from scoredm.spelling import spelled
 from scoredm.training import TrainConfig, Trainer
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PRIORS = ("exact", "matched", "zero")
 MOST_STEPS = 20_000
 TRAINED = 8  # networks kept for the jobs that share them
 CLEAR = 1.5  # a value is clear of the finite-sample zero from so many times its 95 % point
@@ -131,10 +130,10 @@ class Job:
         parts = {"sampler": self.sampler, "grid": self.grid}
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
         values |= {name: part if isinstance(part, str) else part.title for name, part in parts.items()}
-        values["sde"] = spelled(self.sde)
-        values["recipe"] = "" if self.recipe is None else spelled(self.recipe)
+        values["sde"] = canonical_text(self.sde)
+        values["recipe"] = "" if self.recipe is None else canonical_text(self.recipe)
         values["metrics"] = " ".join(self.metrics)
-        values["own"] = " ".join(spelled(part) for part in parts.values() if not isinstance(part, str))
+        values["own"] = " ".join(canonical_text(part) for part in parts.values() if not isinstance(part, str))
         return values
 
 
@@ -192,13 +191,6 @@ def _trained(target: str, sde: SDE, recipe: TrainConfig) -> ScoreFn:
     return trainer.score_fn.requires_grad_(False)
 
 
-def starting_law(prior: str, sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
-    """The law of x at t = 1: p_1 itself ("exact"), the Gaussian with its moments ("matched"), or N(0, sigma_1^2 I) ("zero")."""
-    if prior == "zero":
-        return simulation.zero_mean_prior(sde, mixture.dim)
-    return {"matched": simulation.moment_matched_prior, "exact": simulation.exact_prior}[prior](sde, mixture)
-
-
 def _streams(seed: int) -> tuple[torch.Generator, torch.Generator, torch.Generator]:
     """Random numbers for starts, noise and metrics: apart, so that a change of one leaves the others."""
     seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(seed)).tolist()
@@ -221,13 +213,13 @@ def end_points(job: Job) -> Ends:
     """Run a job. Raises what its sampler raises."""
     for_start, for_noise, _ = _streams(job.seed)
     times = job.times
-    start = starting_law(job.prior, job.sde, job.mixture).sample(job.n, for_start)
+    start = initial_distribution(job.prior, job.sde, job.mixture).sample(job.n, for_start)
     learned = learned_score(job.target, job.sde, job.recipe) if job.recipe else None
     score = CountedScore(learned or exact_score(job.mixture, job.sde).on_grid(times, start))
     noise = _Noise(job, for_noise)
     began = time.perf_counter()
     step = job.method.make_step()
-    x = sample(job.sde, score, job.n, step=step, times=times, start=start, denoise=job.denoise, noise=noise).cpu()
+    x = sample(job.sde, score, job.n, step=step, times=times, start=start, denoise=job.denoise, noise=noise).end.cpu()
     return Ends(x, score.calls, time.perf_counter() - began - noise.seconds)
 
 

@@ -45,7 +45,7 @@ def test_every_amount_of_noise_keeps_the_law(sde, eta: float) -> None:
     prior = mixture.diffuse(float(sde.alpha(1.0)), float(sde.sigma(1.0)))
     x = sample(
         sde, exact_score(mixture, sde), 20_000, steps=400, step=reverse_step(eta), prior=prior, t_min=0.01, generator=generator()
-    )
+    ).end
     truth = mixture.diffuse(float(sde.alpha(0.01)), float(sde.sigma(0.01)))
     assert abs(float(x.mean()) - float(truth.mean)) < 0.05
     assert float(x.var()) == pytest.approx(float(truth.covariance), rel=0.045)

@@ -254,7 +254,7 @@ def test_the_empirical_sampler_ends_on_the_points_as_t_min_goes_to_0(sde):
     score, start = EmpiricalScore(points, sde), exact_prior(sde, TUTORIAL).sample(400, generator(1))
     for t_min in (1e-2, 1e-3, 1e-4):
         times = log_snr_times(sde, 150, t_min)
-        x = sample(sde, score, 400, times=times, start=start, generator=generator(2)) / float(sde.alpha(t_min))
+        x = sample(sde, score, 400, times=times, start=start, generator=generator(2)).end / float(sde.alpha(t_min))
         noise = math.exp(-float(sde.log_snr(t_min)) / 2) * math.sqrt(2 * math.log(2))  # the median length of noise in the plane
         assert np.median(nearest_distances(x, points)) == pytest.approx(noise, rel=0.2)
     last = sample_with_noise(sde, score, start, torch.randn(40, 400, 2, generator=generator(2)), 1e-4)

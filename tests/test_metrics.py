@@ -13,7 +13,7 @@ from scoredm import (
     METRICS,
     GaussianMixture,
     Reference,
-    against,
+    compare_moments,
     component_weights,
     energy_distance,
     fresh_range,
@@ -232,7 +232,7 @@ def test_sample_moments_are_numpys_with_n_minus_one():
 @pytest.mark.parametrize("mixture", [MIXTURE, targets.mixture("three-modes"), GaussianMixture([[0, 0, 1]], np.eye(3)[None], [1])])
 def test_comparisons_hold_exact_and_found_side_by_side(mixture):
     x = mixture.sample(500, generator())
-    found = against(x, mixture)
+    found = compare_moments(x, mixture)
     mean, covariance = sample_moments(x)
     for part, exact, measured in [
         (found.mean, mixture.mean, mean),
@@ -248,7 +248,7 @@ def test_comparisons_hold_exact_and_found_side_by_side(mixture):
 def test_standard_errors_fit_the_scatter_of_fresh_samples():
     runs, n = 600, 300
     x = MIXTURE.sample(runs * n, generator()).double().reshape(runs, n, 2)
-    comparisons = [against(sample, MIXTURE) for sample in x]
+    comparisons = [compare_moments(sample, MIXTURE) for sample in x]
     for part in ("mean", "covariance", "weights"):
         z = np.array([getattr(c, part).difference / getattr(c, part).error for c in comparisons])
         np.testing.assert_allclose(z.std(0), 1, atol=0.12)
@@ -350,7 +350,7 @@ def test_bad_samples_are_refused_by_name_and_value(case):
             call(x, good)
         with pytest.raises(ValueError, match=message.replace("x", "y", 1)):
             call(good, x)
-    for call in (component_weights, against, mmd_to_mixture, *METRICS.values()):
+    for call in (component_weights, compare_moments, mmd_to_mixture, *METRICS.values()):
         with pytest.raises(ValueError, match=message):
             call(x, MIXTURE)
     with pytest.raises(ValueError, match=message):
@@ -366,7 +366,7 @@ def test_other_refusals():
         sample_moments(torch.zeros(1, 2))
     with pytest.raises(ValueError, match="number of samples is 0"):
         fresh_reference(MIXTURE, 0, energy_distance, generator())
-    for call in (against, mmd_to_mixture, *METRICS.values()):
+    for call in (compare_moments, mmd_to_mixture, *METRICS.values()):
         with pytest.raises(ValueError, match=r"2-D mixture|must agree|2 coordinates"):
             call(torch.zeros(4, 3), MIXTURE)
     for h in (0.0, -1.0, math.nan, math.inf):

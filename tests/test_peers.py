@@ -51,7 +51,7 @@ def start(sde) -> Tensor:
 
 
 def ours(sde, step, times, noise: Tensor | None = None) -> Tensor:
-    return sample(sde, exact_score(TUTORIAL, sde), N, step=step, times=times, start=start(sde), noise=noise)
+    return sample(sde, exact_score(TUTORIAL, sde), N, step=step, times=times, start=start(sde), noise=noise).end
 
 
 def flow(sde):

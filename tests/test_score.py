@@ -105,7 +105,7 @@ def test_the_prepared_grid_keeps_its_digits_for_narrow_components_far_from_the_m
 def test_narrow_components_far_from_the_mean_come_out_as_wide_as_they_are():
     sde, n = VPSDE(), 3000
     run = partial(sample, sde, exact_score(FAR, sde), n, step=ddim, prior=exact_prior(sde, FAR), generator=generator())
-    x = run(times=GRIDS["log-snr"](sde, 200, 1e-6))[:, 0].double()
+    x = run(times=GRIDS["log-snr"](sde, 200, 1e-6)).end[:, 0].double()
     for mean in FAR.means[:, 0]:
         near = x[(x - mean).abs() < 0.03]
         assert len(near) == pytest.approx(n / 3, rel=0.1)

@@ -22,9 +22,9 @@ from scoredm import (
     GaussianMixture,
     GeometricVESDE,
     SubVPSDE,
-    against,
     ancestral,
     coarsen,
+    compare_moments,
     denoise,
     euler_maruyama,
     exact_prior,
@@ -87,7 +87,7 @@ def test_frames_of_a_mixture_have_its_diffused_law():
     mixture, sde = targets.mixture("tight"), VESDE(26.0)
     paths = forward_paths(sde, mixture.sample(20_000, generator()), [0.2, 0.6, 1.0], generator(1))
     for t, frame in zip([0.2, 0.6, 1.0], paths, strict=True):
-        found = against(frame, mixture.diffuse(1.0, float(sde.sigma(t))))
+        found = compare_moments(frame, mixture.diffuse(1.0, float(sde.sigma(t))))
         for part in (found.mean, found.covariance, found.weights):
             assert (abs(part.difference) < 5 * part.error).all()
 
@@ -112,7 +112,7 @@ def forward_euler(sde, x: Tensor, times, g_factor: float = 1.0, f_factor: float 
 
 def off_by(x: Tensor, mixture: GaussianMixture) -> float:
     """The largest deviation of a mean, a covariance or a component weight from the mixture's, in standard errors."""
-    found = against(x, mixture)
+    found = compare_moments(x, mixture)
     return max(float((abs(part.difference) / part.error).max()) for part in (found.mean, found.covariance, found.weights))
 
 
@@ -157,9 +157,9 @@ def worst_deviation(sde, step) -> float:
     """The largest deviation of a frame's variance from the recursion, in standard errors."""
     n, steps = 50_000, 25
     run = partial(sample, sde, exact_score(GAUSSIAN, sde), n, steps=steps, prior=exact_prior(sde, GAUSSIAN))
-    path = run(step=step, generator=generator(), trajectory=True).double()
-    expected = np.array(variance_recursion(sde, uniform_times(steps)))
-    found = path[1:, :, 0].var(1).numpy()
+    path = run(step=step, generator=generator(), trajectory=True)
+    expected = np.array(variance_recursion(sde, path.times))
+    found = path.points[1:, :, 0].double().var(1).numpy()
     return float(np.abs((found / expected - 1) / math.sqrt(2 / n)).max())
 
 
@@ -235,7 +235,7 @@ def deviation_from_the_data(sde, name: str, spoil=lambda step: step) -> float:
     if name == "langevin":
         method, steps = replace(method, visits=100, make_step=lambda: AnnealedLangevin(0.8)), 20
     run = partial(sample, sde, exact_score(mixture, sde), 1500, prior=exact_prior(sde, mixture), generator=generator())
-    return off_by(run(step=spoil(method.make_step()), times=method.times(uniform_times(steps))), mixture)
+    return off_by(run(step=spoil(method.make_step()), times=method.times(uniform_times(steps))).end, mixture)
 
 
 @each_kind
@@ -286,10 +286,12 @@ def test_each_step_is_taken_once_with_fresh_noise():
 def test_the_trajectory_ends_in_the_sample_and_starts_in_the_prior(finish):
     sde, mixture = VESDE(), targets.mixture("tutorial")
     run = partial(sample, sde, exact_score(mixture, sde), 300, steps=20, denoise=finish)
-    path = run(generator=generator(), trajectory=True)
-    assert path.shape == (21, 300, 2)
-    assert torch.equal(path[-1], run(generator=generator()))
-    assert torch.equal(path[0], zero_mean_prior(sde, 2).sample(300, generator()))
+    path, last = run(generator=generator(), trajectory=True), run(generator=generator())
+    assert path.times == (*uniform_times(20), *[0.0] * finish)
+    assert path.points.shape == (len(path.times), 300, 2)
+    assert torch.equal(path.end, last.end)
+    assert last.times == path.times[-1:]
+    assert torch.equal(path.points[0], zero_mean_prior(sde, 2).sample(300, generator()))
 
 
 @pytest.mark.parametrize("trajectory", [False, True])
@@ -301,19 +303,19 @@ def test_a_step_may_ignore_the_noise_it_is_given(trajectory):
     found = sample(VESDE(), score, 50, steps=5, step=shift, generator=generator(), trajectory=trajectory)
     start = zero_mean_prior(VESDE(), 1).sample(50, generator())
     expected = torch.stack([start + i for i in range(6)]) if trajectory else start + 5
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.points if trajectory else found.end, expected)
 
 
 def test_frames_of_a_trajectory_do_not_share_memory():
     sde = VESDE()
-    path = sample(sde, exact_score(GAUSSIAN, sde), 50, steps=5, generator=generator(), trajectory=True)
+    path = sample(sde, exact_score(GAUSSIAN, sde), 50, steps=5, generator=generator(), trajectory=True).points
     assert all(not torch.equal(path[i], path[j]) for i in range(6) for j in range(i))
 
 
 def test_a_trajectory_costs_its_own_array_and_two_frames():
     sde, score, n = VESDE(), exact_score(targets.mixture("tutorial"), VESDE()), 200_000
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
-        path = sample(sde, score, n, steps=10, generator=generator(), trajectory=True)
+        path = sample(sde, score, n, steps=10, generator=generator(), trajectory=True).points
     assert recording.profiler is not None
     assert recording.profiler.kineto_results is not None
     changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -321,23 +323,25 @@ def test_a_trajectory_costs_its_own_array_and_two_frames():
     assert max(held) <= path.nbytes + 2 * path[0].nbytes
 
 
-def test_denoising_replaces_the_last_point_by_the_posterior_mean():
+def test_denoising_ends_at_the_posterior_mean_of_the_last_point():
     sde, mixture = VESDE(), targets.mixture("tutorial")
     score = exact_score(mixture, sde)
     run = partial(sample, sde, score, 200, steps=10, t_min=0.2)
-    last = run(generator=generator())
-    torch.testing.assert_close(run(generator=generator(), denoise=True), denoise(score, sde, last, 0.2))
+    last = run(generator=generator()).end
+    path = run(generator=generator(), denoise=True, trajectory=True).points
+    torch.testing.assert_close(path[-1], denoise(score, sde, last, 0.2))
+    assert torch.equal(path[-2], last)
 
 
 def test_same_seed_same_numbers_and_the_global_seed_is_left_alone():
     sde, score = VESDE(), exact_score(targets.mixture("tutorial"), VESDE())
-    first = sample(sde, score, 100, steps=10, generator=generator(4))
+    first = sample(sde, score, 100, steps=10, generator=generator(4)).end
     state = torch.get_rng_state()
     torch.manual_seed(1)
-    again = sample(sde, score, 100, steps=10, generator=generator(4))
+    again = sample(sde, score, 100, steps=10, generator=generator(4)).end
     torch.set_rng_state(state)
     assert torch.equal(first, again)
-    assert not torch.equal(first, sample(sde, score, 100, steps=10, generator=generator(5)))
+    assert not torch.equal(first, sample(sde, score, 100, steps=10, generator=generator(5)).end)
     forward_paths(sde, first, [0.0, 1.0], generator())
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -350,15 +354,15 @@ def test_any_function_of_x_and_t_will_do_as_a_score():
         return exact(x, t)
 
     run = partial(sample, sde, n=200, steps=30, generator=generator())
-    found = run(score_fn=plain, prior=zero_mean_prior(sde, 2))
-    torch.testing.assert_close(sample(sde, exact, 200, steps=30, generator=generator()), found, rtol=1e-3, atol=1e-3)
+    found = run(score_fn=plain, prior=zero_mean_prior(sde, 2)).end
+    torch.testing.assert_close(sample(sde, exact, 200, steps=30, generator=generator()).end, found, rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="zero_mean_prior"):
         run(score_fn=plain)
 
 
 def test_a_counted_score_says_the_dimension_of_the_score_inside():
     sde, counted = VESDE(), CountedScore(exact_score(GAUSSIAN, VESDE()))
-    assert sample(sde, counted, 7, steps=3, generator=generator()).shape == (7, 1)
+    assert sample(sde, counted, 7, steps=3, generator=generator()).end.shape == (7, 1)
     assert counted.calls == 3
     with pytest.raises(ValueError, match="takes points in 1-D"):
         next(rollout(sde, counted, torch.zeros(7, 2), uniform_times(3), generator=generator()))
@@ -370,8 +374,8 @@ def test_rollout_is_what_sample_runs():
     start = zero_mean_prior(sde, 2).sample(100, shared)
     frames = list(rollout(sde, exact_score(mixture, sde), start, times, generator=shared))
     path = sample(sde, exact_score(mixture, sde), 100, steps=15, generator=generator(), trajectory=True)
-    assert len(frames) == 15
-    torch.testing.assert_close(torch.stack(frames), path[1:])
+    assert [t for t, _ in frames] == times[1:]
+    torch.testing.assert_close(torch.stack([x for _, x in frames]), path.points[1:])
 
 
 def test_an_untracked_run_leaves_the_callers_gradient_mode_alone():
@@ -398,7 +402,7 @@ def shared_run(sde, steps: int, noise: Tensor, step) -> Tensor:
     mixture, n = targets.mixture("tutorial"), noise.shape[1]
     start = exact_prior(sde, mixture).sample(n, generator()).double()
     times = uniform_times(steps, 0.05)
-    return sample(sde, exact_score(mixture, sde), n, step=step, times=times, start=start, noise=noise)
+    return sample(sde, exact_score(mixture, sde), n, step=step, times=times, start=start, noise=noise).end
 
 
 def fresh_noise(steps: int, n: int = 300) -> Tensor:
@@ -448,11 +452,11 @@ def test_same_noise_same_path_and_the_noise_is_left_as_it_was(name, trajectory):
     noise, start = fresh_noise(len(times) - 1, 40).float(), torch.randn(40, 2, generator=generator(2))
     kept = noise.clone(), start.clone()
     run = partial(sample, sde, exact_score(mixture, sde), 40, times=times, start=start, trajectory=trajectory)
-    first = run(step=method.make_step(), noise=noise, generator=generator(3))
-    assert torch.equal(first, run(step=method.make_step(), noise=noise, generator=generator(4)))
+    first = run(step=method.make_step(), noise=noise, generator=generator(3)).points
+    assert torch.equal(first, run(step=method.make_step(), noise=noise, generator=generator(4)).points)
     assert torch.equal(noise, kept[0])
     assert torch.equal(start, kept[1])
-    drawn = run(step=method.make_step(), generator=generator(5))
+    drawn = run(step=method.make_step(), generator=generator(5)).points
     assert torch.equal(first, drawn) != method.stochastic
     if trajectory:
         assert torch.equal(first[0], start)
@@ -461,10 +465,10 @@ def test_same_noise_same_path_and_the_noise_is_left_as_it_was(name, trajectory):
 def test_a_start_and_times_take_the_place_of_the_prior_and_the_grid():
     sde, score = VESDE(), exact_score(targets.mixture("tutorial"), VESDE())
     start, times = torch.full((7, 2), 3.0, dtype=torch.float64), [0.4, 0.3, 0.25]
-    path = sample(sde, score, 7, start=start, times=times, steps=99, trajectory=True, generator=generator())
+    path = sample(sde, score, 7, start=start, times=times, steps=99, trajectory=True, generator=generator()).points
     assert path.shape == (3, 7, 2)
     assert path.dtype == torch.float64
-    torch.testing.assert_close(path[1:], torch.stack(list(rollout(sde, score, start, times, generator=generator()))))
+    torch.testing.assert_close(path[1:], torch.stack([x for _, x in rollout(sde, score, start, times, generator=generator())]))
 
 
 @pytest.mark.parametrize(

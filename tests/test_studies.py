@@ -34,12 +34,13 @@ from scoredm import (
     euler_maruyama,
     exact_prior,
     exact_score,
+    initial_distribution,
     studies,
     targets,
 )
 from scoredm.metrics import METRICS, Reference
 from scoredm.simulation import coarsen, sample
-from scoredm.studies import Job, curves, end_points, learned_score, load, perform, race, run, starting_law, table
+from scoredm.studies import Job, curves, end_points, learned_score, load, perform, race, run, table
 
 SDE = VESDE(10.0)
 METRIC = "mmd"
@@ -264,7 +265,7 @@ def test_the_row_is_the_samplers_own_run():
     for_start = torch.Generator().manual_seed(int(torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(0))[0]))
     start = exact_prior(VPSDE(), mixture).sample(300, for_start)
     direct = sample(VPSDE(), exact_score(mixture, VPSDE()), 300, steps=20, step=SAMPLERS["heun"].make_step(), start=start)
-    torch.testing.assert_close(x, direct)
+    torch.testing.assert_close(x, direct.end)
     assert nfe == 40
 
 
@@ -277,7 +278,7 @@ def test_a_learned_score_is_its_recipes_network():
     direct = sample(
         SDE, trainer.score_fn, 200, step=SAMPLERS["ddim"].make_step(), start=_start(job), steps=10, t_min=0.01, denoise=True
     )
-    torch.testing.assert_close(x, direct.cpu())
+    torch.testing.assert_close(x, direct.end.cpu())
     exact = end_points(replace(job, recipe=None)).x
     assert not torch.allclose(x, exact, atol=0.05)
 
@@ -365,7 +366,7 @@ def test_starts_noise_and_metrics_draw_apart(monkeypatch):
 @pytest.mark.parametrize("prior", studies.PRIORS)
 def test_a_job_starts_from_the_law_it_names(prior):
     mixture = targets.mixture("tutorial")
-    law, p_1 = starting_law(prior, SDE, mixture), exact_prior(SDE, mixture)
+    law, p_1 = initial_distribution(prior, SDE, mixture), exact_prior(SDE, mixture)
     job = Job("tutorial", SDE, STAY, steps=1, n=100, denoise=False, prior=prior)
     assert torch.equal(end_points(job).x, law.sample(100, studies._streams(0)[0]))
     assert law.n_components == {"exact": 2, "matched": 1, "zero": 1}[prior]
@@ -497,7 +498,7 @@ def test_a_grid_of_ones_own_is_stepped_through():
     assert job.times == evenly_squared(SDE, 4, 1e-3)
     step, start = SAMPLERS["heun"].make_step(), _start(job)
     direct = sample(SDE, exact_score(job.mixture, SDE), 100, times=job.times, step=step, start=start)
-    torch.testing.assert_close(end_points(job).x, direct)
+    torch.testing.assert_close(end_points(job).x, direct.end)
     row = perform(job)
     assert (row["grid"], row["error"]) == ("Squared", "")
 
@@ -513,7 +514,7 @@ def test_a_grid_of_ones_own_is_stepped_through():
         ({"sampler": Sampler("ddim", make_stay)}, "sampler has the title 'ddim', which is the name of one of ours"),
         ({"grid": "square"}, "grid is 'square'; it must be one of uniform"),
         ({"grid": Grid("karras", evenly_squared)}, "grid has the title 'karras'"),
-        ({"prior": "flat"}, "prior is 'flat'; it must be one of exact"),
+        ({"prior": "flat"}, "prior is 'flat'; it must be one of zero, matched, exact"),
         ({"recipe": "fast"}, "recipe is 'fast'; it must be a TrainConfig, or None"),
         ({"denoise": "no"}, "denoise is 'no'; it must be True or False"),
         ({"steps": 0}, "steps is 0; it must be a whole number from 1 to 20000"),

@@ -18,12 +18,12 @@ from scoredm.checks.finding import Finding
 from scoredm.grids import uniform_times
 from scoredm.likelihood import flow_log_prob
 from scoredm.losses import dsm_loss, notebook_score_error
-from scoredm.metrics import against
+from scoredm.metrics import compare_moments
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import SAMPLERS, euler_maruyama
+from scoredm.samplers import SAMPLERS, euler_maruyama, exact_prior, moment_matched_prior, zero_mean_prior
 from scoredm.score import exact_score
 from scoredm.sde import VESDE
-from scoredm.simulation import exact_prior, moment_matched_prior, sample, zero_mean_prior
+from scoredm.simulation import sample
 from scoredm.training import TrainConfig, Trainer, TrainMetrics, mean_floor
 
 EPS = 0.01  # where the notebook's times begin
@@ -60,8 +60,8 @@ def prior_divergence() -> Finding:
 def prior_bias() -> Finding:
     """Mean and first weight after 200 steps from N(0, sigma_1^2 I) at lambda 5; the truth is (1, 0) and .5."""
     sde = VESDE(5.0)
-    x = sample(sde, exact_score(_tutorial(), sde), PARTICLES, generator=torch.Generator().manual_seed(0))
-    found = against(x, _tutorial())
+    x = sample(sde, exact_score(_tutorial(), sde), PARTICLES, generator=torch.Generator().manual_seed(0)).end
+    found = compare_moments(x, _tutorial())
     return Finding((0.745, 0.064, 0.55), (*found.mean.found.tolist(), float(found.weights.found[0])), (0.03, 0.03, 0.01))
 
 
@@ -69,8 +69,8 @@ def prior_cured() -> Finding:
     """The same from the Gaussian with the mean and covariance of p_1."""
     sde = VESDE(5.0)
     prior, draws = moment_matched_prior(sde, _tutorial()), torch.Generator().manual_seed(0)
-    x = sample(sde, exact_score(_tutorial(), sde), PARTICLES, prior=prior, generator=draws)
-    found = against(x, _tutorial())
+    x = sample(sde, exact_score(_tutorial(), sde), PARTICLES, prior=prior, generator=draws).end
+    found = compare_moments(x, _tutorial())
     return Finding((1.0, 0.0, 0.5), (*found.mean.found.tolist(), float(found.weights.found[0])), (0.03, 0.03, 0.01))
 
 

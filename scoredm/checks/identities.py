@@ -23,10 +23,10 @@ from scoredm.identities import merge_time, posterior_mean, posterior_spread
 from scoredm.likelihood import flow_log_prob
 from scoredm.losses import dsm_floor
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import SAMPLERS, Step, euler_maruyama, heun
+from scoredm.samplers import SAMPLERS, Step, euler_maruyama, exact_prior, heun
 from scoredm.score import ScoreFn, denoise, exact_score
 from scoredm.sde import SDE, Time
-from scoredm.simulation import exact_prior, forward_paths, sample
+from scoredm.simulation import forward_paths, sample
 
 TIMES = (0.05, 0.5, 0.95)
 EARLY = 0.01  # where integrals over time begin
@@ -330,7 +330,7 @@ _grid = lru_cache(maxsize=32)(log_snr_times)
 
 def _with(step: Step, case: Case, times: Sequence[float], start: Tensor, noise: Tensor) -> Tensor:
     score = exact_score(case.mixture, case.sde)
-    return sample(case.sde, score, len(start), times=times, step=step, start=start, noise=noise)
+    return sample(case.sde, score, len(start), times=times, step=step, start=start, noise=noise).end
 
 
 def _law_after(step: Step, power: int, case: Case) -> Finding:

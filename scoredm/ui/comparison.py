@@ -17,7 +17,7 @@ from scoredm.ui.experiment import Experiment
 if TYPE_CHECKING:
     import torch
 
-    from scoredm.metrics import Comparison, Estimate
+    from scoredm.metrics import Estimate, MomentComparison
     from scoredm.mixture import GaussianMixture
 
 FRESH = 20  # fresh exact samples that say what "no distance" looks like
@@ -97,10 +97,10 @@ def compare(experiment: Experiment, points: np.ndarray) -> Compared:
     """Hold a sample, (N, D), against the experiment's mixture, along its axes where the coordinates cannot see its width."""
     import torch
 
-    from scoredm.metrics import against, paired_distance
+    from scoredm.metrics import compare_moments, paired_distance
 
     x, mixture, axes = torch.as_tensor(points), experiment.mixture, narrow_axes(experiment.mixture)
-    found = against(x, mixture) if axes is None else against(x.double() @ axes, _turned(mixture, axes))
+    found = compare_moments(x, mixture) if axes is None else compare_moments(x.double() @ axes, _turned(mixture, axes))
     n = len(points)
     distance = paired_distance(_projected(experiment, x), _projected(experiment, reference(experiment, n)))
     beside = Compared(
@@ -177,7 +177,7 @@ def outline(experiment: Experiment, t: float) -> Outline:
     return Outline(box, fields.contours(experiment.mixture, sde, t, box.tolist(), SHARES))
 
 
-def rows(found: "Comparison", turned: bool = False) -> list[Row]:
+def rows(found: "MomentComparison", turned: bool = False) -> list[Row]:
     """A comparison line by line: means, variances and covariances, and the weights where there are several components.
 
     turned: the coordinates are the long and the short axis of the data.

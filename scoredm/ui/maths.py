@@ -32,16 +32,15 @@ class Roads:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def roads(experiment: Experiment, eta: float) -> Roads:
     """Run the reverse process with noise eta by its Euler steps, and the flow by Heun's, from the same draws of p_1."""
-    from scoredm.grids import uniform_times
-    from scoredm.samplers import heun, reverse_step
-    from scoredm.simulation import exact_prior, sample
+    from scoredm.samplers import exact_prior, heun, reverse_step
+    from scoredm.simulation import sample
 
     mixture, sde = experiment.mixture, experiment.sde
     end = experiment.law(T_MIN)
-    paths, rows = [], []
+    times, paths, rows = np.empty(0), [], []
     # Heun's steps are twice as long and take two evaluations each: the flow's own error is then too small to see.
     for name, step, every in ((f"η = {eta:g}", reverse_step(eta), 2), ("flow", heun, 1)):
-        path = sample(
+        run = sample(
             sde,
             experiment.score,
             PARTICLES,
@@ -51,13 +50,14 @@ def roads(experiment: Experiment, eta: float) -> Roads:
             t_min=T_MIN,
             generator=generator(experiment, "reverse"),
             trajectory=True,
-        )[..., 0].numpy()
+        )
+        path, times = run.points[..., 0].numpy(), np.array(run.times[::every])
         paths.append(path[::every, :PATHS])
         x = path[-1].astype(float)
         square = (x - x.mean()) ** 2
         rows.append((f"Mean x₁, {name}", float(end.mean[0]), x.mean(), x.std() / PARTICLES**0.5))
         rows.append((f"Var x₁, {name}", float(end.covariance[0, 0]), square.mean(), square.std() / PARTICLES**0.5))
-    return Roads(np.array(uniform_times(STEPS // 2, T_MIN)), *paths, rows=tuple(rows))
+    return Roads(times, *paths, rows=tuple(rows))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

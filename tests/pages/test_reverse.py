@@ -11,7 +11,7 @@ import torch
 from scoredm import (
     VESDE,
     VPSDE,
-    against,
+    compare_moments,
     euler_maruyama,
     exact_prior,
     exact_score,
@@ -62,7 +62,7 @@ def test_the_table_is_the_librarys_answer_for_the_same_seed(open_page):
     at = open_page("reverse")
     assert not at.exception and not at.warning
     sde, rng = VESDE(25.0), generator(Experiment(), "reverse")
-    found = against(sample(sde, exact_score(TUTORIAL, sde), 2500, generator=rng), TUTORIAL)
+    found = compare_moments(sample(sde, exact_score(TUTORIAL, sde), 2500, generator=rng).end, TUTORIAL)
     rows = the_rows(at)
     assert list(rows) == ["Mean x₁", "Mean x₂", "Var x₁", "Cov x₁x₂", "Var x₂", "Weight 1", "Weight 2"]
     expected = [*found.mean.found, *found.covariance.found[[0, 0, 1], [0, 1, 1]], *found.weights.found]
@@ -133,7 +133,7 @@ def test_the_last_step_is_the_librarys_and_ends_the_film_at_0():
     run = compute.reverse(experiment, settings(500, 50, t_min=0.1, denoise=True))
     rng, prior = generator(experiment, "reverse"), exact_prior(experiment.sde, experiment.mixture)
     x = sample(experiment.sde, experiment.score, 500, steps=50, prior=prior, t_min=0.1, denoise=True, generator=rng)
-    np.testing.assert_allclose(run.end, x.numpy(), atol=1e-5)
+    np.testing.assert_allclose(run.end, x.end.numpy(), atol=1e-5)
     assert (run.times[0], run.times[-2], run.times[-1]) == (1.0, pytest.approx(0.1), 0.0)
     assert (np.diff(run.frames.times) < 0).all() and run.frames.times[-1] == 0
 

@@ -148,7 +148,7 @@ def _noise(experiment: Experiment) -> "tuple[torch.Tensor, torch.Tensor]":
     """Starts at t = 1, draws of the exact p_1, and the noise of every step: the same for all three scores."""
     import torch
 
-    from scoredm.simulation import exact_prior
+    from scoredm.samplers import exact_prior
 
     draws = generator(experiment, "reverse")
     start = exact_prior(experiment.sde, experiment.mixture).sample(SAMPLES, draws)

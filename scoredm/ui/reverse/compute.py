@@ -60,31 +60,27 @@ def reverse(experiment: Experiment, settings: Reverse) -> ReverseRun:
     """Run the reverse SDE with the exact score."""
     import torch
 
-    from scoredm.grids import uniform_times
-    from scoredm.score import denoise
+    from scoredm.samplers import initial_distribution
     from scoredm.simulation import sample
-    from scoredm.studies import starting_law
 
-    sde, score, steps, t_min = experiment.sde, experiment.score, settings.steps, settings.t_min
-    path = sample(
-        sde,
-        score,
+    run = sample(
+        experiment.sde,
+        experiment.score,
         settings.particles,
-        steps=steps,
-        prior=starting_law(settings.prior, sde, experiment.mixture),
-        t_min=t_min,
+        steps=settings.steps,
+        prior=initial_distribution(settings.prior, experiment.sde, experiment.mixture),
+        t_min=settings.t_min,
+        denoise=settings.denoise,
         generator=generator(experiment, "reverse"),
         trajectory=True,
     )
-    times, walk = uniform_times(steps, t_min), path[:, 0]
-    scores = score(walk, torch.tensor(times, dtype=torch.float64))
-    if settings.denoise:
-        path, times = torch.cat([path, denoise(score, sde, path[-1], t_min)[None]]), [*times, 0.0]
+    times, walk = np.array(run.times), run.points[: settings.steps + 1, 0]
+    scores = experiment.score(walk, torch.tensor(times[: len(walk)], dtype=torch.float64))
     return ReverseRun(
-        frames=_reverse_frames(experiment, settings, np.array(times), path.numpy()),
-        times=np.array(times),
-        start=path[0].contiguous().numpy().copy(),
-        end=path[-1].contiguous().numpy().copy(),
+        frames=_reverse_frames(experiment, settings, times, run.points.numpy()),
+        times=times,
+        start=run.points[0].contiguous().numpy().copy(),
+        end=run.end.contiguous().numpy().copy(),
         walk=walk.numpy().copy(),
         scores=scores.numpy(),
     )
@@ -93,9 +89,10 @@ def reverse(experiment: Experiment, settings: Reverse) -> ReverseRun:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def from_exact_start(experiment: Experiment, settings: Reverse) -> np.ndarray:
     """Where the same run ends, on the same noise, if it starts from p_1 itself, (N, D)."""
-    from scoredm.simulation import exact_prior, sample
+    from scoredm.samplers import exact_prior
+    from scoredm.simulation import sample
 
-    end = sample(
+    run = sample(
         experiment.sde,
         experiment.score,
         settings.particles,
@@ -105,7 +102,7 @@ def from_exact_start(experiment: Experiment, settings: Reverse) -> np.ndarray:
         denoise=settings.denoise,
         generator=generator(experiment, "reverse"),
     )
-    return end.contiguous().numpy()
+    return run.end.contiguous().numpy()
 
 
 def reverse_step(experiment: Experiment, run: ReverseRun, t: float) -> ReverseStep:

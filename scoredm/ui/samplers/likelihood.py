@@ -137,10 +137,10 @@ def compare(experiment: Experiment, settings: Settings) -> Found:
     import torch
 
     from scoredm.likelihood import bits_per_dimension
-    from scoredm.studies import starting_law
+    from scoredm.samplers import initial_distribution
 
     grid, fresh = points(experiment, settings.t_min)
-    prior = starting_law(settings.prior, experiment.sde, experiment.mixture)
+    prior = initial_distribution(settings.prior, experiment.sde, experiment.mixture)
     exact = experiment.law(settings.t_min).log_prob(torch.cat([grid, fresh]).double())
     model = encoded(experiment, settings.learned, settings.t_min, settings.steps).log_prob(prior)
     m, there = len(grid), slice(len(grid), None)

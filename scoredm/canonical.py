@@ -1,6 +1,6 @@
 """Values in words that equal values share and no others do, the same in every process: what a saved result is found by.
 
-spelled(VESDE(25)) == spelled(VESDE(25.0)) == "VESDE(lam=25)"
+canonical_text(VESDE(25)) == canonical_text(VESDE(25.0)) == "VESDE(lam=25)"
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 @singledispatch
-def spelled(value: object) -> str:
+def canonical_text(value: object) -> str:
     """Numbers by their value, dataclasses by their fields, functions and classes by their place, anything else by its repr.
 
     A function's place does not say what it does: one that is changed keeps its words.
@@ -28,44 +28,44 @@ def spelled(value: object) -> str:
     return text if type(value).__module__ == "builtins" else f"{_place(type(value))}: {text}"
 
 
-spelled.register(bool, repr)
+canonical_text.register(bool, repr)
 
 
-@spelled.register(Integral)
+@canonical_text.register(Integral)
 def _(value: Integral) -> str:
     return str(int(value))
 
 
-@spelled.register(Real)
+@canonical_text.register(Real)
 def _(value: Real) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
-@spelled.register(Tensor)
-@spelled.register(np.ndarray)
+@canonical_text.register(Tensor)
+@canonical_text.register(np.ndarray)
 def _(value: Tensor | np.ndarray) -> str:  # its repr leaves digits out
-    return spelled(value.tolist())
+    return canonical_text(value.tolist())
 
 
-@spelled.register(tuple)
-@spelled.register(list)
+@canonical_text.register(tuple)
+@canonical_text.register(list)
 def _(value: Iterable[object]) -> str:
-    return f"({', '.join(map(spelled, value))})"
+    return f"({', '.join(map(canonical_text, value))})"
 
 
-@spelled.register(type)
-@spelled.register(FunctionType)
+@canonical_text.register(type)
+@canonical_text.register(FunctionType)
 def _(value: type | FunctionType) -> str:
     return _place(value)
 
 
-@spelled.register(partial)
+@canonical_text.register(partial)
 def _(value: partial) -> str:
-    return _call(spelled(value.func) + spelled(value.args), sorted(value.keywords.items()))
+    return _call(canonical_text(value.func) + canonical_text(value.args), sorted(value.keywords.items()))
 
 
 def _call(name: str, named: Iterable[tuple[str, object]]) -> str:
-    return f"{name}({', '.join(f'{key}={spelled(value)}' for key, value in named)})"
+    return f"{name}({', '.join(f'{key}={canonical_text(value)}' for key, value in named)})"
 
 
 def _place(thing: type | FunctionType) -> str:

@@ -1,4 +1,4 @@
-"""Values are spelled alike where they are equal, apart where they are not, and the same in every process."""
+"""Equal values have equal canonical texts, different values different ones, and both are the same in every process."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from scoredm import VESDE, VPSDE, Sampler, TrainConfig, euler_maruyama, reverse_step
-from scoredm.spelling import spelled
+from scoredm.canonical import canonical_text
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,29 +47,29 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize("values", EQUAL)
-def test_equal_values_are_spelled_alike(values):
-    assert len({spelled(value) for value in values}) == 1
+def test_equal_values_have_equal_texts(values):
+    assert len({canonical_text(value) for value in values}) == 1
 
 
-def test_different_values_are_spelled_apart():
+def test_different_values_have_different_texts():
     for one, other in combinations(DIFFERENT, 2):
-        assert spelled(one) != spelled(other)
+        assert canonical_text(one) != canonical_text(other)
 
 
 @pytest.mark.parametrize("value", [Silent(), Table(Silent()), partial(print, Silent())])
 def test_an_address_is_refused(value):
     with pytest.raises(ValueError, match=r"Silent object at 0x\w+>.* does not say its values; make it a frozen dataclass"):
-        spelled(value)
+        canonical_text(value)
 
 
-def test_another_process_spells_alike():
-    code = "from tests.test_spelling import DIFFERENT, spelled; print(*map(spelled, DIFFERENT), sep='\\n')"
+def test_another_process_finds_the_same_texts():
+    code = "from tests.test_canonical import DIFFERENT, canonical_text; print(*map(canonical_text, DIFFERENT), sep='\\n')"
     other = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert other.stdout.splitlines() == [spelled(value) for value in DIFFERENT]
+    assert other.stdout.splitlines() == [canonical_text(value) for value in DIFFERENT]
 
 
 def test_the_main_module_has_one_name_in_all_processes(monkeypatch):
     monkeypatch.setattr(maker, "__module__", "__main__")
-    here = spelled(maker)
+    here = canonical_text(maker)
     monkeypatch.setattr(maker, "__module__", "__mp_main__")
-    assert spelled(maker) == here
+    assert canonical_text(maker) == here
