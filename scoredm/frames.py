@@ -1,5 +1,7 @@
 """What a stage shows, as arrays: an animation of particles, arrows and an image in the plane."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,20 +10,66 @@ import numpy as np
 Layer = Literal["particles", "image", "arrows", "ellipses", "margin"]
 
 
+@dataclass(frozen=True)
+class ArrowScale:
+    """How long arrows are drawn, shown to readers as a reference arrow with a text beside it.
+
+    Attributes:
+        size: length of the vector that the reference arrow stands for, in the vector's own unit.
+        length: how long the reference arrow is drawn, as a share of the window's width.
+        text: what stands beside the reference arrow, such as "‖s‖ = 2".
+
+    Raises:
+        ValueError: If the size is not positive and finite, or the length is not in (0, 1].
+    """
+
+    size: float
+    length: float
+    text: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.size < math.inf:
+            raise ValueError(f"size is {self.size}, expected a positive number")
+        if not 0 < self.length <= 1:
+            raise ValueError(f"length is {self.length}, expected a share in (0, 1]")
+
+
+def round_size(lengths: Iterable[float]) -> float | None:
+    """The largest of 1, 2 and 5 times a power of ten that does not exceed the longest of some lengths.
+
+    Args:
+        lengths: of the vectors to be drawn; those that are not finite are ignored.
+
+    Returns:
+        A size for the reference arrow of an `ArrowScale`, or None if no length is positive.
+    """
+    longest = max((length for length in lengths if math.isfinite(length)), default=0.0)
+    if longest <= 0:
+        return None
+    power = math.floor(math.log10(longest))
+    sizes = [float(f"{digit}e{exponent}") for exponent in (power - 1, power, power + 1) for digit in (1, 2, 5)]
+    return max(size for size in sizes if size <= longest)
+
+
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """Everything a stage can show, as arrays; T frames in playing order.
+    """Everything a stage can show, as arrays: T frames in playing order.
 
-    times: (T,) diffusion time of each frame, rising or falling.
-    windows: (T, 4) x_min, x_max, y_min, y_max in data units, the camera of each frame.
-    particles: (T, N, 2) in data units; points that are not finite are left out.
-    labels: (N,) component of each particle; None draws all in one colour.
-    image: (T or 1, H, W) in [0, 1], row 0 at y_min, each value at the centre of its cell of the frame's window.
-    anchors, arrows: (T, M, 2) tails and vectors in data units; arrow_labels: (M,) component of each, -1 or None for ink.
-    ellipses: (T, K, 5) centre x, y, semi-axes a, b of one standard deviation, angle of a in radians.
-    margin: (T, G) exact density along y at the centres of G equal cells of the window's y range.
+    Attributes:
+        times: (T,) diffusion time of each frame, rising or falling.
+        windows: (T, 4) x_min, x_max, y_min, y_max of each frame's camera, in data units.
+        particles: (T, N, 2) in data units; points that are not finite are left out.
+        labels: (N,) component of each particle; None draws all in one colour.
+        image: (T or 1, H, W) in [0, 1], row 0 at y_min, each value at the centre of its cell of the frame's window.
+        image_kind: what the image shows, which decides its colours.
+        anchors: (T, M, 2) tails of arrows in data units.
+        arrows: (T, M, 2) arrows as they are drawn, in data units.
+        arrow_labels: (M,) component of each arrow; -1, or None for all, draws in the colour of text.
+        ellipses: (T, K, 5) centre x, y, semi-axes a, b of one standard deviation, angle of a in radians.
+        margin: (T, G) exact density along y at the centres of G equal cells of the window's y range.
 
-    Raises ValueError naming the array, its shape and what was expected.
+    Raises:
+        ValueError: If an array does not fit; it names the array, its shape and what was expected.
     """
 
     times: np.ndarray

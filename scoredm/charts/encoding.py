@@ -17,7 +17,8 @@ from scoredm.frames import Frames
 QUANTA = 32767
 MISSING = -32768
 
-# Beyond this many window widths outside the window nothing is ever seen, so nothing finer than "out there" is sent.
+# Particles further outside the window than this many of its widths are never seen, so they are moved in to this distance,
+# which keeps the steps between 16-bit values small.
 _REACH = 3.0
 
 
@@ -31,16 +32,17 @@ class Encoded(NamedTuple):
 _ENCODED: WeakKeyDictionary[Frames, Encoded] = WeakKeyDictionary()
 
 
-def encoded(frames: Frames) -> Encoded:
-    """The encoded form of frames, made once for each object and forgotten with it."""
-    found = _ENCODED.get(frames)
-    if found is None:
-        found = _ENCODED[frames] = encode(frames)
-    return found
-
-
 def encode(frames: Frames) -> Encoded:
-    """Turn frames into Arrow columns and the layout that reads them; each layer that is there becomes one table."""
+    """Turn frames into Arrow columns and the layout needed to read them; each layer that is not None becomes one table.
+
+    The result is computed once for each object and forgotten with it, because pages send the same cached frames often.
+    """
+    if frames not in _ENCODED:
+        _ENCODED[frames] = _encode(frames)
+    return _ENCODED[frames]
+
+
+def _encode(frames: Frames) -> Encoded:
     columns = {"camera": _camera_table(frames)}
     layout: dict[str, Any] = {"frames": len(frames.times)}
     for name, layer in (
@@ -57,7 +59,7 @@ def encode(frames: Frames) -> Encoded:
 
 
 def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """16-bit integers for values (any shape) over [low, high], clipped to it; MISSING where a value is not finite."""
+    """Turn values (any shape), clipped to [low, high], into 16-bit integers; MISSING where a value is not finite."""
     step = quantum(low, high)
     finite = np.isfinite(values)
     clipped = np.clip(np.where(finite, values, low), low, high)
@@ -125,12 +127,12 @@ def _arrow_layer(frames: Frames) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     order, runs = _by_colour(frames.arrow_labels, _given(frames.arrows).shape[1])
     tails = (_given(frames.anchors)[:, order] - corner) / extent
     vectors = _given(frames.arrows)[:, order] / extent
-    moving = bool(np.isfinite(tails).all() and np.abs(tails - tails[:1]).max(initial=0) < 1e-6)
-    tails = tails[:1] if moving else tails
+    still = bool(np.isfinite(tails).all() and np.abs(tails - tails[:1]).max(initial=0) < 1e-6)
+    tails = tails[:1] if still else tails
     anchors, anchor_scale = _xy_table(tails, [_span(tails[..., axis], -_REACH, 1 + _REACH) for axis in range(2)])
     length = max(1e-9, *(max(abs(edge) for edge in _span(vectors[..., axis], -_REACH, _REACH)) for axis in range(2)))
     arrows, arrow_scale = _xy_table(vectors, [(-length, length)] * 2)
-    layout = {"count": len(order), "runs": runs, "anchors": {"once": moving, **anchor_scale}, **arrow_scale}
+    layout = {"count": len(order), "runs": runs, "anchors": {"once": still, **anchor_scale}, **arrow_scale}
     return {"anchors": anchors, "arrows": arrows}, layout
 
 

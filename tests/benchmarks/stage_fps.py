@@ -1,6 +1,6 @@
 """Bytes a stage sends and frames it draws per second in headless Chromium; prints one line per case.
 
-Run as `python -m tests.benchmarks.stage_fps`; given a case and a folder it is instead the app that shows this case.
+Run as `python -m tests.benchmarks.stage_fps`. Given the name of a case, it is the app that shows this case instead.
 """
 
 import shutil
@@ -12,7 +12,7 @@ import urllib.request
 
 import numpy as np
 
-from scoredm.charts.encoding import encoded
+from scoredm.charts.encoding import encode
 from scoredm.frames import Frames, cell_centres
 from scoredm.ui.stage import stage
 
@@ -44,7 +44,7 @@ def crowd(particles: int, count: int) -> Frames:
 
 def sent_bytes(frames: Frames) -> int:
     """Size of the columns on the wire, Arrow framing included."""
-    return sum(table.nbytes for table in encoded(frames).columns.values())
+    return sum(table.nbytes for table in encode(frames).columns.values())
 
 
 def frames_per_second(name: str, seconds: float = 4.0, ratio: int = 1) -> float:

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 SCRIPT = """
 import numpy as np
 import streamlit as st
-from scoredm.frames import Frames
+from scoredm.frames import ArrowScale, Frames
 from scoredm.ui.stage import stage
 
 st.set_page_config(layout="wide")
@@ -56,10 +56,13 @@ if st.button("Twice the frames"):
 if query.get("show") == "picture":
     at = (-2.0, -2.0) if "cross" in query else (-3.75, -2.6) if "pulls" in query else None
     pulls = [(4, 0.0, 3.0), (3, 6.0, 0.0), (-1, 6.0, 3.0)] if "pulls" in query else []
-    point = stage(picture(), key="stage", alt="two dots", probe=True, probe_at=at, probe_arrows=pulls)
+    at = {"right": (1e5, 1.0), "left": (-4.01, 1.0)}.get(query.get("outside"), at)
+    scale = ArrowScale(float(query["scale"]), 0.2, f"this is {float(query['scale']):g}") if "scale" in query else None
+    point = stage(picture(), key="stage", alt="two dots", probe=True, probe_at=at, probe_arrows=pulls, probe_scale=scale)
     st.write("probed", "nothing" if point is None else f"{point[0]:.4f} {point[1]:.4f}")
 elif query.get("show") == "paths":
-    stage(paths(), key="stage", alt="paths", trails=40, x_label="t", y_label="x", equal_aspect=False)
+    scales = [ArrowScale(1.0, (frame + 1) / 100, f"‖s‖ = {frame}") for frame in range(40)]
+    stage(paths(), key="stage", alt="paths", trails=40, x_label="t", y_label="x", equal_aspect=False, arrow_scale=scales)
 else:
     falling = query.get("way") == "reverse"
     point = stage(moving(count, seed, falling), key="stage", alt="a cloud that spreads", start=query.get("start", "first"),
@@ -268,24 +271,88 @@ def test_python_may_place_the_cross(page: Page, url: str) -> None:
     assert (columns.mean() + 0.5, rows.mean() + 0.5) == pytest.approx(expected, abs=1.5)
 
 
-def test_the_probes_arrows_have_one_scale_and_an_edge_of_paper(page: Page, url: str) -> None:
-    page.emulate_media(color_scheme="light")
-    canvas = opened(page, f"{url}/?show=picture&pulls=1")
-    picture = pixels(canvas)
-    low, high, *_ = (float(edge) for edge in str(canvas.get_attribute("data-window")).split())
+def reach_of(picture: np.ndarray, colour: str, x: float, y: float, along: bool) -> float:
+    """How far the pixels of a colour go to the right of x, or up from y."""
+    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    place = np.argwhere((picture[..., :3] == wanted).all(axis=-1))
+    return float(place[:, 1].max() - x if along else y - place[:, 0].min())
+
+
+def probe_on(picture: np.ndarray) -> tuple[float, float, float]:
+    """Where the script's probe with arrows stands, in pixels, and the pixels of one unit."""
     first, third = centre_of(picture, "#E69F00"), centre_of(picture, "#009E73")
     unit = (first[1] - third[1]) / 3
-    x, y = third[0] - 1.75 * unit, first[1] + 0.6 * unit
-    longest = (high - low) / 5 * unit  # that of the sum, (6, 3)
-    for colour, share, along in (("#CC79A7", 2 / 5**0.5, 1), ("#B8A500", 1 / 5**0.5, 0)):
-        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-        place = np.argwhere((picture[..., :3] == wanted).all(axis=-1))
-        reach = place[:, 1].max() - x if along else y - place[:, 0].min()
-        assert reach == pytest.approx(share * longest, abs=3)
-    down = picture[round(y) :, round(x + 0.3 * longest), :3].astype(int)
+    return third[0] - 1.75 * unit, first[1] + 0.6 * unit, unit
+
+
+def test_the_probes_arrows_are_drawn_to_the_scale_of_a_reference_arrow(page: Page, url: str) -> None:
+    """The longest, the sum, is 6.7; the reference arrow stands for 5 and is 0.12 of the window's width."""
+    page.emulate_media(color_scheme="light")
+    canvas = opened(page, f"{url}/?show=picture&pulls=1")
+    expect(page.get_by_text("= 5 (arrows at the probe)")).to_be_visible()
+    reference = page.locator(".probe-key i").bounding_box()
+    assert reference is not None
+    picture = pixels(canvas)
+    low, high, *_ = (float(edge) for edge in str(canvas.get_attribute("data-window")).split())
+    x, y, unit = probe_on(picture)
+    assert reference["width"] == pytest.approx(0.12 * (high - low) * unit, abs=1)
+    for colour, size, along in (("#CC79A7", 6.0, True), ("#B8A500", 3.0, False)):
+        assert reach_of(picture, colour, x, y, along) == pytest.approx(size / 5 * reference["width"], abs=3)
+
+
+def test_the_probes_arrows_have_an_edge_of_paper(page: Page, url: str) -> None:
+    page.emulate_media(color_scheme="light")
+    picture = pixels(opened(page, f"{url}/?show=picture&pulls=1"))
+    x, y, unit = probe_on(picture)
+    down = picture[round(y) :, round(x + 0.5 * unit), :3].astype(int)
     assert down[0].tolist() == [0xCC, 0x79, 0xA7]
     assert down[2:6].min(axis=1).max() > 240  # paper beside it,
     assert down[9].max() < 230  # and then the grey of the picture
+
+
+@pytest.mark.parametrize(("size", "share"), [(10.0, 0.2), (60.0, 0.2)])
+def test_a_scale_from_python_makes_short_arrows_short(page: Page, url: str, size: float, share: float) -> None:
+    page.emulate_media(color_scheme="light")
+    canvas = opened(page, f"{url}/?show=picture&pulls=1&scale={size}")
+    expect(page.get_by_text(f"this is {size:g}")).to_be_visible()
+    picture = pixels(canvas)
+    x, y, unit = probe_on(picture)
+    assert reach_of(picture, "#CC79A7", x, y, True) == pytest.approx(6 / size * share * 8 * unit, abs=3)
+
+
+def test_the_reference_arrow_of_a_field_follows_the_frames(page: Page, url: str) -> None:
+    canvas = opened(page, f"{url}/?show=paths")
+    page.get_by_label("Playing speed").select_option("4")
+    is_playing(canvas, False)
+    key = page.locator(".arrow-key")
+    bar = page.get_by_role("slider", name="Time, from data to noise")
+    widths = []
+    for frame in (39, 7):
+        bar.fill(str(frame))
+        expect(key).to_have_text(f"‖s‖ = {frame}")
+        box = key.locator("i").bounding_box()
+        assert box is not None
+        widths.append(box["width"])
+    assert widths[0] / widths[1] == pytest.approx(40 / 8, rel=0.02)
+    expect(page.locator(".probe-key")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("query", "side"), [("right", 1), ("left", -1)])
+def test_a_probe_outside_the_picture_is_pointed_to_and_told(page: Page, url: str, query: str, side: int) -> None:
+    page.emulate_media(color_scheme="light")
+    plain = pixels(opened(page, f"{url}/?show=picture"))
+    expect(page.get_by_text("outside the picture")).to_have_count(0)
+    canvas = opened(page, f"{url}/?show=picture&pulls=1&outside={query}")
+    expect(page.get_by_text("The probe is outside the picture")).to_be_visible()
+    expect(page.get_by_role("img", name="two dots The probe is outside the picture")).to_be_visible()
+    expect(page.locator(".probe-key")).to_be_hidden()
+    rows, columns = np.nonzero((plain != pixels(canvas)).any(axis=-1))
+    x, y, unit = probe_on(plain)
+    middle = (x + 3.75 * unit, y - 2.6 * unit)
+    edge = middle[0] + side * 4 * unit
+    assert 0 < side * (edge - columns.mean()) < 25 and rows.mean() + 0.5 == pytest.approx(middle[1] - unit, abs=2)
+    heights = [np.ptp(rows[columns == column]) for column in (columns.min() + 4, columns.max() - 4)]
+    assert side * (heights[0] - heights[1]) > 4, "the triangle is wide on the inside and has its tip at the edge"
 
 
 def test_a_click_outside_the_plane_says_nothing(page: Page, url: str) -> None:

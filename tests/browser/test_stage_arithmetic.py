@@ -1,4 +1,4 @@
-"""The plain functions of stage.js, called in Chromium and held against laws, numpy and the Python encoder."""
+"""The functions of arithmetic.js, called in Chromium and compared with identities, numpy and the Python encoder."""
 
 import base64
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 import scoredm.ui.stage
 from scoredm.charts.encoding import quantise, quantum
 
-SOURCE = Path(scoredm.ui.stage.__file__).parent / "stage.js"
+SOURCE = Path(scoredm.ui.stage.__file__).parent / "arithmetic.js"
 Call = Callable[..., Any]
 
 
@@ -48,13 +48,62 @@ def test_unproject_undoes_project(js: Call) -> None:
 @pytest.mark.parametrize("size", [(900, 300), (200, 700), (400, 400)])
 def test_a_fitted_box_has_the_shape_of_its_window_and_touches_two_opposite_edges(js: Call, size: tuple[int, int]) -> None:
     width, height = size
-    box = js("return S.fitted(...a)", [-1.0, 3.0, 2.0, 5.0], {"left": 50, "top": 10, "width": width, "height": height})
+    box = js("return S.fitBox(...a)", [-1.0, 3.0, 2.0, 5.0], {"left": 50, "top": 10, "width": width, "height": height})
     assert box["width"] / 4 == pytest.approx(box["height"] / 3, abs=0.5)
     assert box["width"] == width or box["height"] == height
     left, top = box["left"] - 50, box["top"] - 10
     right, bottom = width - left - box["width"], height - top - box["height"]
     assert min(left, top, right, bottom) >= 0 and abs(left - right) <= 1 and abs(top - bottom) <= 1
     assert all(float(edge).is_integer() for edge in box.values())
+
+
+@pytest.mark.parametrize("point", [(60, 20), (450, 10), (50, 310)])
+def test_a_point_inside_a_box_has_no_marker(js: Call, point: tuple[int, int]) -> None:
+    assert js("return S.edgeMarker(a[0], ...a[1], 12)", BOX, point) is None
+
+
+@pytest.mark.parametrize("point", [(900, 160), (-70, 30), (240, -5), (451, 5000), (-1000, -1000), (450, 311)])
+def test_a_marker_is_inside_its_box_and_the_nearest_such_place_and_points_outwards(js: Call, point: tuple[int, int]) -> None:
+    """From the marker a step along its angle, as long as the distance, ends at the point."""
+    found = js("return S.edgeMarker(a[0], ...a[1], 12)", BOX, point)
+    place = np.array([found["x"], found["y"]])
+    low, high = np.array([62, 22]), np.array([438, 298])
+    assert (place >= low).all() and (place <= high).all()
+    distance = np.linalg.norm(point - place)
+    assert np.allclose(place + distance * np.array([np.cos(found["angle"]), np.sin(found["angle"])]), point)
+    inside = np.random.default_rng(4).uniform(low, high, (200, 2))
+    assert distance <= np.linalg.norm(inside - point, axis=1).min()
+
+
+def test_the_window_between_two_frames_is_halfway_between_theirs(js: Call) -> None:
+    body = "return S.windowAt({ edges: [[0, -2], [4, 8], [1, 3], [2, 6]] }, S.between(0.5, 2))"
+    assert js(body) == [-1, 6, 2, 4]
+
+
+def test_a_template_is_filled_in(js: Call) -> None:
+    assert js("return S.fillIn('{frame} of {count}: t = {t}', { t: '0.5', frame: 3, count: 7 })") == "3 of 7: t = 0.5"
+
+
+def test_frames_are_read_layer_by_layer(js: Call) -> None:
+    """The tables stand in for Arrow's, which have the same two methods."""
+    body = """
+      const table = (columns) => ({ getChild: (name) => ({ toArray: () => columns[name] }) })
+      const anchors = { once: true, low: [0, 0], step: [1, 1] }
+      const arrows = { count: 2, runs: [[-1, 0, 2]], low: [-1, -1], step: [1, 1], anchors }
+      return S.readFrames({
+        view: {},
+        layout: { frames: 2, arrows, margin: { count: 1 } },
+        camera: table({ t: [0, 1], w0: [0, 0], w1: [1, 1], w2: [2, 2], w3: [3, 3] }),
+        anchors: table({ x: [5, 6], y: [7, 8] }),
+        arrows: table({ x: [1, 2, 3, 4], y: [4, 3, 2, 1] }),
+        margin: table({ v: [9, 9] }),
+      })"""
+    found = js(body)
+    assert (found["count"], found["times"], found["edges"]) == (2, [0, 1], [[0, 0], [1, 1], [2, 2], [3, 3]])
+    assert found["arrows"]["x"] == [1, 2, 3, 4] and found["arrows"]["count"] == 2
+    assert found["arrows"]["anchors"] == {"once": True, "low": [0, 0], "step": [1, 1], "x": [5, 6], "y": [7, 8]}
+    assert found["margin"] == {"count": 1, "values": [9, 9]}
+    assert all(found.get(layer) is None for layer in ("particles", "image", "ellipses"))
 
 
 def test_dequantise_reads_what_python_wrote(js: Call) -> None:
@@ -155,7 +204,8 @@ def test_blending_is_the_over_operator(js: Call) -> None:
 
 def test_a_stamp_lands_where_its_corner_is_put(js: Call) -> None:
     body = "const p = new Uint32Array(30); const full = 0xff0000ff; "
-    body += "S.stamp(p, 7, S.spread(new Uint32Array([0, full, 0, full]), 2, 6)); return Array.from(p.keys()).filter(i => p[i])"
+    body += "S.stampPixels(p, 7, S.visiblePixels(new Uint32Array([0, full, 0, full]), 2, 6)); "
+    body += "return Array.from(p.keys()).filter(i => p[i])"
     assert js(body) == [8, 14]
 
 

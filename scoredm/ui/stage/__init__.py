@@ -1,5 +1,6 @@
-"""The animated plane: one canvas component for everything that moves."""
+"""The stage: one animated canvas for everything that moves in the plane."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -9,16 +10,45 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from scoredm.charts import palette
-from scoredm.charts.encoding import encoded
-from scoredm.frames import Frames, Layer
+from scoredm.charts.encoding import encode
+from scoredm.frames import ArrowScale, Frames, Layer, round_size
+from scoredm.ui import show
 
-__all__ = ["probed", "stage"]
+__all__ = ["joined_modules", "probed", "stage"]
+
+MODULES = ("arithmetic.js", "drawing.js", "player.js")  # each imports only from those before it
+PROBE_LENGTH = 0.12  # of the reference arrow of the probe, as a share of the window's width
 
 _HERE = Path(__file__).parent
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([^"]+)"\n', re.MULTILINE)
+
+
+def joined_modules(folder: Path, names: Sequence[str]) -> str:
+    """Join JavaScript modules into the one text that Streamlit takes for a component.
+
+    The import statements between the modules are left out: what they import stands further up in the same text.
+
+    Args:
+        folder: where the modules are.
+        names: the files, each after those that it imports from.
+
+    Raises:
+        ValueError: If a module imports from one that does not stand before it.
+    """
+    texts = []
+    for i, name in enumerate(names):
+        text = (folder / name).read_text(encoding="utf-8")
+        for imported in _IMPORT.findall(text):
+            if imported not in names[:i]:
+                raise ValueError(f"{name} imports from {imported}, expected one of {list(names[:i])}")
+        texts.append(_IMPORT.sub("", text))
+    return "\n".join(texts)
+
+
 _component = component(
     "scoredm_stage",
     css=(_HERE / "stage.css").read_text(encoding="utf-8"),
-    js=(_HERE / "stage.js").read_text(encoding="utf-8"),
+    js=joined_modules(_HERE, MODULES),
 )
 
 
@@ -32,37 +62,58 @@ def stage(
     equal_aspect: bool = True,
     height: int = 480,
     trails: int = 0,
+    arrow_scale: ArrowScale | Sequence[ArrowScale] | None = None,
     probe: bool = False,
     probe_at: tuple[float, float] | None = None,
     probe_arrows: Sequence[tuple[int, float, float]] = (),
+    probe_scale: ArrowScale | None = None,
     on_probe: Callable[[], None] | None = None,
     start: Literal["first", "last"] = "first",
     autoplay: bool = True,
     layers_hidden: Collection[Layer] = (),
     marks: Sequence[tuple[float, str]] = (),
 ) -> tuple[float, float] | None:
-    """Mount the stage; return the probed point (data units) once the reader has clicked, else None.
+    """Show an animation, and return the point that the reader clicked.
 
-    height: of the picture at full width on a screen of 800 pixels; a taller one makes it higher, a narrow column lower.
-    trails: how many past frames each particle drags behind it; at least T draws its whole path.
-    probe_at: where the probe's cross stands; None leaves it where the reader clicked.
-    probe_arrows: vectors (component or -1 for their sum, x, y) drawn large from the cross, to one scale of their own.
-    on_probe: called after a click, before the rerun, when `probed(key)` already is the new point.
-    start: the frame shown when nothing plays by itself, as for readers who prefer reduced motion or with autoplay off.
-    autoplay: play once from the first frame when the stage appears.
-    layers_hidden: layers of frames to leave out, so that the same cached Frames serves every choice.
-    marks: what levels of the image mean, (level in [0, 1], text); under the picture they stand along a strip of its colours.
+    Args:
+        frames: what the stage shows.
+        key: the name of this stage, which keeps its place and its playing state from run to run.
+        alt: what the picture shows, for readers who do not see it.
+        x_label: name of the horizontal axis.
+        y_label: name of the vertical axis.
+        equal_aspect: whether one unit has the same length along both axes.
+        height: height in pixels at full width on a screen 800 pixels high; more on a higher screen, less in a narrow column.
+        trails: number of past frames that each particle leaves behind as a trail; T or more draws its whole path.
+        arrow_scale: the reference arrow of the arrows of `frames`, one for all frames or one for each.
+        probe: whether a click places a probe.
+        probe_at: where the probe's cross is; None leaves it where the reader clicked.
+        probe_arrows: vectors (component or -1 for their sum, x, y) that start at the cross, drawn larger than the others.
+        probe_scale: the scale of the probe's arrows; None chooses one with a round reference arrow that suits the longest.
+        on_probe: called after a click, before the rerun, when `probed(key)` is the new point.
+        start: the frame that is shown when nothing plays: for readers who prefer reduced motion, or with autoplay off.
+        autoplay: whether the stage plays once from the first frame when it appears.
+        layers_hidden: layers of `frames` that are left out, so that the same cached Frames serves every choice.
+        marks: what levels of the image mean, (level in [0, 1], text), shown along a strip of colours under the picture.
+
+    Returns:
+        The clicked point in data units, or None where nothing was clicked.
+
+    Raises:
+        ValueError: If `arrow_scale` has neither one entry nor one for each frame.
     """
     view: dict[str, Any] = {
         "alt": alt,
         "xLabel": x_label,
         "yLabel": y_label,
+        "labels": _labels(),
         "equalAspect": equal_aspect,
         "height": height,
         "trails": trails,
+        "arrowScales": _arrow_scales(arrow_scale, len(frames.times)),
         "probe": probe,
         "probeAt": probe_at,
         "probeArrows": [(k if k < 0 else k % len(palette.COMPONENTS), x, y) for k, x, y in probe_arrows],
+        "probeScale": _sent(probe_scale or _probe_scale(probe_arrows)),
         "start": start,
         "autoplay": autoplay,
         "samples": palette.SAMPLES,
@@ -70,7 +121,7 @@ def stage(
         "errors": palette.ERROR,
         "marks": list(marks),
     }
-    columns, layout = encoded(frames)
+    columns, layout = encode(frames)
     hidden = {*layers_hidden, *(["anchors"] if "arrows" in layers_hidden else [])}
     data = {
         "view": view,
@@ -87,8 +138,50 @@ def probed(key: str) -> tuple[float, float] | None:
     return _point(state.get("probe")) if state else None
 
 
+def _labels() -> dict[str, str]:
+    """What the stage itself says: its controls, its clock and its warning; {placeholders} are filled in by the browser."""
+    return {
+        "playback": "Playback",
+        "towardsData": "One frame towards the data",
+        "towardsDataKey": "One frame towards the data (left arrow)",
+        "towardsNoise": "One frame towards the noise",
+        "towardsNoiseKey": "One frame towards the noise (right arrow)",
+        "play": "Play",
+        "playKey": "Play (space)",
+        "pause": "Pause",
+        "pauseKey": "Pause (space)",
+        "data": "data",
+        "noise": "noise",
+        "time": "Time, from data to noise",
+        "clock": "t = {t} · frame {frame}/{count}",
+        "speed": "Playing speed",
+        "repeat": "Repeat",
+        "density": "density",
+        "outside": "The probe is outside the picture: the triangle at the edge points to it.",
+    }
+
+
+def _probe_scale(arrows: Sequence[tuple[int, float, float]]) -> ArrowScale | None:
+    """A scale with a round reference arrow, at most as long as the longest of the probe's arrows; None if all are zero."""
+    size = round_size([float(np.hypot(x, y)) for _, x, y in arrows])
+    if size is None:
+        return None
+    return ArrowScale(size, PROBE_LENGTH, f"= {show.number(size, 1)} (arrows at the probe)")
+
+
+def _arrow_scales(given: ArrowScale | Sequence[ArrowScale] | None, frames: int) -> list[dict[str, Any] | None]:
+    scales = [given] if isinstance(given, ArrowScale) else list(given or ())
+    if len(scales) not in {0, 1, frames}:
+        raise ValueError(f"arrow_scale has {len(scales)} entries, expected 1 or one for each of the {frames} frames")
+    return [_sent(scale) for scale in scales]
+
+
+def _sent(scale: ArrowScale | None) -> dict[str, Any] | None:
+    return None if scale is None else {"size": scale.size, "length": scale.length, "text": scale.text}
+
+
 def _keep() -> None:
-    """Streamlit remembers only the values that have a callback; the rerun itself does the work."""
+    """Do nothing: Streamlit remembers only values with a callback, and the rerun itself does the work."""
 
 
 def _point(value: object) -> tuple[float, float] | None:
