@@ -72,27 +72,29 @@ def parametrisations(experiment: Experiment) -> None:
     )
 
 
-TOPICS: dict[str, tuple[str, Callable[[Experiment], None]]] = {
+TOPICS: dict[str, tuple[str, Callable[[Experiment], None] | None]] = {
     "reverse": ("Reverse in general", reverse),
     "dsm": ("DSM = ESM + constant", dsm),
     "floor": ("The floor", floor),
     "weightings": ("Weightings", weightings),
     "parametrisations": ("Parametrisations", parametrisations),
+    "summary": ("Summary", None),
 }
 
 experiment = shell.header("maths")
 topic = controls.choice(
     "topic", "Topic", {name: title for name, (title, _) in TOPICS.items()}, "reverse", label_visibility="collapsed"
 )
-words = shell.prose(f"maths/{topic}")
+words, draw = shell.prose(f"maths/{topic}"), TOPICS[topic][1]
 
-formulas, live = st.columns([6, 5], gap="medium")
+formulas, live = st.columns([6, 5], gap="medium") if draw else (st.container(), None)
 with formulas:
     st.markdown(words.lead)
     for heading, text in words.sections.items():
         with st.expander(heading):
             st.markdown(text)
-with live, st.spinner("Computing both sides for this experiment…"):
-    TOPICS[topic][1](experiment)
+if draw and live:
+    with live, st.spinner("Computing both sides for this experiment…"):
+        draw(experiment)
 
 shell.sections("maths")
