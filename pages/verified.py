@@ -19,7 +19,7 @@ live = mine.busy
 st.fragment(view.watch, run_every=POLL_SECONDS if live else None)(mine, experiment, group, live)
 st.caption(
     "What to look for: found is expected, within the tolerance. "
-    + FOLLOW[group in ("figures", "notebook")]
+    + FOLLOW[group in ("values", "notebook")]
     + " The source is behind each question mark."
 )
 st.download_button(

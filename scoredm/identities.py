@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import root_scalar
 from torch import Tensor
 
 from scoredm.losses import dsm_floor, edm_weight, likelihood_weight
@@ -28,30 +27,6 @@ def posterior_mean(mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> T
     guesses = mixture.means + torch.einsum("kij,...kj->...ki", gain, offset)
     r = p_t.responsibilities(x.to(torch.float64))
     return torch.einsum("...k,...ki->...i", r, guesses).to(x.dtype)
-
-
-def merge_time(mixture: GaussianMixture, sde: SDE) -> float | None:
-    """The time at which the two modes of an equal pair become one; None for any other mixture.
-
-    Two components of one weight and one covariance S at m +- d make one mode once d' (S + (sigma_t / alpha_t)^2 I)^{-1} d <= 1.
-    0 where there is one mode from the start, infinity where there are still two at t = 1. Found by bracketing.
-    For the VE SDE on the line, +-mu with standard deviation s: sigma_t^2 = mu^2 - s^2.
-    """
-    equal = mixture.n_components == 2 and torch.equal(*mixture.covariances.unbind()) and torch.equal(*mixture.weights.unbind())
-    if not equal:
-        return None
-    variances, axes = (p[0] for p in mixture.principal_axes)
-    along = (mixture.means[1] - mixture.means[0]) / 2 @ axes
-
-    def excess(t: float) -> float:
-        alpha, sigma = sde.scales(t)
-        return float((along**2 / (variances + (sigma / alpha) ** 2)).sum()) - 1
-
-    if excess(0.0) <= 0:
-        return 0.0
-    if excess(1.0) > 0:
-        return math.inf
-    return float(root_scalar(excess, bracket=(0.0, 1.0), xtol=1e-14).root)
 
 
 def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
@@ -129,7 +104,7 @@ def weightings(sde: SDE, times: np.ndarray, data_std: float) -> dict[str, np.nda
 
     Of the loss w || z_hat - z ||^2, with times (T,) rising and above 0: "tutorial", w = 1 in t; "likelihood", g^2 / sigma^2 in t,
     which is flat here (Song et al. 2021, arXiv 2101.09258); "truncation", the same with the lower end of the integral
-    drawn with a density like 1 / t (Kim et al. 2021, arXiv 2106.05527, k = 1); "edm", a normal law of ln sigma times
+    drawn with a density like 1 / t (Kim et al. 2021, arXiv 2106.05527, k = 1); "edm", a normal distribution of ln sigma times
     1 + sigma^2 / data_std^2 (Karras et al. 2022, arXiv 2206.00364, table 1, lengths in units of data_std). Each integrates to 1.
     """
     t = torch.as_tensor(times, dtype=torch.float64)
@@ -145,7 +120,7 @@ def weightings(sde: SDE, times: np.ndarray, data_std: float) -> dict[str, np.nda
 
 
 @dataclass(frozen=True)
-class Dress:
+class Parametrisation:
     """What is said of one noisy point in one parametrisation x_t = alpha x_0 + sigma z; arrays (D,)."""
 
     alpha: float
@@ -157,15 +132,15 @@ class Dress:
     velocity: np.ndarray  # alpha E[z | x_t] - sigma E[x_0 | x_t]
 
 
-def dress(mixture: GaussianMixture, alpha: float, sigma: float, x: Tensor) -> Dress:
-    """Score, noise, clean data and velocity at a point x (D,) of the law of alpha x_0 + sigma z, sigma > 0, alpha > 0.
+def parametrise(mixture: GaussianMixture, alpha: float, sigma: float, x: Tensor) -> Parametrisation:
+    """Score, noise, clean data and velocity at a point x (D,) of the distribution of alpha x_0 + sigma z, sigma > 0, alpha > 0.
 
     noise = -sigma s, clean = (x + sigma^2 s) / alpha, velocity = alpha noise - sigma clean (Salimans and Ho 2022, 2202.00512).
     """
     x = x.to(torch.float64)
     score = mixture.diffuse(alpha, sigma).score(x)
     noise, clean = -sigma * score, (x + sigma**2 * score) / alpha
-    return Dress(alpha, sigma, *(v.numpy() for v in (x, score, noise, clean, alpha * noise - sigma * clean)))
+    return Parametrisation(alpha, sigma, *(v.numpy() for v in (x, score, noise, clean, alpha * noise - sigma * clean)))
 
 
 def variance_preserving(alpha: float, sigma: float) -> tuple[float, float]:

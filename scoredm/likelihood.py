@@ -32,7 +32,7 @@ class Encoding:
     log_volume: Tensor  # (N,), log |det d latent / d x|
 
     def log_prob(self, prior: GaussianMixture) -> Tensor:
-        """log p(x) of the model with this law at t = 1, (N,)."""
+        """log p(x) of the model with this distribution at t = 1, (N,)."""
         return prior.log_prob(self.latent) + self.log_volume
 
 
@@ -135,7 +135,7 @@ def flow_log_prob(
     """log p(x) of a model by its probability flow, in nats; x: (N, D) -> (N,), float64.
 
     log p(x) = log prior(x_1) + int_{t_min}^1 (f D - g^2 div s / 2) dt along the flow from x to x_1.
-    Where t_min is above 0 it is the density of the model's law at t_min, where a sampler with that t_min stops.
+    Where t_min is above 0 it is the density of the model's distribution at t_min, where a sampler with that t_min stops.
     The other arguments, the method and what it raises: `encode`. Source: Song et al. 2020, arXiv 2011.13456, eq. 39.
     """
     return encode(score_fn, sde, x, t_min=t_min, steps=steps, scale=scale).log_prob(prior)

@@ -88,9 +88,9 @@ def min_snr_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
 def edm_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
     """w_t = N(ln(level / 2); -1.2, 1.2^2) (1 + level^2) d ln(level) / dt with level = sigma_t / (alpha_t data_std).
 
-    Karras et al. weigh the error of the clean data by 1 / level^2 + 1 and draw ln(level / 2) from that normal law (their data
-    have standard deviation 1/2); the derivative g^2 / (2 sigma_t^2) carries the law over to times that are uniform, so that the
-    loss has the same mean. t: (T,), above 0 -> (T,). Source: Karras et al. 2022, arXiv 2206.00364, table 1.
+    Karras et al. weigh the error of the clean data by 1 / level^2 + 1 and draw ln(level / 2) from that normal distribution (their
+    data have standard deviation 1/2); the derivative g^2 / (2 sigma_t^2) carries the distribution over to times that are
+    uniform, so that the loss has the same mean. t: (T,), above 0 -> (T,). Source: Karras et al. 2022, arXiv 2206.00364, table 1.
     """
     level = _noise_level(sde, t) / data_std
     z = ((level * EDM_DATA_STD).log() - EDM_MEAN) / EDM_STD
@@ -203,7 +203,7 @@ def _floor_by_draws(mixture: GaussianMixture, sde: SDE, t: float) -> float:
 
 
 def _normal_grid(mixture: GaussianMixture) -> tuple[Tensor, Tensor]:
-    """Nodes (N, D) and weights (N,) of the standard normal law, as many as the mixture's size affords."""
+    """Nodes (N, D) and weights (N,) of the standard normal distribution, as many as the mixture's size affords."""
     D = mixture.dim
     affordable = int((FLOOR_EVALUATIONS / mixture.n_components**2) ** (1 / D))
     x = torch.linspace(-FLOOR_REACH, FLOOR_REACH, max(FLOOR_NODES_MIN, min(FLOOR_NODES[D], affordable)), dtype=torch.float64)

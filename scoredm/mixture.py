@@ -189,7 +189,7 @@ class GaussianMixture:
         )
 
     def diffuse(self, alpha: Time, sigma: Time) -> "GaussianMixture":
-        """The law of alpha X + sigma Z: means alpha mu_k, covariances alpha^2 S_k + sigma^2 I.
+        """The distribution of alpha X + sigma Z: means alpha mu_k, covariances alpha^2 S_k + sigma^2 I.
 
         Raises ValueError unless both are finite, sigma >= 0, and one of them is not zero.
         """
@@ -203,7 +203,7 @@ class GaussianMixture:
         return diffused
 
     def at(self, sde: SDE, t: Time) -> "GaussianMixture":
-        """The law p_t of x_t under an SDE whose data are this mixture, diffuse(alpha_t, sigma_t); t: a number or ()."""
+        """The distribution p_t of x_t under an SDE whose data are this mixture, diffuse(alpha_t, sigma_t); t: a number or ()."""
         return self.diffuse(*sde.scales(t))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -239,7 +239,7 @@ class GaussianMixture:
 
     def component_scores(self, x: Any) -> Tensor:
         """S_k^{-1} (mu_k - x) of each component; x: (..., D) -> (..., K, D)."""
-        return self._in_blocks(lambda rows: self._pull(*self._project(rows)), x)
+        return self._in_blocks(lambda rows: self._component_scores(*self._project(rows)), x)
 
     def score(self, x: Any) -> Tensor:
         """grad log p(x) = sum_k r_k(x) S_k^{-1} (mu_k - x); x: (..., D) -> (..., D)."""
@@ -304,9 +304,9 @@ class GaussianMixture:
     def _logits(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
         return self.weights.log().to(along.device) + self._component_log_prob(along, variances, axes)
 
-    def _pull(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
+    def _component_scores(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
         return -torch.einsum("bkj,kij->bki", along / variances, axes)
 
     def _score(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
         r = torch.softmax(self._logits(along, variances, axes), -1)
-        return torch.einsum("bk,bki->bi", r, self._pull(along, variances, axes))
+        return torch.einsum("bk,bki->bi", r, self._component_scores(along, variances, axes))

@@ -3,14 +3,18 @@
 Only the noise-to-signal ratio sigma_t / alpha_t matters, so the answer is one for every SDE.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
+from scipy.optimize import root_scalar
 from torch import Tensor
 
+from scoredm.decomposition import ridge
+from scoredm.grids import time_of_log_snr
 from scoredm.mixture import GaussianMixture
-from scoredm.parts import ridge
+from scoredm.sde import SDE
 
 COMPONENTS = 16  # on the line: beyond them counting at many noise levels takes too long for a page
 POINTS, REACH = 41, 2.0  # along each component on the line, within so many standard deviations: twice what is needed of both
@@ -91,9 +95,13 @@ def mode_levels(mixture: GaussianMixture) -> list[tuple[float, int]]:
     """How many modes X + r Z has, from each noise level r = sigma / alpha at which that changes; (0, the data's own) first.
 
     On the line more noise never makes a mode (Silverman 1981, "Using kernel density estimates to investigate multimodality").
-    For an equal pair +-mu of standard deviation s the one change is at r^2 = mu^2 - s^2.
+    Two components of one weight and one covariance S at m +- d make one mode once d' (S + r^2 I)^{-1} d <= 1, which is solved
+    for r; for any other mixture the levels are narrowed down by counting, to a ten-thousandth.
     Raises ValueError for a mixture that is not `countable`.
     """
+    if _is_equal_pair(mixture):
+        level = _pair_level(mixture)
+        return [(0.0, 2), (level, 1)] if level > 0 else [(0.0, 1)]
     apart = float(torch.cdist(mixture.means, mixture.means).max())
     tried = [0.0, *np.geomspace(1e-3 * apart, apart, LEVELS).tolist()] if apart > 0 else [0.0]
     counted = [(r, _count(mixture, r)) for r in tried]
@@ -101,6 +109,38 @@ def mode_levels(mixture: GaussianMixture) -> list[tuple[float, int]]:
     for low, high in zip(counted, counted[1:], strict=False):
         found += _changes(mixture, *low, *high)
     return found
+
+
+def merge_time(mixture: GaussianMixture, sde: SDE) -> float | None:
+    """The time from which p_t has one mode; None for a mixture that is not `countable`.
+
+    It is 0 where the data have one mode, and infinity where p_1 still has more.
+    """
+    if not countable(mixture):
+        return None
+    level, _ = mode_levels(mixture)[-1]
+    if level == 0:
+        return 0.0
+    log_snr = -2 * math.log(level)
+    return time_of_log_snr(sde, log_snr) if log_snr >= float(sde.log_snr(1.0)) else math.inf
+
+
+def _is_equal_pair(mixture: GaussianMixture) -> bool:
+    return mixture.n_components == 2 and torch.equal(*mixture.covariances.unbind()) and torch.equal(*mixture.weights.unbind())
+
+
+def _pair_level(mixture: GaussianMixture) -> float:
+    """The noise level at which the two modes of an equal pair become one, 0 where they are one without noise."""
+    variances, axes = (p[0] for p in mixture.principal_axes)
+    along = (mixture.means[1] - mixture.means[0]) / 2 @ axes
+    if float((along**2 / variances).sum()) <= 1:
+        return 0.0
+    # In units of the half distance the root in r^2 lies in (0, 1]: at r^2 = |d|^2 the sum is at most 1.
+    unit = float(along.square().sum())
+    square = root_scalar(
+        lambda r2: float((along**2 / (variances + r2 * unit)).sum()) - 1, bracket=(0.0, 1.0), xtol=1e-300, rtol=1e-15
+    )
+    return math.sqrt(square.root * unit)
 
 
 def _count(mixture: GaussianMixture, r: float) -> int:

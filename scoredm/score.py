@@ -31,7 +31,7 @@ class ScoreFn(Protocol):
 
 @final
 class ExactScore:
-    """The score of p_t = law of alpha_t X + sigma_t Z, X from a mixture; a ScoreFn."""
+    """The score of p_t = distribution of alpha_t X + sigma_t Z, X from a mixture; a ScoreFn."""
 
     def __init__(self, mixture: GaussianMixture, sde: SDE) -> None:
         """Remember the pair; nothing is computed yet."""
@@ -82,7 +82,7 @@ class _Workspace(NamedTuple):
     logits: Tensor  # (K, B), then the responsibilities
     moments: Tensor  # (D + D^2, B): sum_k r_k h_k and -sum_k r_k P_k
     h: Tensor  # (D, B)
-    pulls: tuple[Tensor, ...]  # D of (D, B): the columns of -sum_k r_k P_k
+    columns: tuple[Tensor, ...]  # D of (D, B): the columns of -sum_k r_k P_k
 
 
 @final
@@ -162,9 +162,9 @@ class GridScore:
         work = self._work_with_logits(x, i)
         r = torch.softmax(work.logits, 0, out=work.logits)
         torch.mm(self._moment_rows[i], r, out=work.moments)
-        torch.addcmul(work.h, work.pulls[0], work.rows[0], out=score)
-        for pull, row in zip(work.pulls[1:], work.rows[1:], strict=True):
-            score.addcmul_(pull, row)
+        torch.addcmul(work.h, work.columns[0], work.rows[0], out=score)
+        for column, row in zip(work.columns[1:], work.rows[1:], strict=True):
+            score.addcmul_(column, row)
 
     def _workspace(self, x: Tensor) -> _Workspace:
         D, B = x.shape
@@ -184,9 +184,9 @@ class GridScore:
             self._workspaces.clear()
         features, logits, moments = self._buffer[: sum(rows) * B].view(-1, B).split(rows)
         coordinates, products = features[1 : 1 + D], features[1 + D :].view(D, D, B)
-        h, *pulls = moments.split(D)
+        h, *columns = moments.split(D)
         return _Workspace(
-            features, coordinates, coordinates[:, None], products, coordinates.unbind(), logits, moments, h, tuple(pulls)
+            features, coordinates, coordinates[:, None], products, coordinates.unbind(), logits, moments, h, tuple(columns)
         )
 
 

@@ -1,6 +1,6 @@
 """Forward diffusions dx = f(t) x dt + g(t) dw on t in [0, 1]: data at t = 0, noise at t = 1.
 
-Every kind here is linear in x, so the law of x_t given x_0 is Gaussian and known exactly,
+Every kind here is linear in x, so the distribution of x_t given x_0 is Gaussian and known exactly,
 
     p(x_t | x_0) = N(alpha_t x_0, sigma_t^2 I),   f = (log alpha)',   g^2 = (sigma^2)' - 2 f sigma^2.
 

@@ -27,7 +27,7 @@ from scoredm import (
     targets,
     zero_mean_prior,
 )
-from scoredm.checks import CHECKS, Check, figures, identities
+from scoredm.checks import CHECKS, Check, identities, known_values
 from scoredm.checks.finding import Case, Finding
 from scoredm.score import ExactScore
 
@@ -179,9 +179,9 @@ BY_DIFFERENCE = in_every_kind("sigma", lambda _sigma, sde, t: (1 - sde.alpha(t) 
 SHORT_SCORE = score_times(0.9)
 
 POWERS_OF_LAMBDA = in_every_kind("sigma", lambda _sigma, sde, t: ((sde.lam ** (2 * t) - 1) / (2 * math.log(sde.lam))) ** 0.5)
-WITHOUT_MEAN = in_module(figures, "moment_matched_prior", lambda sde, _mixture: zero_mean_prior(sde, 2))
+WITHOUT_MEAN = in_module(known_values, "moment_matched_prior", lambda sde, _mixture: zero_mean_prior(sde, 2))
 MINUS_THE_NOISE = in_module(
-    figures, "dsm_loss", lambda score, sde, x, t, z: (sde.sigma(t) * score(x + sde.sigma(t) * z, t) - z).square().mean()
+    known_values, "dsm_loss", lambda score, sde, x, t, z: (sde.sigma(t) * score(x + sde.sigma(t) * z, t) - z).square().mean()
 )
 NO_DIVERGENCE = in_module(likelihood, "score_and_divergence", lambda score, x, t: (score(x, t), torch.zeros(len(x))))
 
@@ -231,15 +231,15 @@ PLANTED: dict[str, list[Plant]] = {
     "likelihoods": [NO_DIVERGENCE],
     "flow-euler-errors": [sampler("flow-euler", half_score(flow_euler))],
     "heun-errors": [sampler("heun", flow_euler)],
-    "euler-maruyama-errors": [in_module(figures, "euler_maruyama", ancestral)],
+    "euler-maruyama-errors": [in_module(known_values, "euler_maruyama", ancestral)],
     "extra-increment": [SQUARED_SIGMA],
     "one-point": [MINUS_THE_NOISE],
     "one-gaussian": [score_times(0.7)],
     "perfect-score": [SHORT_SCORE],
-    "first-loss": [in_module(figures, "_rerun", history(dsm=2.152 / 2))],
-    "last-loss": [in_module(figures, "_rerun", history(dsm=0.84 / 2))],
-    "last-metric": [in_module(figures, "_rerun", history(notebook_error=0.2))],
-    "last-error": [in_module(figures, "_rerun", history(test_error=0.05))],
+    "first-loss": [in_module(known_values, "_rerun", history(dsm=2.152 / 2))],
+    "last-loss": [in_module(known_values, "_rerun", history(dsm=0.84 / 2))],
+    "last-metric": [in_module(known_values, "_rerun", history(notebook_error=0.2))],
+    "last-error": [in_module(known_values, "_rerun", history(test_error=0.05))],
 }
 
 

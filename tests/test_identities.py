@@ -1,7 +1,5 @@
 """Each identity of the maths page against an answer found another way."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -9,8 +7,7 @@ import torch
 from scoredm import VESDE, VPSDE, GaussianMixture, dsm_floor, dsm_loss, euler_maruyama, exact_score, sample, score_error, targets
 from scoredm.identities import (
     WRONG,
-    dress,
-    merge_time,
+    parametrise,
     posterior_mean,
     posterior_spread,
     two_sides,
@@ -39,7 +36,7 @@ def test_full_noise_is_euler_maruyama() -> None:
 
 @pytest.mark.parametrize("sde", SDES)
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0, 1.5])
-def test_every_amount_of_noise_keeps_the_law(sde, eta: float) -> None:
+def test_every_amount_of_noise_keeps_the_distribution(sde, eta: float) -> None:
     """Data N(1, 2): 400 steps; a missing half, 1 + eta in place of 1 + eta^2, or a lost eta moves the variance by over 10 %."""
     mixture = GaussianMixture([[1.0]], [[[2.0]]], [1.0])
     prior = mixture.diffuse(float(sde.alpha(1.0)), float(sde.sigma(1.0)))
@@ -64,52 +61,6 @@ def test_bayes_and_tweedie_agree(sde, name: str) -> None:
         x = sde.perturb(mixture.sample(200, generator()), t, torch.randn(200, mixture.dim, generator=generator(1))).double()
         by_score = denoise(exact_score(mixture, sde), sde, x, t)
         assert torch.allclose(posterior_mean(mixture, sde, x, t), by_score, rtol=1e-6, atol=1e-6)
-
-
-def modes_on_the_line(mixture: GaussianMixture, sde, t: float) -> int:
-    """Local maxima of p_t along the line through two means."""
-    p_t = mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t)))
-    along = torch.linspace(-0.5, 1.5, 20_001, dtype=torch.float64)[:, None]
-    height = p_t.log_prob(p_t.means[0] + along * (p_t.means[1] - p_t.means[0])).numpy()
-    return int(((height[1:-1] > height[:-2]) & (height[1:-1] > height[2:])).sum())
-
-
-@pytest.mark.parametrize("sde", [VESDE(25.0), VESDE(3.0), VESDE(1.0)])
-@pytest.mark.parametrize("name", ["two-modes", "tight"])
-def test_modes_merge_when_counting_says_so(sde, name: str) -> None:
-    mixture = targets.mixture(name)
-    at = merge_time(mixture, sde)
-    assert at is not None
-    if math.isinf(at):
-        assert modes_on_the_line(mixture, sde, 1.0) == 2
-    else:
-        assert (modes_on_the_line(mixture, sde, at - 0.01), modes_on_the_line(mixture, sde, at + 0.01)) == (2, 1)
-
-
-def test_merge_time_has_the_closed_form_of_a_pair_on_the_line() -> None:
-    exact = math.log(1 + 2 * math.log(25) * (25 - 1)) / (2 * math.log(25))
-    assert merge_time(targets.mixture("two-modes"), VESDE(25.0)) == pytest.approx(exact, abs=1e-12)
-
-
-def test_merge_time_of_other_mixtures() -> None:
-    assert merge_time(TUTORIAL, VESDE(25.0)) is None
-    assert merge_time(targets.mixture("ring"), VESDE(25.0)) is None
-    assert merge_time(GaussianMixture([[-0.9], [0.9]], [[[1.0]]] * 2, [1, 1]), VESDE(25.0)) == 0.0
-    assert merge_time(targets.mixture("two-modes"), VESDE(1.0)) == math.inf
-
-
-def test_merge_time_of_a_tilted_pair_uses_the_covariance_along_the_line() -> None:
-    pair = GaussianMixture([[-1.5, 0.0], [1.5, 1.0]], [[[1.0, 0.6], [0.6, 0.5]]] * 2, [2, 2])
-    at = merge_time(pair, VPSDE(3.0, 3.0))
-    assert at is not None
-    p_t = pair.diffuse(float(VPSDE(3.0, 3.0).alpha(at)), float(VPSDE(3.0, 3.0).sigma(at)))
-    hessian = torch.autograd.functional.hessian(lambda x: -_log_density(p_t, x), p_t.mean)
-    assert float(torch.linalg.eigvalsh(torch.as_tensor(hessian))[0]) == pytest.approx(0, abs=1e-9)  # the saddle turns flat
-
-
-def _log_density(p_t: GaussianMixture, x: torch.Tensor) -> torch.Tensor:
-    parts = [torch.distributions.MultivariateNormal(m, S) for m, S in zip(p_t.means, p_t.covariances, strict=True)]
-    return torch.logsumexp(torch.stack([part.log_prob(x) for part in parts]), 0)
 
 
 @pytest.mark.parametrize("kind", WRONG)
@@ -173,18 +124,18 @@ def test_edm_weighting_is_that_of_the_paper() -> None:
     """Its loss is lambda(sigma) ||D - x_0||^2, lambda = (sigma^2 + d^2) / (sigma d)^2, D - x_0 = sigma (z - z_hat), d = 0.5."""
     times = np.linspace(0.05, 1, 500)
     sigma = np.array([VESDE(25.0).sigma(t) for t in times])
-    law = np.exp(-((np.log(sigma) + 1.2) ** 2) / (2 * 1.2**2))
-    expected = law * (sigma**2 + 0.25) / (0.5 * sigma) ** 2 * sigma**2
+    distribution = np.exp(-((np.log(sigma) + 1.2) ** 2) / (2 * 1.2**2))
+    expected = distribution * (sigma**2 + 0.25) / (0.5 * sigma) ** 2 * sigma**2
     found = weightings(VESDE(25.0), times, 0.5)["edm"]
     assert np.allclose(found / found[0], expected / expected[0])
 
 
-def test_two_dresses_of_one_point_agree() -> None:
+def test_two_parametrisations_of_one_point_agree() -> None:
     alpha, sigma = 1.0, 2.3
     x = torch.tensor([1.0, -3.0])
-    exploding = dress(TUTORIAL, alpha, sigma, x)
+    exploding = parametrise(TUTORIAL, alpha, sigma, x)
     a, s = variance_preserving(alpha, sigma)
-    preserving = dress(TUTORIAL, a, s, a * x)
+    preserving = parametrise(TUTORIAL, a, s, a * x)
     assert a**2 + s**2 == pytest.approx(1)
     assert np.allclose(preserving.noise, exploding.noise)
     assert np.allclose(preserving.clean, exploding.clean)

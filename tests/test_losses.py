@@ -157,8 +157,8 @@ def test_edm_weight_over_uniform_times_is_its_papers_loss_over_its_law_of_noise_
 
     def theirs(log_s: float) -> float:
         s = np.exp(log_s)
-        law = np.exp(-((log_s + 1.2) ** 2) / (2 * 1.2**2)) / (1.2 * np.sqrt(2 * np.pi))
-        return law * (s**2 + 0.25) / (0.5 * s) ** 2 * s**2 * np.sin(log_s) ** 2
+        distribution = np.exp(-((log_s + 1.2) ** 2) / (2 * 1.2**2)) / (1.2 * np.sqrt(2 * np.pi))
+        return distribution * (s**2 + 0.25) / (0.5 * s) ** 2 * s**2 * np.sin(log_s) ** 2
 
     def ours(t: float) -> float:
         log_s = np.log(float(sde.sigma(t)) / float(sde.alpha(t)) / 4)

@@ -170,8 +170,8 @@ def test_diffuse_composes(mixture):
 def test_the_law_at_a_time_is_the_mixture_diffused_by_the_scales_of_that_time():
     sde = VPSDE()
     for t in (0.0, 0.3, torch.tensor(0.3, dtype=torch.float64)):
-        law, expected = tutorial().at(sde, t), tutorial().diffuse(sde.alpha(t), sde.sigma(t))
-        assert all(torch.equal(a, b) for a, b in zip(law.parameters, expected.parameters, strict=True))
+        distribution, expected = tutorial().at(sde, t), tutorial().diffuse(sde.alpha(t), sde.sigma(t))
+        assert all(torch.equal(a, b) for a, b in zip(distribution.parameters, expected.parameters, strict=True))
 
 
 def test_one_gaussian_is_a_mixture_of_one():

@@ -1,12 +1,14 @@
 """Modes counted against peaks on a fine grid, and the noise at which they merge against closed forms."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from scipy.ndimage import maximum_filter
 
-from scoredm import GaussianMixture, targets
-from scoredm.modes import count_modes, countable, mode_levels
+from scoredm import VESDE, VPSDE, GaussianMixture, targets
+from scoredm.modes import count_modes, countable, merge_time, mode_levels
 
 
 def peaks(mixture: GaussianMixture, reach: float, n: int) -> int:
@@ -34,7 +36,7 @@ def test_an_equal_pair_merges_where_its_variance_is_the_square_of_half_its_dista
         pair = GaussianMixture([[-mean], [mean]], [[[std**2]]] * 2, [1, 1])
         (start, two), (level, one) = mode_levels(pair)
         assert (start, two, one) == (0, 2, 1)
-        assert level == pytest.approx((mean**2 - std**2) ** 0.5, rel=2e-4)
+        assert level == pytest.approx((mean**2 - std**2) ** 0.5, rel=1e-12)
 
 
 def test_scale_and_rotation_change_nothing() -> None:
@@ -119,3 +121,57 @@ def test_what_is_not_counted_is_refused_in_words() -> None:
     assert not countable(ring)
     with pytest.raises(ValueError, match="8 components in 2-D"):
         count_modes(ring)
+
+
+def modes_on_the_line(mixture: GaussianMixture, sde, t: float) -> int:
+    """Local maxima of p_t along the line through two means."""
+    p_t = mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t)))
+    along = torch.linspace(-0.5, 1.5, 20_001, dtype=torch.float64)[:, None]
+    height = p_t.log_prob(p_t.means[0] + along * (p_t.means[1] - p_t.means[0])).numpy()
+    return int(((height[1:-1] > height[:-2]) & (height[1:-1] > height[2:])).sum())
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), VESDE(3.0), VESDE(1.0)])
+@pytest.mark.parametrize("name", ["two-modes", "tight"])
+def test_modes_merge_when_counting_says_so(sde, name: str) -> None:
+    mixture = targets.mixture(name)
+    at = merge_time(mixture, sde)
+    assert at is not None
+    if math.isinf(at):
+        assert modes_on_the_line(mixture, sde, 1.0) == 2
+    else:
+        assert (modes_on_the_line(mixture, sde, at - 0.01), modes_on_the_line(mixture, sde, at + 0.01)) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["tutorial", "three-modes", "spike"])
+def test_one_mode_is_left_after_the_merge_time_and_more_before(name: str) -> None:
+    mixture, sde = targets.mixture(name), VPSDE()
+    at = merge_time(mixture, sde)
+    assert at is not None and 0 < at < 1
+    assert count_modes(mixture.at(sde, 0.999 * at)) == 2 and count_modes(mixture.at(sde, 1.001 * at)) == 1
+
+
+def test_merge_time_has_the_closed_form_of_a_pair_on_the_line() -> None:
+    exact = math.log(1 + 2 * math.log(25) * (25 - 1)) / (2 * math.log(25))
+    assert merge_time(targets.mixture("two-modes"), VESDE(25.0)) == pytest.approx(exact, abs=1e-12)
+
+
+def test_merge_time_of_other_mixtures() -> None:
+    assert merge_time(targets.mixture("ring"), VESDE(25.0)) is None  # not countable
+    assert merge_time(targets.mixture("gaussian"), VESDE(25.0)) == 0.0
+    assert merge_time(GaussianMixture([[-0.9], [0.9]], [[[1.0]]] * 2, [1, 1]), VESDE(25.0)) == 0.0
+    assert merge_time(targets.mixture("two-modes"), VESDE(1.0)) == math.inf
+
+
+def test_merge_time_of_a_tilted_pair_uses_the_covariance_along_the_line() -> None:
+    pair = GaussianMixture([[-1.5, 0.0], [1.5, 1.0]], [[[1.0, 0.6], [0.6, 0.5]]] * 2, [2, 2])
+    at = merge_time(pair, VPSDE(3.0, 3.0))
+    assert at is not None
+    p_t = pair.diffuse(float(VPSDE(3.0, 3.0).alpha(at)), float(VPSDE(3.0, 3.0).sigma(at)))
+    hessian = torch.autograd.functional.hessian(lambda x: -_log_density(p_t, x), p_t.mean)
+    assert float(torch.linalg.eigvalsh(torch.as_tensor(hessian))[0]) == pytest.approx(0, abs=1e-9)  # the saddle turns flat
+
+
+def _log_density(p_t: GaussianMixture, x: torch.Tensor) -> torch.Tensor:
+    parts = [torch.distributions.MultivariateNormal(m, S) for m, S in zip(p_t.means, p_t.covariances, strict=True)]
+    return torch.logsumexp(torch.stack([part.log_prob(x) for part in parts]), 0)

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from scoredm.charts import palette
 from scoredm.charts.memorisation import DRAWN, MARKED, shades
 from scoredm.charts.samples import Panel
-from scoredm.parts import Parts
+from scoredm.decomposition import Decomposition
 
 if TYPE_CHECKING:
     from scoredm.learning import TrainingCurves
@@ -166,14 +166,14 @@ def _field(axis: Axes, panel: Field) -> None:
     axis.set_title(panel.title, fontsize=9)
 
 
-def score_curves(found: Parts, title: str, alone: bool = False) -> Figure:
+def score_curves(found: Decomposition, title: str, alone: bool = False) -> Figure:
     """Density, log density, score and responsibilities of a one-dimensional mixture, with what each component adds.
 
     alone: the components' own scores s_k, within the range of the mixture's, in place of r_k s_k.
     """
     x, log_density = found.x[:, 0], found.log_density[:, None]
     density, shares = np.exp(log_density), found.responsibilities
-    pulls, edge = found.weighted[..., 0], 1.2 * np.abs(found.score).max()
+    pulls, edge = found.contributions[..., 0], 1.2 * np.abs(found.score).max()
     if alone:
         pulls = np.where(np.abs(found.component_scores[..., 0]) <= edge, found.component_scores[..., 0], np.nan)
     panels = (("density", density, density * shares), ("score", found.score, pulls))
@@ -187,8 +187,8 @@ def score_curves(found: Parts, title: str, alone: bool = False) -> Figure:
             axis.set_ylabel(name)
         axes[1].plot(x, log_density, color=palette.INK["light"], linewidth=1.4)
         axes[1].set_ylabel("log density")
-        greys = [] if not found.others else [palette.MUTED["light"]]
-        stacked = [*shares.T, *([found.rest_responsibility] if found.others else [])]
+        greys = [] if not found.other_count else [palette.MUTED["light"]]
+        stacked = [*shares.T, *([found.other_responsibility] if found.other_count else [])]
         axes[3].stackplot(x, stacked, colors=[*component_colours(found.components), *greys], alpha=0.85)
         axes[3].set(ylabel="responsibilities", xlabel="$x$", ylim=(0, 1), xlim=(x[0], x[-1]))
         figure.suptitle(title, fontsize=9)

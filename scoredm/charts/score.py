@@ -11,7 +11,7 @@ from scoredm.charts import palette
 from scoredm.charts.common import Spec, finish
 
 if TYPE_CHECKING:
-    from scoredm.parts import Parts
+    from scoredm.decomposition import Decomposition
 
 EDGE = 48  # pixels kept for the labels of the y axis
 LOG_DEPTH = 12.0  # nats below the highest point at which curves of log densities leave the frame
@@ -66,7 +66,7 @@ def _component_name(k: int) -> str:
     return f"component {k + 1}"
 
 
-def score_tables(found: "Parts", probe: float, view: str, samples: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
+def score_tables(found: "Decomposition", probe: float, view: str, samples: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
     """Rows of curves_spec, for "density", "log" and "score", and of shares_spec, for "shares".
 
     view: "mixture" alone, or with each component's w_k N_k, its logarithm, and its score s_k ("component") or r_k s_k
@@ -76,13 +76,13 @@ def score_tables(found: "Parts", probe: float, view: str, samples: np.ndarray | 
     shown = 0 if view == "mixture" else len(found.components)
     names = [_component_name(int(k)) for k in found.components]
     r, few = found.responsibilities[:, :shown], ["mixture", *names[:shown]]
-    pulls = (found.weighted if view == "weighted" else found.component_scores)[:, :shown, 0]
+    pulls = (found.contributions if view == "weighted" else found.component_scores)[:, :shown, 0]
     edge = 1.2 * np.abs(found.score).max()
     with np.errstate(divide="ignore"):
         logs = np.column_stack([log_p, log_p[:, None] + np.log(r)])
     density = np.exp(logs)
     score = np.column_stack([found.score, np.where(np.abs(pulls) <= edge, pulls, np.nan)])
-    shares = np.column_stack([found.responsibilities, found.rest_responsibility])
+    shares = np.column_stack([found.responsibilities, found.other_responsibility])
     tables = {"density": (density, few), "log": (logs, few), "score": (score, few), "shares": (shares, [*names, "rest"])}
     floor = {"log": float(log_p.max()) - LOG_DEPTH}
     drawn = {name: _curve_rows(x, *table, probe, floor.get(name, -np.inf)) for name, table in tables.items()}

@@ -8,7 +8,7 @@ import torch
 from scoredm.mixture import GaussianMixture
 from scoredm.sde import SDE
 
-Figures = float | tuple[float, ...]
+Values = float | tuple[float, ...]
 
 
 class Case(NamedTuple):
@@ -22,7 +22,7 @@ class Case(NamedTuple):
         """Fresh random numbers, the same for the same seed."""
         return torch.Generator().manual_seed(self.seed)
 
-    def law(self, t: float) -> GaussianMixture:
+    def distribution(self, t: float) -> GaussianMixture:
         """p_t."""
         return self.mixture.at(self.sde, t)
 
@@ -35,9 +35,9 @@ class Finding:
     at_most: found need not equal expected, only not exceed it.
     """
 
-    expected: Figures
-    found: Figures
-    tolerance: Figures
+    expected: Values
+    found: Values
+    tolerance: Values
     at_most: bool = False
 
     @property
@@ -49,6 +49,6 @@ class Finding:
         return all(difference <= allowed for difference, allowed in zip(differences, tolerance, strict=True))
 
 
-def as_tuple(figures: Figures) -> tuple[float, ...]:
+def as_tuple(values: Values) -> tuple[float, ...]:
     """One figure or several, as several."""
-    return figures if isinstance(figures, tuple) else (figures,)
+    return values if isinstance(values, tuple) else (values,)

@@ -19,10 +19,11 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 
 from scoredm.checks.finding import Case, Finding
 from scoredm.grids import log_snr_times, time_of_log_snr
-from scoredm.identities import merge_time, posterior_mean, posterior_spread
+from scoredm.identities import posterior_mean, posterior_spread
 from scoredm.likelihood import flow_log_prob
 from scoredm.losses import dsm_floor
 from scoredm.mixture import GaussianMixture
+from scoredm.modes import merge_time
 from scoredm.samplers import SAMPLERS, Step, euler_maruyama, exact_prior, heun
 from scoredm.score import ScoreFn, denoise, exact_score
 from scoredm.sde import SDE, Time
@@ -132,7 +133,7 @@ def _noisy(case: Case, t: float, draws: torch.Generator, n: int | None = None) -
     return case.sde.perturb(x0, t, z)
 
 
-def _independent_law(case: Case, t: float) -> MixtureSameFamily:
+def _independent_distribution(case: Case, t: float) -> MixtureSameFamily:
     """p_t by torch.distributions, from the means and covariances of the data."""
     alpha, sigma = case.sde.scales(t)
     spread = alpha**2 * case.mixture.covariances + sigma**2 * torch.eye(case.mixture.dim, dtype=torch.float64)
@@ -145,7 +146,7 @@ def gradient(case: Case) -> Finding:
     worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS).requires_grad_()
-        slope = torch.autograd.grad(_independent_law(case, t).log_prob(x).sum(), x)[0]
+        slope = torch.autograd.grad(_independent_distribution(case, t).log_prob(x).sum(), x)[0]
         gap = exact_score(case.mixture, case.sde)(x.detach(), t) - slope
         worst = max(worst, float(case.sde.sigma(t)) * float(gap.abs().max()))
     return Finding(0.0, worst, 1e-8)
@@ -156,7 +157,7 @@ def convolution(case: Case) -> Finding:
     worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS)
-        found = case.law(t).log_prob(x)
+        found = case.distribution(t).log_prob(x)
         worst = max(worst, float((found - _convolved(case, t, x)).abs().max()))
     return Finding(0.0, worst, 1e-8)
 
@@ -192,7 +193,7 @@ def fokker_planck(case: Case) -> Finding:
         x, s = x.detach(), s.detach()
         spread, square = torch.stack(rows).sum(0), s.square().sum(-1)
         along = case.mixture.dim + (x * s).sum(-1)
-        rate = (case.law(t + h).log_prob(x) - case.law(t - h).log_prob(x)) / (2 * h)
+        rate = (case.distribution(t + h).log_prob(x) - case.distribution(t - h).log_prob(x)) / (2 * h)
         size = abs(f) * (1 + along.abs()) + half * (spread.abs() + square)
         worst = max(worst, float((rate + f * along - half * (spread + square)).abs().max() / size.mean()))
     return Finding(0.0, worst, 1e-5)
@@ -203,7 +204,7 @@ def tweedie(case: Case) -> Finding:
     worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS)
-        unit = math.sqrt(float(case.law(t).covariance.trace())) / float(case.sde.alpha(t))
+        unit = math.sqrt(float(case.distribution(t).covariance.trace())) / float(case.sde.alpha(t))
         by_score = denoise(exact_score(case.mixture, case.sde), case.sde, x, t)
         worst = max(worst, float((by_score - posterior_mean(case.mixture, case.sde, x, t)).abs().max()) / unit)
     return Finding(0.0, worst, 1e-9)
@@ -269,7 +270,9 @@ def entropy(case: Case) -> Finding:
     """h(p_1) - h(p_t0) against int (D f + g^2 E|s|^2 / 2) dt from t0 to 1, with fresh draws at each node."""
     mixture, sde, draws = case.mixture, case.sde, case.draws()
     x0, z = _data_and_noise(case, draws)
-    gained = case.law(EARLY).log_prob(sde.perturb(x0, EARLY, z)) - case.law(1.0).log_prob(sde.perturb(x0, 1.0, z))
+    gained = case.distribution(EARLY).log_prob(sde.perturb(x0, EARLY, z)) - case.distribution(1.0).log_prob(
+        sde.perturb(x0, 1.0, z)
+    )
     nodes, integral = _over_time(sde), torch.zeros(len(x0), dtype=torch.float64)
     score = exact_score(mixture, sde).on_grid([t for t, _ in nodes], x0)
     for t, weight in nodes:
@@ -286,10 +289,12 @@ def girsanov(case: Case) -> Finding:
 
     def gap(t: float) -> Tensor:
         x = sde.perturb(x0, t, z)
-        return case.law(t).log_prob(x) - other.law(t).log_prob(x)
+        return case.distribution(t).log_prob(x) - other.distribution(t).log_prob(x)
 
     found, bound, nodes = gap(EARLY), gap(1.0), _over_time(sde)
-    exact, wrong = (exact_score(law, sde).on_grid([t for t, _ in nodes], x0) for law in (mixture, other.mixture))
+    exact, wrong = (
+        exact_score(distribution, sde).on_grid([t for t, _ in nodes], x0) for distribution in (mixture, other.mixture)
+    )
     for t, weight in nodes:
         x = _noisy(case, t, draws)
         bound += weight * float(sde.diffusion(t)) ** 2 / 2 * (exact(x, t) - wrong(x, t)).square().sum(-1)
@@ -333,12 +338,12 @@ def _with(step: Step, case: Case, times: Sequence[float], start: Tensor, noise: 
     return sample(case.sde, score, len(start), times=times, step=step, start=start, noise=noise).end
 
 
-def _law_after(step: Step, power: int, case: Case) -> Finding:
+def _distribution_after(step: Step, power: int, case: Case) -> Finding:
     """Mean of -log p_t and total variance after a way back from p_1, against fresh draws of p_t.
 
     Run with all steps and with half as many along the same noise, so that the leading error, of this power of the step, cancels.
     """
-    draws, law = case.draws(), case.law(BACK_TO)
+    draws, distribution = case.draws(), case.distribution(BACK_TO)
     n = _draws(case.mixture)
     start = exact_prior(case.sde, case.mixture).sample(n, draws).double()
     times = _grid(case.sde, BACK_STEPS, BACK_TO)
@@ -346,10 +351,10 @@ def _law_after(step: Step, power: int, case: Case) -> Finding:
     spans = torch.tensor([a - b for a, b in pairwise(times)], dtype=torch.float64)[:, None, None]
     along = (spans.sqrt() * noise).unflatten(0, (-1, 2)).sum(1) / spans.unflatten(0, (-1, 2)).sum(1).sqrt()
     fine, coarse = _with(step, case, times, start, noise), _with(step, case, times[::2], start, along)
-    fresh = law.sample(n, draws).double()
+    fresh = distribution.sample(n, draws).double()
 
     def figures(x: Tensor) -> Tensor:
-        return torch.stack([-law.log_prob(x), (x - law.mean).square().sum(-1)])
+        return torch.stack([-distribution.log_prob(x), (x - distribution.mean).square().sum(-1)])
 
     found, expected = (2**power * figures(fine) - figures(coarse)) / (2**power - 1), figures(fresh)
     errors = (found.var(1) / n + expected.var(1) / n).sqrt()
@@ -358,12 +363,12 @@ def _law_after(step: Step, power: int, case: Case) -> Finding:
 
 def anderson(case: Case) -> Finding:
     """The reverse SDE leads from p_1 back to p_t."""
-    return _law_after(euler_maruyama, 1, case)
+    return _distribution_after(euler_maruyama, 1, case)
 
 
 def flow(case: Case) -> Finding:
     """The probability flow leads from p_1 back to p_t."""
-    return _law_after(heun, 2, case)
+    return _distribution_after(heun, 2, case)
 
 
 def likelihood(case: Case) -> Finding:
@@ -378,8 +383,8 @@ def likelihood(case: Case) -> Finding:
 def flow_of_a_gaussian(case: Case) -> Finding:
     """Where the flow takes a point two standard deviations out along each axis of one Gaussian with the data's moments."""
     gaussian = Case(_one_gaussian(case.mixture), case.sde, case.seed)
-    before, after = gaussian.law(1.0), gaussian.law(BACK_TO)
-    (v1, axes), (v0, _) = ((p[0] for p in law.principal_axes) for law in (before, after))
+    before, after = gaussian.distribution(1.0), gaussian.distribution(BACK_TO)
+    (v1, axes), (v0, _) = ((p[0] for p in distribution.principal_axes) for distribution in (before, after))
     start = before.mean + 2 * v1.sqrt() @ axes.T
     end = _with(heun, gaussian, _grid(case.sde, FLOW_STEPS, BACK_TO), start[None], torch.zeros(FLOW_STEPS, 1, len(start)))
     found = ((end[0] - after.mean) @ axes) / v0.sqrt()

@@ -168,7 +168,7 @@ def outline(experiment: Experiment, t: float) -> Outline:
     from scoredm import fields
 
     sde = experiment.sde
-    p_t = experiment.law(t)
+    p_t = experiment.distribution(t)
     if p_t.dim == 1:
         ends = fields.windows_1d(p_t)
         x = fields.line_points(p_t, *ends, 401)

@@ -39,7 +39,7 @@ class Kind:
     """One kind of SDE the reader may choose."""
 
     title: str
-    law: str  # its class in scoredm.sde
+    class_name: str  # of its class in scoredm.sde
     label: str  # a format for its parameters: what figures and tables call it
     parameters: tuple[controls.Number, ...]  # in the order of the class; whatever is chosen within their ranges is a diffusion
 
@@ -85,7 +85,7 @@ class Experiment:
         """The forward diffusion."""
         from scoredm import sde
 
-        return getattr(sde, KINDS[self.kind].law)(*self.parameters)
+        return getattr(sde, KINDS[self.kind].class_name)(*self.parameters)
 
     @property
     def title(self) -> str:
@@ -104,7 +104,7 @@ class Experiment:
 
         return exact_score(self.mixture, self.sde)
 
-    def law(self, t: float) -> "GaussianMixture":
+    def distribution(self, t: float) -> "GaussianMixture":
         """p_t, the diffused target."""
         return self.mixture.at(self.sde, t)
 

@@ -27,7 +27,7 @@ class Forward:
 
 @dataclass(frozen=True)
 class ForwardRun:
-    """Forward paths beside the exact law: frames for the stage, and variances per coordinate over time."""
+    """Forward paths beside the exact distribution: frames for the stage, and variances per coordinate over time."""
 
     frames: Frames
     times: np.ndarray  # (T,)
@@ -48,7 +48,7 @@ def forward(experiment: Experiment, settings: Forward) -> ForwardRun:
     times = np.linspace(0, 1, settings.steps + 1)
     x0, labels = mixture.sample_labelled(settings.particles, generator(experiment, "data"))
     paths = forward_paths(sde, x0, times.tolist(), generator(experiment, "paths")).numpy()
-    laws = [experiment.law(t) for t in times.tolist()]
+    distributions = [experiment.distribution(t) for t in times.tolist()]
     found = paths.var(axis=1, ddof=1)
     draw = frames_1d if mixture.dim == 1 else frames_2d
     return ForwardRun(
@@ -56,8 +56,8 @@ def forward(experiment: Experiment, settings: Forward) -> ForwardRun:
         times=times,
         paths=paths,
         labels=labels.numpy(),
-        mean=np.stack([p.mean.numpy() for p in laws]),
-        variance=np.stack([p.covariance.diagonal().numpy() for p in laws]),
+        mean=np.stack([p.mean.numpy() for p in distributions]),
+        variance=np.stack([p.covariance.diagonal().numpy() for p in distributions]),
         found=found,
         error=((paths - paths.mean(axis=1, keepdims=True)) ** 2).std(axis=1) / np.sqrt(paths.shape[1]),
     )

@@ -40,7 +40,7 @@ def story(experiment: Experiment) -> "Story":
 @st.cache_resource(max_entries=64, show_spinner=False)
 def glance(experiment: Experiment) -> Glance:
     """The experiment's figures and its target's portrait."""
-    from scoredm.identities import merge_time
+    from scoredm.modes import merge_time
 
     mixture, sde = experiment.mixture, experiment.sde
     return Glance(
@@ -68,15 +68,15 @@ def facts(seen: Glance) -> str:
         ("Noise at t = 1", f"σ₁ = {number(seen.sigma)}, {number(seen.sigma / (seen.alpha * spread))} × {left}"),
     ]
     if seen.merging is not None:
-        rows.append(("The two modes", _merging(seen.merging)))
+        rows.append(("Modes", _merging(seen.merging)))
     head = f"| Target | {seen.title} |"
     return "\n".join([head, "|:--|:--|", *(f"| {name} | {text} |" for name, text in rows)])
 
 
 def _merging(t: float) -> str:
     if t == 0:
-        return "overlap so much that they are one from the start"
-    return "are still two at t = 1" if math.isinf(t) else f"become one at t = {number(t)}"
+        return "one from the start"
+    return "still more than one at t = 1" if math.isinf(t) else f"one from t = {number(t)} on"
 
 
 def _number(value: float) -> str:

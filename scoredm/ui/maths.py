@@ -11,7 +11,7 @@ from scoredm.ui.experiment import Experiment
 from scoredm.ui.show import fixed, number
 
 if TYPE_CHECKING:
-    from scoredm.identities import Dress, TwoSides
+    from scoredm.identities import Parametrisation, TwoSides
 
 PARTICLES, STEPS, PATHS = 2000, 200, 8
 T_MIN = 0.01
@@ -36,7 +36,7 @@ def roads(experiment: Experiment, eta: float) -> Roads:
     from scoredm.simulation import sample
 
     mixture, sde = experiment.mixture, experiment.sde
-    end = experiment.law(T_MIN)
+    end = experiment.distribution(T_MIN)
     times, paths, rows = np.empty(0), [], []
     # Heun's steps are twice as long and take two evaluations each: the flow's own error is then too small to see.
     for name, step, every in ((f"η = {eta:g}", reverse_step(eta), 2), ("flow", heun, 1)):
@@ -130,8 +130,8 @@ def weightings(experiment: Experiment) -> tuple[np.ndarray, dict[str, np.ndarray
 class Parametrisations:
     """One noisy point in two parametrisations, and its clean mean by Bayes' rule."""
 
-    exploding: "Dress"
-    preserving: "Dress"
+    exploding: "Parametrisation"
+    preserving: "Parametrisation"
     bayes: np.ndarray  # (D,)
 
 
@@ -140,14 +140,14 @@ def parametrisations(experiment: Experiment, t: float) -> Parametrisations:
     """Draw one point of p_t and say what is known about it with alpha = 1 and in the variance-preserving parametrisation."""
     import torch
 
-    from scoredm.identities import dress, posterior_mean, variance_preserving
+    from scoredm.identities import parametrise, posterior_mean, variance_preserving
 
     mixture, sde, draws = experiment.mixture, experiment.sde, generator(experiment, "paths")
     x0 = mixture.sample(1, draws)
     x = sde.perturb(x0, t, torch.randn(x0.shape, generator=draws))[0]
     alpha, sigma = sde.scales(t)
     a, s = variance_preserving(alpha, sigma)
-    exploding, preserving = dress(mixture, 1.0, sigma / alpha, x / alpha), dress(mixture, a, s, x * a / alpha)
+    exploding, preserving = parametrise(mixture, 1.0, sigma / alpha, x / alpha), parametrise(mixture, a, s, x * a / alpha)
     return Parametrisations(exploding, preserving, posterior_mean(mixture, sde, x.double(), t).numpy())
 
 

@@ -90,7 +90,7 @@ def test_an_experiment_is_a_key():
 def test_every_choice_of_numbers_is_a_diffusion():
     for kind, chosen in KINDS.items():
         for parameters in product(*((p.low, p.default, p.high) for p in chosen.parameters)):
-            assert type(Experiment(kind=kind, parameters=parameters).sde).__name__ == chosen.law
+            assert type(Experiment(kind=kind, parameters=parameters).sde).__name__ == chosen.class_name
     assert Experiment().sde == VESDE(25.0) and Experiment().sde_label == "λ = 25"
     chosen = Experiment(kind="vp", parameters=(0.2, 12.0))
     assert chosen.sde == VPSDE(0.2, 12.0) and chosen.sde_label == "VP, β 0.2 to 12"

@@ -8,7 +8,7 @@ import pytest
 
 from scoredm import VESDE, VPSDE, targets
 from scoredm.charts import forward as charts
-from scoredm.identities import merge_time
+from scoredm.modes import merge_time
 from scoredm.ui import forward
 from scoredm.ui.experiment import Experiment
 

@@ -50,16 +50,16 @@ def test_the_story_links_to_the_four_screens(open_page: OpenPage) -> None:
 def test_facts_follow_the_experiment(open_page: OpenPage) -> None:
     at = settled(open_page("home", target="two-modes", lam=25))
     assert facts(at)["Variance"] == "26"
-    assert facts(at)["The two modes"] == "become one at t = 0.784"
+    assert facts(at)["Modes"] == "one from t = 0.784 on"
     sigma = math.sqrt(624 / (2 * math.log(25)))
     assert facts(at)["Noise at t = 1"] == f"σ₁ = {sigma:.2f}, {sigma / math.sqrt(26):.2f} × the data's spread"
     at.slider(key="lam").set_value(3.0).run()
-    assert facts(at)["The two modes"] == "are still two at t = 1"
+    assert facts(at)["Modes"] == "still more than one at t = 1"
     at.selectbox(key="target").set_value("tutorial").run()
     assert not at.exception
     assert facts(at)["Mean"] == "(1, 0)"
     assert "2.5 & −0.75" in facts(at)["Covariance"]
-    assert "The two modes" not in facts(at)
+    assert "Modes" not in facts(at)
 
 
 def test_facts_of_an_sde_that_shrinks_the_data(open_page: OpenPage) -> None:

@@ -151,8 +151,8 @@ def test_the_film_shows_the_run_and_the_arrows_are_the_score():
     np.testing.assert_array_equal(frames.labels, expected)
     assert run.frames.labels is None
     for i in (0, 30, 60):
-        law = experiment.mixture.diffuse(1.0, float(experiment.sde.sigma(float(frames.times[i]))))
-        score = law.score(torch.tensor(frames.anchors[i], dtype=torch.float64)).numpy()
+        distribution = experiment.mixture.diffuse(1.0, float(experiment.sde.sigma(float(frames.times[i]))))
+        score = distribution.score(torch.tensor(frames.anchors[i], dtype=torch.float64)).numpy()
         unit, drawn = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (score, frames.arrows[i]))
         assert (unit * drawn).sum(1).min() > 0.999
 
@@ -286,10 +286,10 @@ def test_a_start_that_costs_more_than_half_of_the_gap_is_blamed(open_page):
 @pytest.mark.parametrize("target,t", [("tutorial", 0.0), ("tutorial", 1.0), ("needle", 0.0), ("unequal", 0.0)])
 def test_contours_hold_their_share_of_an_independent_sample(target, t):
     experiment = Experiment(target, parameters=(10.0,))
-    law = experiment.mixture.diffuse(1.0, float(experiment.sde.sigma(t)))
-    heights = law.log_prob(law.sample(40_000, torch.Generator().manual_seed(3)).double())
+    distribution = experiment.mixture.diffuse(1.0, float(experiment.sde.sigma(t)))
+    heights = distribution.log_prob(distribution.sample(40_000, torch.Generator().manual_seed(3)).double())
     lines = comparison.outline(experiment, t).lines
-    along = [law.log_prob(torch.tensor(line, dtype=torch.float64)) for line in lines]
+    along = [distribution.log_prob(torch.tensor(line, dtype=torch.float64)) for line in lines]
     assert all(float(level.max() - level.min()) < 0.1 for level in along)
     held = {
         min(comparison.SHARES, key=lambda s, h=h: abs(s - h)): h

@@ -427,9 +427,9 @@ def test_what_a_model_loses_is_the_priors_and_the_networks_on_the_same_points(op
 def test_curves_on_the_line_end_where_the_data_do(open_page):
     at = open_page("samplers", view="likelihood", target="two-modes")
     rows = chart_rows(at)
-    law = Experiment("two-modes").mixture
-    ends = law.log_prob(torch.tensor([[rows["x"].min()], [rows["x"].max()]], dtype=torch.float64))
-    lowest = float(law.log_prob(torch.linspace(-20, 20, 4001)[:, None].double()).max()) - likelihood.DEEP
+    distribution = Experiment("two-modes").mixture
+    ends = distribution.log_prob(torch.tensor([[rows["x"].min()], [rows["x"].max()]], dtype=torch.float64))
+    lowest = float(distribution.log_prob(torch.linspace(-20, 20, 4001)[:, None].double()).max()) - likelihood.DEEP
     assert (ends > lowest - 0.01).all() and (ends < lowest + 0.5).all()
     assert rows["value"].isna().any(), "between the modes there are none"
 

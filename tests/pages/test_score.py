@@ -53,9 +53,9 @@ def gaussian(mean: Any, covariance: Any) -> Any:
 
 def tutorial_score(x: list[float], sigma: float = 0.0) -> np.ndarray:
     """The score of the tutorial's mixture plus noise, from scipy's densities."""
-    laws = [gaussian(m, np.array(S) + sigma**2 * np.eye(2)) for m, S in TUTORIAL_PARTS]
-    r = np.array([law.pdf(x) for law in laws])
-    pulls = np.array([np.linalg.solve(law.cov, law.mean - np.array(x)) for law in laws])
+    distributions = [gaussian(m, np.array(S) + sigma**2 * np.eye(2)) for m, S in TUTORIAL_PARTS]
+    r = np.array([distribution.pdf(x) for distribution in distributions])
+    pulls = np.array([np.linalg.solve(distribution.cov, distribution.mean - np.array(x)) for distribution in distributions])
     return (r / r.sum()) @ pulls
 
 
@@ -103,11 +103,13 @@ def test_many_components_leave_a_rest_so_that_the_sum_comes_out(open_page):
     assert "other 124" in rows
     assert rows["**sum**"] == rows["**score**"]
     found = compute.probe(Experiment("checkerboard"), 0.5, [0.3, 0.2])
-    p_t = Experiment("checkerboard").law(0.5)
+    p_t = Experiment("checkerboard").distribution(0.5)
     np.testing.assert_allclose(
-        found.weighted[0].sum(0) + found.rest[0], p_t.score(torch.tensor([0.3, 0.2], dtype=torch.float64)), rtol=1e-9
+        found.contributions[0].sum(0) + found.other_contribution[0],
+        p_t.score(torch.tensor([0.3, 0.2], dtype=torch.float64)),
+        rtol=1e-9,
     )
-    assert found.rest_responsibility[0] > 0.5
+    assert found.other_responsibility[0] > 0.5
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_what_no_share_reaches_is_shown_as_nothing(open_page):
     rows = contributions(the_table(open_page("score", **alone)))
     assert {tuple(row) for label, row in rows.items() if "other" not in label} == {(0.0, 0.0)}
     found = compute.probe(Experiment(alone["mixture"]), 0.0, [0.0, 0.0])
-    assert 0 < np.abs(found.weighted).max() < 1e-30
+    assert 0 < np.abs(found.contributions).max() < 1e-30
     assert {arrow[1:] for arrow in probe.arrows(found)} == {(0.0, 0.0)}
 
 
@@ -312,8 +314,8 @@ def test_curves_of_one_dimension(open_page):
     assert not at.exception
     density, log, score, shares = (chart_rows(at, i) for i in range(4))
     x = density.loc[density["series"] == "mixture", "x"].to_numpy()
-    laws = [(0.2, -5.0, 0.5), (0.5, 0.0, 1.0), (0.3, 4.0, 0.3)]
-    parts = np.stack([w * norm.pdf(x, m, s) for w, m, s in laws])
+    distributions = [(0.2, -5.0, 0.5), (0.5, 0.0, 1.0), (0.3, 4.0, 0.3)]
+    parts = np.stack([w * norm.pdf(x, m, s) for w, m, s in distributions])
     np.testing.assert_allclose(density.loc[density["series"] == "mixture", "y"], parts.sum(0), rtol=1e-9)
     np.testing.assert_allclose(density.loc[density["series"] == "component 2", "y"], parts[1], rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(shares.loc[shares["series"] == "component 3", "y"], (parts / parts.sum(0))[2], atol=1e-9)
@@ -323,7 +325,7 @@ def test_curves_of_one_dimension(open_page):
     floor = curve["y"].max() - 12
     assert curve["y"].min() == floor == log["y"].min()
     ends = curve.loc[curve["y"] == floor, "x"].to_numpy()  # where the curve leaves the frame and comes back
-    exact = [np.log(sum(w * norm.pdf(end, m, s) for w, m, s in laws)) for end in ends]
+    exact = [np.log(sum(w * norm.pdf(end, m, s) for w, m, s in distributions)) for end in ends]
     assert len(ends) >= 2 and np.abs(np.array(exact) - floor).max() < 0.05
     bars = density[density["series"] == "samples"]
     assert (bars["y"] * (bars["right"] - bars["x"])).sum() == pytest.approx(1.0, abs=5e-3)

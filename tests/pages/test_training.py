@@ -226,9 +226,9 @@ def test_the_map_names_its_largest_difference_and_what_its_colours_mean():
     experiment, t = Experiment(), 0.25
     model = ScoreNet(experiment.sde, 2)
     found = learned.score_gap(experiment, model, t)
-    law = experiment.law(t)
-    drawn = law.sample(20_000, torch.Generator().manual_seed(0))
-    density = law.log_prob(drawn)
+    distribution = experiment.distribution(t)
+    drawn = distribution.sample(20_000, torch.Generator().manual_seed(0))
+    density = distribution.log_prob(drawn)
     usual = drawn[density > density.quantile(0.02)].float()
     gap = float(experiment.sde.sigma(t)) * (model(usual, t).detach() - exact_score(experiment.mixture, experiment.sde)(usual, t))
     assert found.largest == pytest.approx(float(gap.norm(dim=1).max()), rel=0.1)

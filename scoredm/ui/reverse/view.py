@@ -98,7 +98,7 @@ def _start_costs(experiment: Experiment, settings: compute.Reverse, beside: Comp
 
 def _left(experiment: Experiment, t: float, kind: str) -> float:
     """By how much p_t differs from the data at most: means ("mean"), covariances ("spread") or points ("distance")."""
-    p_t, data = experiment.law(t), experiment.mixture
+    p_t, data = experiment.distribution(t), experiment.mixture
     if kind == "distance":
         return float(experiment.sde.sigma(t))
     apart = {"mean": p_t.mean - data.mean, "spread": p_t.covariance - data.covariance}

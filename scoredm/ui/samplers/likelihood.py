@@ -30,7 +30,7 @@ DEEP = 8.0  # nats below the highest density at which a place no longer counts
 
 @dataclass(frozen=True)
 class Settings:
-    """Controls of the likelihood view: score, law at t = 1, steps of the solver."""
+    """Controls of the likelihood view: score, distribution at t = 1, steps of the solver."""
 
     learned: bool
     prior: str
@@ -91,7 +91,7 @@ def points(experiment: Experiment, t_min: float) -> "tuple[torch.Tensor, torch.T
 
     from scoredm import fields
 
-    fresh = experiment.law(t_min).sample(FRESH, generator(experiment, "data"))
+    fresh = experiment.distribution(t_min).sample(FRESH, generator(experiment, "data"))
     if experiment.dim == 1:
         return torch.linspace(*fields.windows_1d(experiment.mixture), CELLS_1D)[:, None], fresh
     return fields.grid_points(window(experiment), CELLS), fresh
@@ -141,11 +141,11 @@ def compare(experiment: Experiment, settings: Settings) -> Found:
 
     grid, fresh = points(experiment, settings.t_min)
     prior = initial_distribution(settings.prior, experiment.sde, experiment.mixture)
-    exact = experiment.law(settings.t_min).log_prob(torch.cat([grid, fresh]).double())
+    exact = experiment.distribution(settings.t_min).log_prob(torch.cat([grid, fresh]).double())
     model = encoded(experiment, settings.learned, settings.t_min, settings.steps).log_prob(prior)
     m, there = len(grid), slice(len(grid), None)
     arrived = encoded(experiment, False, settings.t_min, settings.steps).latent[there]
-    by_prior, by_all = experiment.law(1.0).log_prob(arrived) - prior.log_prob(arrived), (exact - model)[there]
+    by_prior, by_all = experiment.distribution(1.0).log_prob(arrived) - prior.log_prob(arrived), (exact - model)[there]
     return Found(
         grid.numpy(),
         exact[:m].numpy(),

@@ -17,7 +17,7 @@ from scoredm.ui.experiment import Experiment
 
 if TYPE_CHECKING:
     from scoredm.charts.figures import Field
-    from scoredm.parts import Parts
+    from scoredm.decomposition import Decomposition
 
 SCORE_SAMPLES = 5000  # drawn always, shown as many as are asked for: more of them never moves the others
 COLOURED = 1000  # samples in the colours of their components at most: more are grey, or they would hide the probe's arrows
@@ -41,19 +41,22 @@ class ScoreField:
     follow: bool = True
 
 
-def probe(experiment: Experiment, t: float, x: Sequence[float]) -> "Parts":
+def probe(experiment: Experiment, t: float, x: Sequence[float]) -> "Decomposition":
     """The score of p_t at one point, taken apart into the components most responsible for it and the rest."""
-    from scoredm import parts
+    from scoredm import decomposition
 
-    p_t = experiment.law(t)
-    return parts.take_apart(p_t, [x], parts.most_responsible(p_t, x, PROBE_PARTS))
+    p_t = experiment.distribution(t)
+    return decomposition.decompose(p_t, [x], decomposition.most_responsible(p_t, x, PROBE_PARTS))
 
 
-def alone(experiment: Experiment, t: float, x: Sequence[float], k: int) -> "Parts":
+def alone(experiment: Experiment, t: float, x: Sequence[float], k: int) -> "Decomposition":
     """The score of component k of p_t by itself at one point."""
-    from scoredm import parts
+    from scoredm import decomposition
 
-    return replace(parts.take_apart(parts.component(experiment.law(t), k), [x], np.array([0])), components=np.array([k]))
+    return replace(
+        decomposition.decompose(decomposition.component(experiment.distribution(t), k), [x], np.array([0])),
+        components=np.array([k]),
+    )
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -67,23 +70,23 @@ def score_samples(experiment: Experiment, t: float) -> tuple[np.ndarray, np.ndar
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def score_curves(experiment: Experiment, t: float, follow: bool, component: int | None) -> "Parts":
-    """The score of a one-dimensional p_t along its axis, taken apart into one component, or the weightiest, and the rest."""
-    from scoredm import fields, parts
+def score_curves(experiment: Experiment, t: float, follow: bool, component: int | None) -> "Decomposition":
+    """The score of a one-dimensional p_t along its axis, taken apart into one component, or the heaviest, and the rest."""
+    from scoredm import decomposition, fields
 
-    p_t = experiment.law(t)
+    p_t = experiment.distribution(t)
     low, high = fields.windows_1d(p_t) if follow else fields.span(experiment.mixture, experiment.sde)
-    components = parts.weightiest(p_t, CURVE_PARTS) if component is None else np.array([component])
-    return parts.take_apart(p_t, fields.line_points(p_t, low, high, 241)[:, None], components)
+    components = decomposition.heaviest(p_t, CURVE_PARTS) if component is None else np.array([component])
+    return decomposition.decompose(p_t, fields.line_points(p_t, low, high, 241)[:, None], components)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def score_field(experiment: Experiment, settings: ScoreField) -> Frames:
     """The score of p_t over the plane as one frame: density in steps, arrows, samples, and the outlines of components."""
-    from scoredm import fields, parts
+    from scoredm import decomposition, fields
 
     mixture, sde, times = experiment.mixture, experiment.sde, [settings.t]
-    shown = parts.component(mixture, settings.component) if settings.view == "component" else mixture
+    shown = decomposition.component(mixture, settings.component) if settings.view == "component" else mixture
     window = _score_window(experiment, settings)
     cells = 256 if shown.n_components <= 16 else 128
     scale, steps = ("log", 12) if settings.picture == "log" else ("root", 10)
@@ -124,9 +127,9 @@ def _score_bundles(experiment: Experiment, settings: ScoreField) -> tuple[np.nda
     """Anchors (M, 2), arrows (M, 2) and owners (M,) on a grid, or at the first samples; few where each is a bundle."""
     import torch
 
-    from scoredm import fields, parts
+    from scoredm import decomposition, fields
 
-    p_t, window = experiment.law(settings.t), _score_window(experiment, settings)[0]
+    p_t, window = experiment.distribution(settings.t), _score_window(experiment, settings)[0]
     few = settings.view == "weighted"
     across = 10 if few else 16
     points = fields.grid_points(window, across)
@@ -136,16 +139,16 @@ def _score_bundles(experiment: Experiment, settings: ScoreField) -> tuple[np.nda
         vectors = p_t.component_scores(points)[:, [settings.component]].numpy()
         owners = np.full((len(points), 1), -1)
     else:
-        vectors, owners = parts.contributions(p_t, points, ARROW_PARTS if few else 0)
+        vectors, owners = decomposition.largest_contributions(p_t, points, ARROW_PARTS if few else 0)
     vectors = fields.bundle_lengths(vectors, float(window[1] - window[0]) / across)
     return np.repeat(points.numpy(), owners.shape[1], axis=0), vectors.reshape(-1, 2), owners.ravel()
 
 
 def score_fields(experiment: Experiment, settings: ScoreField) -> "list[Field]":
     """Panels to print: the mixture's score, its weighted parts, and the scores of up to four components."""
-    from scoredm import parts
+    from scoredm import decomposition
 
-    few = parts.weightiest(experiment.mixture, 4).tolist()
+    few = decomposition.heaviest(experiment.mixture, 4).tolist()
     alone = {f"score of component {k + 1}": replace(settings, view="component", component=k) for k in few}
     panels = {
         "score of the mixture": replace(settings, view="mixture"),
@@ -155,11 +158,11 @@ def score_fields(experiment: Experiment, settings: ScoreField) -> "list[Field]":
 
 
 def _printed_field(experiment: Experiment, settings: ScoreField, title: str) -> "Field":
-    from scoredm import fields, parts
+    from scoredm import decomposition, fields
     from scoredm.charts import figures
 
     mixture = experiment.mixture
-    shown = parts.component(mixture, settings.component) if settings.view == "component" else mixture
+    shown = decomposition.component(mixture, settings.component) if settings.view == "component" else mixture
     window = _score_window(experiment, settings)
     density = fields.density_pictures(shown, experiment.sde, [settings.t], window, 160, "log")[0]
     x, labels = score_samples(experiment, settings.t)

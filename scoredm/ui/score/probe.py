@@ -12,8 +12,8 @@ from scoredm.ui.experiment import OWN, Experiment
 from scoredm.ui.stage import probed
 
 if TYPE_CHECKING:
+    from scoredm.decomposition import Decomposition
     from scoredm.mixture import GaussianMixture
-    from scoredm.parts import Parts
 
 FAR = 1e6
 PROBES = (
@@ -56,9 +56,9 @@ def put_where_clicked(key: str) -> None:
 
 def put_on_saddle(experiment: Experiment, t: float, x: Sequence[float]) -> None:
     """Move the probe to the saddle between the two components nearest to it, or say that there is none."""
-    from scoredm import parts
+    from scoredm import decomposition
 
-    found = parts.saddle(experiment.law(t), x)
+    found = decomposition.saddle(experiment.distribution(t), x)
     if found is None:
         st.session_state[PROBLEM] = f"At t = {t:g} the density has no dip between the two components that matter most here."
     else:
@@ -131,36 +131,36 @@ def _change(make: Callable[[], "GaussianMixture"], done: str) -> None:
     state.update(target=OWN, mixture=text)
 
 
-def arrows(found: "Parts") -> list[tuple[int, float, float]]:
+def arrows(found: "Decomposition") -> list[tuple[int, float, float]]:
     """The contributions at a probe in the plane and, over them, their sum, as the stage draws them."""
-    vectors = np.concatenate([found.weighted[0], found.score])
+    vectors = np.concatenate([found.contributions[0], found.score])
     if np.linalg.norm(vectors, axis=1).max() <= _nothing(found):
         vectors = 0 * vectors
     return [(int(k), float(x), float(y)) for k, (x, y) in zip([*found.components, -1], vectors, strict=True)]
 
 
-def _nothing(found: "Parts") -> float:
+def _nothing(found: "Decomposition") -> float:
     """The length below which a contribution is shown as zero."""
     return NOTHING * float(np.linalg.norm(found.component_scores[0], axis=1).max())
 
 
-def table(found: "Parts", alone: "Parts | None" = None) -> None:
+def table(found: "Decomposition", alone: "Decomposition | None" = None) -> None:
     """The probe in numbers: the contributions of the components, their sum, and the score itself beside it.
 
     alone: one component by itself at the same point, whose numbers come first then.
     """
-    r = np.append(found.responsibilities[0], [found.rest_responsibility[0], 1.0])
-    parts = np.array([*found.weighted[0], found.rest[0], found.total[0], found.score[0]])
+    r = np.append(found.responsibilities[0], [found.other_responsibility[0], 1.0])
+    parts = np.array([*found.contributions[0], found.other_contribution[0], found.total[0], found.score[0]])
     columns = [
         _densities(r, float(found.log_density[0])),
         _column("$r_k$", r[:, None], figures=5),  # four decimals, and four figures of s_k: the products come out
         _column("$s_k$", found.component_scores[0], alone=True, figures=4),
         _column("$r_k s_k$", parts, least=_nothing(found)),
     ]
-    labels = [f"{_dot(k)} {k + 1}" for k in found.components] + [f"other {found.others}", "**sum**", "**score**"]
+    labels = [f"{_dot(k)} {k + 1}" for k in found.components] + [f"other {found.other_count}", "**sum**", "**score**"]
     lines = [["$k$", *(head for head, _ in columns)], [":--", *["--:"] * len(columns)]]
     for i, label in enumerate(labels):
-        if found.others or not label.startswith("other"):
+        if found.other_count or not label.startswith("other"):
             lines.append([label, *(cells[i] if i < len(cells) else "" for _, cells in columns)])
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     with st.container(key="probe"):
@@ -168,7 +168,7 @@ def table(found: "Parts", alone: "Parts | None" = None) -> None:
         st.markdown(f"{first}\n\n{rows}", unsafe_allow_html=True)
 
 
-def _summary(found: "Parts", k: int | None = None) -> str:
+def _summary(found: "Decomposition", k: int | None = None) -> str:
     """Density and length of the score of a mixture, or of its component k by itself."""
     log_density, length = float(found.log_density[0]), float(np.linalg.norm(found.score[0]))
     of, whose = ("s", "") if k is None else ("sₖ", f"{_dot(k)} {k + 1} alone: ")

@@ -95,8 +95,8 @@ def score_gap(experiment: Experiment, model: "Network", t: float) -> ScoreGap:
 
     mixture, sde = experiment.mixture, experiment.sde
     if mixture.dim == 1:
-        law = experiment.law(t)
-        x = np.linspace(*fields.windows_1d(law), 241)
+        distribution = experiment.distribution(t)
+        x = np.linspace(*fields.windows_1d(distribution), 241)
         found = learning.compare_scores(model, mixture, sde, t, torch.tensor(x[:, None], dtype=torch.float32))
         return ScoreGap(found, density=fields.density_curves(mixture, sde, [t], x)[0])
     box, cells, tails = _gap_points(experiment, t)
@@ -134,8 +134,8 @@ def _presence(experiment: Experiment, t: float) -> np.ndarray:
     from scoredm import learning
 
     _, cells, tails = _gap_points(experiment, t)
-    law = experiment.law(t)
-    rarer = learning.tail_probability(law, torch.cat([cells, tails]), generator(experiment, "metric"))
+    distribution = experiment.distribution(t)
+    rarer = learning.tail_probability(distribution, torch.cat([cells, tails]), generator(experiment, "metric"))
     full, none = FADING
     return np.clip(np.log(np.maximum(rarer, none) / none) / np.log(full / none), 0, 1)
 

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
     from scoredm.checks import Check
-    from scoredm.checks.finding import Figures, Finding
+    from scoredm.checks.finding import Finding, Values
 
 GROUPS = {
     "sde": "The SDE",
     "score": "Density and score",
     "losses": "Losses and entropy",
-    "back": "The way back",
+    "reverse": "Reverse processes",
     "samplers": "Samplers",
-    "figures": "Known figures",
+    "values": "Known values",
     "notebook": "The notebook",
 }
 NUMBER_WIDTH, VERDICT_WIDTH, BUTTON_WIDTH = 88, 80, 72
@@ -164,7 +164,7 @@ def _figures(finding: "Finding | None") -> list[str]:
     return [at_most + sides[0], sides[1], "  \n".join(f"± {show.number(tolerance, 2)}" for tolerance in tolerances)]
 
 
-def _each(tolerance: "Figures", count: int) -> tuple[float, ...]:
+def _each(tolerance: "Values", count: int) -> tuple[float, ...]:
     return tolerance if isinstance(tolerance, tuple) else (tolerance,) * count
 
 

@@ -19,11 +19,21 @@ NEWTON_STEPS = 30
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
-    """A score at N points as the contributions of M named components and of all the others together; float64.
+class Decomposition:
+    """The score of a mixture at N points as the sum of the contributions r_k s_k of its components, float64.
 
-    x, score: (N, D); log_density: (N,); components: (M,); responsibilities: (N, M); component_scores: (N, M, D).
-    others: how many components are not named; rest_responsibility: (N,); rest: (N, D), their sum of r_k s_k.
+    M components are listed one by one; the others are added up.
+
+    Attributes:
+        x: The points, (N, D).
+        log_density: log p(x), (N,).
+        score: The score of the mixture at the points, (N, D).
+        components: The indices of the listed components, (M,).
+        responsibilities: r_k(x) of the listed components, (N, M).
+        component_scores: s_k(x) of the listed components, (N, M, D).
+        other_count: The number of components that are not listed.
+        other_responsibility: Their responsibilities added up, (N,).
+        other_contribution: Their contributions r_k s_k added up, (N, D).
     """
 
     x: np.ndarray
@@ -32,19 +42,19 @@ class Parts:
     components: np.ndarray
     responsibilities: np.ndarray
     component_scores: np.ndarray
-    others: int
-    rest_responsibility: np.ndarray
-    rest: np.ndarray
+    other_count: int
+    other_responsibility: np.ndarray
+    other_contribution: np.ndarray
 
     @property
-    def weighted(self) -> np.ndarray:
-        """r_k s_k of the named components, (N, M, D)."""
+    def contributions(self) -> np.ndarray:
+        """r_k s_k of the listed components, (N, M, D)."""
         return self.responsibilities[..., None] * self.component_scores
 
     @property
     def total(self) -> np.ndarray:
-        """The sum of all contributions, (N, D): equal to the score."""
-        return self.weighted.sum(1) + self.rest
+        """The sum of all contributions, (N, D), which is the score."""
+        return self.contributions.sum(1) + self.other_contribution
 
 
 def most_responsible(mixture: GaussianMixture, x: Sequence[float], most: int) -> np.ndarray:
@@ -53,26 +63,26 @@ def most_responsible(mixture: GaussianMixture, x: Sequence[float], most: int) ->
     return torch.argsort(r, descending=True, stable=True)[:most].numpy()
 
 
-def weightiest(mixture: GaussianMixture, most: int) -> np.ndarray:
+def heaviest(mixture: GaussianMixture, most: int) -> np.ndarray:
     """The components with the largest weights, at most `most` indices, in the mixture's own order."""
     return np.sort(torch.argsort(mixture.weights, descending=True, stable=True)[:most].numpy())
 
 
-def take_apart(mixture: GaussianMixture, x: Any, components: np.ndarray) -> Parts:
+def decompose(mixture: GaussianMixture, x: Any, components: np.ndarray) -> Decomposition:
     """The score at points x (N, D) as contributions of the given components (M,) and of the rest."""
     points = torch.as_tensor(x, dtype=torch.float64)
-    r, pulls = mixture.responsibilities(points).numpy(), mixture.component_scores(points).numpy()
+    r, component_scores = mixture.responsibilities(points).numpy(), mixture.component_scores(points).numpy()
     others = np.setdiff1d(np.arange(mixture.n_components), components)
-    return Parts(
+    return Decomposition(
         x=points.numpy(),
         log_density=mixture.log_prob(points).numpy(),
         score=mixture.score(points).numpy(),
         components=components,
         responsibilities=r[:, components],
-        component_scores=pulls[:, components],
-        others=len(others),
-        rest_responsibility=r[:, others].sum(1),
-        rest=np.einsum("nk,nkd->nd", r[:, others], pulls[:, others]),
+        component_scores=component_scores[:, components],
+        other_count=len(others),
+        other_responsibility=r[:, others].sum(1),
+        other_contribution=np.einsum("nk,nkd->nd", r[:, others], component_scores[:, others]),
     )
 
 
@@ -82,7 +92,7 @@ def component(mixture: GaussianMixture, k: int) -> GaussianMixture:
     return GaussianMixture.gaussian(means[k], covariances[k])
 
 
-def contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tuple[np.ndarray, np.ndarray]:
+def largest_contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tuple[np.ndarray, np.ndarray]:
     """At each point the longest vectors r_k s_k, at most `most`, then the score itself, with their owners.
 
     x: (N, D) -> vectors (N, M + 1, D), owners (N, M + 1): component indices, and -1 for the score.
@@ -95,10 +105,10 @@ def contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tuple[np.nd
 
 def hessian(mixture: GaussianMixture, x: Tensor) -> Tensor:
     """The second derivatives of log p at a point x (D,), float64: sum_k r_k (s_k s_k' - S_k^{-1}) - s s', (D, D)."""
-    r, pulls, s = mixture.responsibilities(x), mixture.component_scores(x), mixture.score(x)
+    r, component_scores, s = mixture.responsibilities(x), mixture.component_scores(x), mixture.score(x)
     variances, axes = mixture.principal_axes
     precisions = (axes / variances[:, None, :]) @ axes.mT
-    return torch.einsum("k,kij->ij", r, pulls[:, :, None] * pulls[:, None, :] - precisions) - s[:, None] * s
+    return torch.einsum("k,kij->ij", r, component_scores[:, :, None] * component_scores[:, None, :] - precisions) - s[:, None] * s
 
 
 def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
