@@ -16,12 +16,11 @@ from scoredm import (
     exact_prior,
     exact_score,
     fields,
-    figures,
     sample,
     sliced_wasserstein,
     targets,
 )
-from scoredm.charts import samples
+from scoredm.charts import figures, samples
 from scoredm.ui import comparison, shell
 from scoredm.ui.compute import FRAMES, generator
 from scoredm.ui.experiment import Experiment

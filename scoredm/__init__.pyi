@@ -1,0 +1,91 @@
+from . import targets as targets
+from .checks import CHECKS as CHECKS, Check as Check
+from .checks.finding import Case as Case, Finding as Finding
+from .grids import GRIDS as GRIDS, Grid as Grid, time_of_log_snr as time_of_log_snr
+from .likelihood import (
+    Encoding as Encoding,
+    KLEstimate as KLEstimate,
+    bits_per_dimension as bits_per_dimension,
+    encode as encode,
+    flow_log_prob as flow_log_prob,
+    kl_divergence as kl_divergence,
+)
+from .losses import (
+    dsm_floor as dsm_floor,
+    dsm_loss as dsm_loss,
+    dsm_losses as dsm_losses,
+    notebook_score_error as notebook_score_error,
+    score_error as score_error,
+)
+from .memorisation import EmpiricalScore as EmpiricalScore
+from .metrics import (
+    METRICS as METRICS,
+    NamedMetric as NamedMetric,
+    Reference as Reference,
+    compare_moments as compare_moments,
+    component_weights as component_weights,
+    energy_distance as energy_distance,
+    fresh_range as fresh_range,
+    fresh_reference as fresh_reference,
+    mmd as mmd,
+    mmd_bandwidth as mmd_bandwidth,
+    mmd_to_mixture as mmd_to_mixture,
+    sample_moments as sample_moments,
+    sliced_wasserstein as sliced_wasserstein,
+)
+from .mixture import GaussianMixture as GaussianMixture
+from .networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
+from .samplers import (
+    PRIORS as PRIORS,
+    SAMPLERS as SAMPLERS,
+    AdaptiveFlow as AdaptiveFlow,
+    AnnealedLangevin as AnnealedLangevin,
+    CountedScore as CountedScore,
+    DPMSolver2M as DPMSolver2M,
+    PredictorCorrector as PredictorCorrector,
+    Prior as Prior,
+    Sampler as Sampler,
+    Step as Step,
+    ancestral as ancestral,
+    ddim as ddim,
+    euler_maruyama as euler_maruyama,
+    exact_prior as exact_prior,
+    flow_euler as flow_euler,
+    heun as heun,
+    initial_distribution as initial_distribution,
+    moment_matched_prior as moment_matched_prior,
+    reverse_step as reverse_step,
+    zero_mean_prior as zero_mean_prior,
+)
+from .score import (
+    ScoreFn as ScoreFn,
+    denoise as denoise,
+    exact_score as exact_score,
+    score_and_divergence as score_and_divergence,
+)
+from .sde import (
+    SDE as SDE,
+    VESDE as VESDE,
+    VPSDE as VPSDE,
+    CosineVPSDE as CosineVPSDE,
+    GeometricVESDE as GeometricVESDE,
+    SubVPSDE as SubVPSDE,
+)
+from .simulation import (
+    Trajectory as Trajectory,
+    coarsen as coarsen,
+    forward_paths as forward_paths,
+    rollout as rollout,
+    sample as sample,
+)
+from .targets import (
+    MixtureTextError as MixtureTextError,
+    format_mixture as format_mixture,
+    parse_mixture as parse_mixture,
+)
+from .training import (
+    TrainConfig as TrainConfig,
+    Trainer as Trainer,
+    TrainMetrics as TrainMetrics,
+    default_device as default_device,
+)
