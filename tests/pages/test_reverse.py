@@ -263,11 +263,12 @@ def test_steps_that_are_too_long_are_not_blamed_on_the_start(open_page, link):
 
 
 def test_the_examples_of_the_discussion_come_out():
-    told = section("where do more steps help")
+    told = section("Read more")
     cosine = Experiment(kind="cosine", parameters=())
-    for experiment, steps, words in ((Experiment(), 5, "comes\nout as 2.9"), (cosine, 10, "comes out as 3.6")):
+    for experiment, steps, words in ((Experiment(), 5, "a variance of 2.9"), (cosine, 10, "10 steps give 3.7")):
         found = comparison.compare(experiment, compute.reverse(experiment, settings(10_000, steps)).end).rows[2]
-        assert words in told and found.name == "Var x₁" and f"{found.found:.1f}" == words[-3:]
+        assert words in told and found.name == "Var x₁"
+        assert found.found == pytest.approx(float(words[-3:]), abs=0.05 + 3 * found.error)
         assert found.surprise > 5
     found = comparison.compare(Experiment(), compute.reverse(Experiment(), settings(steps=20)).end)
     assert found.worst.surprise < found.chance
