@@ -128,10 +128,11 @@ def test_a_picture_depends_on_its_scene_and_not_on_what_was_painted_before(modul
     body = f"""async () => {{
       const {{ createPainter }} = await import("{ADDRESS}/drawing.js")
       {SCENE.replace("TRAILS", "2").replace("PROBE", "null")}
+      const frames = {{ ...scene.frames, edges: [-1, 1, -1, 1].map((edge) => [edge, edge]) }} // a fixed camera
       const picture = (steps) => {{
         const canvas = Object.assign(document.createElement("canvas"), {{ width: 400, height: 300 }})
         const painter = createPainter(canvas)
-        for (const position of steps) painter.paint({{ ...scene, position }})
+        for (const position of steps) painter.paint({{ ...scene, frames, position }})
         return canvas.toDataURL()
       }}
       return [picture([0, 1]), picture([1]), picture([1, 0.5]), picture([0.5])]
