@@ -139,3 +139,30 @@ def test_a_picture_depends_on_its_scene_and_not_on_what_was_painted_before(modul
     }}"""
     forward, end, back, middle = modules.evaluate(body)
     assert forward == end and back == middle and end != middle
+
+
+@pytest.mark.parametrize("reach", [3, 40_000, 700_000, 0.0004])
+@pytest.mark.parametrize("width", [320, 900])
+def test_the_numbers_of_an_axis_stay_clear_of_its_name(modules: Page, reach: float, width: int) -> None:
+    """A canvas that notes each text, where it is written (left, right) and whether it is turned, as the axis' name is."""
+    body = f"""async () => {{
+      const {{ createPainter }} = await import("{ADDRESS}/drawing.js")
+      {SCENE.replace("TRAILS", "0").replace("PROBE", "null")}
+      const canvas = Object.assign(document.createElement("canvas"), {{ width: {width}, height: 300 }})
+      const context = canvas.getContext("2d")
+      const texts = []
+      context.fillText = (text, x) => {{
+        const {{ b, e }} = context.getTransform()
+        const length = context.measureText(text).width
+        texts.push(b ? ["name", e, e + 1.08 * scene.size] : [context.textAlign, x - length, x])
+      }}
+      const edges = [-{reach}, {reach}, -{reach}, {reach}].map((edge) => [edge, edge])
+      const frames = {{ ...scene.frames, edges, arrows: undefined }}
+      createPainter(canvas).paint({{ ...scene, frames, width: {width}, options: {{ ...scene.options, equalAspect: false }} }})
+      return texts
+    }}"""
+    texts = modules.evaluate(body)
+    (name,) = [text for text in texts if text[0] == "name"]
+    numbers = [text for text in texts if text[0] == "right"]
+    assert len(numbers) >= 3
+    assert name[1] >= 0 and all(number[1] >= name[2] for number in numbers)

@@ -113,7 +113,7 @@ export function niceTicks(low, high, wanted) {
 /** A tick's number with the digits that the step between ticks needs. */
 export function tickText(value, step) {
   const size = Math.abs(value) < step / 1e6 ? 0 : value
-  if (Math.abs(size) >= 1e5 || (size !== 0 && step < 1e-4)) return size.toExponential(1).replace("-", "−")
+  if (Math.abs(size) >= 1e5 || (size !== 0 && step < 1e-4)) return size.toExponential(1).replaceAll("-", "−")
   return size.toFixed(clamp(-Math.floor(Math.log10(step) + 1e-9), 0, 6)).replace("-", "−")
 }
 

@@ -61,13 +61,32 @@ export const sameTheme = (a, b) => a && a.paper === b.paper && a.ink === b.ink &
 
 // ---------------------------------------------------------------- layout
 
+/** The numbers along an axis of a window and the step between them; along x they are wide, along y they are not high. */
+const ticksX = ([x0, x1], width, size) => niceTicks(x0, x1, width / (size * 5))
+const ticksY = ([, , y0, y1], height, size) => niceTicks(y0, y1, height / (size * 3.5))
+
+/** The width of the widest number beside the vertical axis, over all frames so that the plane stands still while it plays. */
+function widestNumber({ context, frames, theme, size, height, cache }) {
+  const kept = cache.widest
+  if (kept?.frames === frames && kept.theme === theme && kept.size === size && kept.height === height) return kept.number
+  context.font = `${size}px ${theme.font}`
+  const widths = frames.times.map((_, frame) => {
+    const { ticks, step } = ticksY(frames.edges.map((edge) => edge[frame]), height, size)
+    return Math.max(0, ...ticks.map((tick) => context.measureText(tickText(tick, step)).width))
+  })
+  cache.widest = { frames, theme, size, height, number: Math.max(...widths) }
+  return cache.widest.number
+}
+
 /** Room for the numbers and the name of the vertical axis. */
-const axisRoom = (width, size) => size * (width < 480 ? 3.1 : 3.9)
+const axisRoom = (scene) => Math.max(scene.size * (scene.width < 480 ? 3.1 : 3.9), widestNumber(scene) + scene.size * 1.5 + 7)
 
 /** Where the plane stands in the picture and, where there is a margin, the panel beside it. */
-function plotBox(width, height, size, margin) {
+function plotBox(scene) {
+  const { width, height, size } = scene
+  const { margin } = scene.frames
   const panel = margin ? clamp(width * 0.2, 64, 190) : 0
-  const left = axisRoom(width, size)
+  const left = axisRoom(scene)
   const top = size * 0.6
   const right = size * 0.8 + (margin ? panel + size * 0.8 : 0)
   const bottom = size * 3.2
@@ -416,10 +435,11 @@ function drawMarker(scene, { x, y, angle }) {
 
 // ---------------------------------------------------------------- axes
 
+/** The frame of the plane with its numbers and the names of both axes. */
 function drawAxes(scene, view) {
   const { context, theme, options } = scene
   const { left, top, width, height } = view.box
-  const [x0, x1, y0, y1] = view.window
+  const [x0, , y0] = view.window
   const { size } = scene
   context.strokeStyle = theme.ink
   context.fillStyle = theme.ink
@@ -427,7 +447,7 @@ function drawAxes(scene, view) {
   context.font = `${size}px ${theme.font}`
   context.strokeRect(left, top, width, height)
   context.beginPath()
-  const xs = niceTicks(x0, x1, width / (size * 5))
+  const xs = ticksX(view.window, width, size)
   context.textAlign = "center"
   context.textBaseline = "top"
   for (const tick of xs.ticks) {
@@ -436,7 +456,7 @@ function drawAxes(scene, view) {
     context.lineTo(x, top + height + 5)
     context.fillText(tickText(tick, xs.step), x, top + height + 7)
   }
-  const ys = niceTicks(y0, y1, height / (size * 3.5))
+  const ys = ticksY(view.window, height, size)
   context.textAlign = "right"
   context.textBaseline = "middle"
   for (const tick of ys.ticks) {
@@ -446,7 +466,7 @@ function drawAxes(scene, view) {
     context.fillText(tickText(tick, ys.step), left - 7, y)
   }
   context.stroke()
-  drawAxisNames(context, options, view.box, size, left - axisRoom(scene.width, size))
+  drawAxisNames(context, options, view.box, size, left - axisRoom(scene))
 }
 
 function drawAxisNames(context, options, { left, top, width, height }, size, edge) {
@@ -558,13 +578,13 @@ function drawPlane(scene, view, at) {
  */
 export function createPainter(canvas) {
   const context = canvas.getContext("2d")
-  const cache = { tile: null, pixels: null, paths: null, dots: new Map() }
+  const cache = { widest: null, tile: null, pixels: null, paths: null, dots: new Map() }
   return {
     paint(asked) {
       const scene = { ...asked, context, cache }
-      const { frames, options, width, height, size, ratio } = scene
+      const { frames, options, width, height, ratio } = scene
       const at = between(scene.position, frames.count)
-      const { box: room, panel } = plotBox(width, height, size, frames.margin)
+      const { box: room, panel } = plotBox(scene)
       const window = windowAt(frames, at)
       const view = projection(window, options.equalAspect ? fitBox(window, room) : room)
       context.setTransform(ratio, 0, 0, ratio, 0, 0)
