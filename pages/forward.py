@@ -1,14 +1,16 @@
-"""Forward diffusion: data dissolves into noise, and the exact p_t says how."""
+"""Forward diffusion: data turn into noise, beside the exact density p_t at every time."""
 
 import streamlit as st
 
-from scoredm.charts import figures, forward as charts
-from scoredm.ui import compute, controls, forward, shell, show
+from scoredm import charts, screens
+from scoredm.language import _
+from scoredm.ui import cache, controls, forward, shell, show
 from scoredm.ui.stage import stage
 
-PARTICLES = controls.Number("n", "Particles", 20, 5000, 20, 200)
-STEPS_HELP = f"From t = 0 to t = 1, each exact, however few. At most {compute.FRAMES} frames are drawn."
-STEPS = controls.Number("steps", "Steps", 5, 200, 5, 50, STEPS_HELP)
+PRESETS = {
+    "1-D demo": {"target": "two-modes", "sde": "ve", "lam": 25.0, "n": 200, "steps": 100},
+    "2-D demo": {"target": "tight", "sde": "ve", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"},
+}
 
 experiment = shell.header("forward")
 plane = experiment.dim == 2
@@ -16,54 +18,43 @@ picture, side = st.columns([3, 2])
 
 with side:
     with st.container(horizontal=True):
-        n = controls.number(PARTICLES)
-        steps = controls.number(STEPS)
+        particles = controls.choose("forward", "particles")
+        steps = controls.choose("forward", "steps")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        controls.preset("1-D demo", {"target": "two-modes", "sde": "ve", "lam": 25.0, "n": 200, "steps": 100})
-        controls.preset("2-D demo", {"target": "tight", "sde": "ve", "lam": 26.0, "n": 200, "steps": 50, "camera": "fixed"})
-        camera = controls.camera(disabled=not plane)
+        controls.preset(_("1-D demo"), PRESETS["1-D demo"])
+        controls.preset(_("2-D demo"), PRESETS["2-D demo"])
+        camera = controls.camera("forward", disabled=not plane)
 
-seen = forward.schedule(experiment)
-run = forward.forward(experiment, forward.Forward(n, steps, camera == "follow"))
-names = ("x₁", "x₂") if plane else ("x",)
+result = cache.forward(experiment, screens.forward.Settings(particles, steps, camera))
 
 with picture:
     if plane:
-        alt = f"{n} particles over the exact density, from the data to noise."
-        stage(run.frames, key="forward-2d", alt=alt, height=430, trails=6)
+        alt = _("{n} particles over the exact density, from the data to noise.").format(n=particles)
+        stage(result.frames, key="forward-2d", alt=alt, height=430, trails=6)
     else:
+        alt = _("{n} paths over the density of x at each time; on the right their histogram beside the exact density.")
         stage(
-            run.frames,
+            result.frames,
             key="forward-1d",
-            alt=f"{n} paths over the density of x at each time; on the right their histogram beside the exact density.",
-            x_label="time t",
+            alt=alt.format(n=particles),
+            x_label=_("time t"),
             y_label="x",
             equal_aspect=False,
             height=430,
-            trails=len(run.frames.times),
+            trails=len(result.frames.times),
         )
-    st.caption(
-        "What to look for: the particles forget where they came from (their colour), yet at every t they fill the grey "
-        "density, which is exact." + compute.thinned(run.frames, len(run.times))
+    words = _(
+        "What to look for: the colours, which say where each particle started, mix more and more; at every t the particles fill "
+        "the grey density, which is exact."
     )
-    st.markdown(forward.merging(seen))
+    st.caption(f"{words} {show.frames_drawn(result.frames, len(result.times))}")
+    st.markdown(forward.merging(result))
 with side:
-    rows = [(names[d], i, d) for d in range(len(names)) for i in ((0, -1) if plane else (0, len(run.times) // 2, -1))]
-    show.exact_and_found(
-        [(f"Var {name} at t = {run.times[i]:.2g}", run.variance[i, d], run.found[i, d], run.error[i, d]) for name, i, d in rows]
-    )
-    mode = show.mode()
-    table = charts.variance_table(run.times, run.variance, run.found, names)
-    alt = "Variance of the particles beside the exact one, over time"
-    show.chart(charts.variance_spec(mode, names), table, key="variance", alt=alt)
-    three, one = charts.schedule_tables(
-        seen.times, seen.alpha, seen.sigma, seen.diffusion, seen.log_snr, [merger.t for merger in seen.mergers]
-    )
-    left, right = st.columns(2, gap="small")
-    with left:
-        show.chart(charts.schedule_spec(mode), three, key="schedule", alt="Alpha, sigma and g over time")
-    with right:
-        show.chart(charts.log_snr_spec(mode), one, key="log-snr", alt="The log signal-to-noise ratio over time")
+    forward.variances(result)
+    forward.schedule(result)
 
-show.download("forward-paths", lambda: figures.forward_paths(run.times, run.paths, run.labels, run.variance**0.5, run.mean))
+show.download(
+    "forward-paths",
+    lambda: charts.figures.forward_paths(result.times, result.paths, result.labels, result.variance**0.5, result.mean),
+)
 shell.sections("forward")

@@ -5,17 +5,12 @@ from collections.abc import Callable
 import streamlit as st
 
 from scoredm.charts import maths as charts
+from scoredm.experiment import Experiment
 from scoredm.ui import controls, maths, shell, show
-from scoredm.ui.experiment import Experiment
-
-ETA = controls.Number("eta", "Noise η", 0.0, 2.0, 0.25, 1.0, "η = 1 is the reverse SDE, η = 0 the probability-flow ODE.")
-TIME = controls.Number("at", "Time t", 0.02, 1.0, 0.02, 0.3)
-SHARE = controls.Number("share", "Share c", -0.5, 1.5, 0.1, 0.0, "s = (1 − c) × the wrong score + c × the exact one.")
-WRONG = {"zero": "s = 0", "gaussian": "One Gaussian", "frozen": "Score of the data"}
 
 
 def reverse(experiment: Experiment) -> None:
-    eta = controls.number(ETA)
+    eta = controls.choose("maths", "eta")
     run = maths.roads(experiment, eta)
     table = charts.roads_table(run.times, run.noisy, run.flow)
     show.chart(
@@ -33,9 +28,9 @@ def reverse(experiment: Experiment) -> None:
 
 
 def dsm(experiment: Experiment) -> None:
-    wrong = controls.choice("wrong", "Wrong score", WRONG, "zero")
+    wrong = controls.choose("maths", "wrong")
     with st.container(horizontal=True):
-        share, t = controls.number(SHARE), controls.number(TIME)
+        share, t = controls.choose("maths", "share"), controls.choose("maths", "t")
     both = maths.sides(experiment, wrong, t)
     show.chart(charts.sides_spec(show.mode()), charts.sides_table(both), key="sides", alt="DSM and ESM against the share c")
     st.caption(
@@ -63,7 +58,7 @@ def weightings(experiment: Experiment) -> None:
 
 
 def parametrisations(experiment: Experiment) -> None:
-    t = controls.number(TIME)
+    t = controls.choose("maths", "t")
     st.markdown(maths.parametrisations_words(maths.parametrisations(experiment, t)))
     st.caption(
         "What to look for: both columns describe one noisy point, drawn with your seed. They give the same predicted noise and "
@@ -82,9 +77,7 @@ TOPICS: dict[str, tuple[str, Callable[[Experiment], None] | None]] = {
 }
 
 experiment = shell.header("maths")
-topic = controls.choice(
-    "topic", "Topic", {name: title for name, (title, _) in TOPICS.items()}, "reverse", label_visibility="collapsed"
-)
+topic = controls.choose("maths", "topic", label_visibility="collapsed")
 words, draw = shell.prose(f"maths/{topic}"), TOPICS[topic][1]
 
 formulas, live = st.columns([6, 5], gap="medium") if draw else (st.container(), None)

@@ -4,12 +4,9 @@ import streamlit as st
 
 from scoredm.charts import figures, samples as charts
 from scoredm.ui import comparison, controls, shell, show
-from scoredm.ui.compute import thinned
 from scoredm.ui.reverse import compute, view
 from scoredm.ui.stage import stage
 
-PARTICLES = controls.Number("rn", "Particles", 100, 10_000, 100, 2500)
-MOMENT = controls.Number("at", "Show the update at t", 0.0, 1.0, 0.01, 0.5)
 TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 10.0}
 EXERCISE = {**TUTORIAL, "rn": 2500, "rsteps": 200, "prior": "zero", "tmin": 0.005, "denoise": False}
 PRESETS = {
@@ -25,17 +22,17 @@ picture, side = st.columns([3, 2])
 
 with side:
     with st.container(horizontal=True):
-        n = controls.number(PARTICLES)
-        steps = controls.number(view.STEPS)
+        n = controls.choose("reverse", "particles")
+        steps = controls.choose("reverse", "steps")
     with st.container(horizontal=True):
-        prior = view.choose_prior()
-        t_min = controls.number(view.STOP)
+        prior = controls.choose("reverse", "prior", "selectbox")
+        t_min = controls.choose("reverse", "t_min")
     with st.container(horizontal=True, vertical_alignment="center"):
-        tweedie = view.choose_end()
+        tweedie = controls.choose("reverse", "denoise")
         with st.popover("Layers"):
-            camera = controls.camera(disabled=not plane)
-            colour = controls.choice("rcolour", "Colour", {"samples": "Samples", "component": "Final mode"}, "samples")
-            arrows = controls.toggle("rarrows", "Score arrows", disabled=not plane)
+            camera = controls.camera("reverse", disabled=not plane)
+            colour = controls.choose("reverse", "colour")
+            arrows = controls.choose("reverse", "arrows", disabled=not plane)
         with st.popover("Try"):
             for label, (values, words) in PRESETS.items():
                 controls.preset(label, values, help=words, width="stretch")
@@ -62,7 +59,7 @@ with picture:
     st.caption(
         "What to look for: the particles start as noise and gather where the grey density pₜ is, and part where its modes part."
         + (f" {drawn} of {n} particles are drawn." if drawn < n else "")
-        + thinned(run.frames, len(run.times))
+        + f" {show.frames_drawn(run.frames, len(run.times))}"
     )
 with side:
     st.markdown(view.verdict(experiment, settings, beside))
@@ -80,7 +77,7 @@ st.caption(f"What to look for: the last two should look alike. {contours if plan
 st.subheader("The update", anchor=False)
 control, equation = st.columns([1, 3], vertical_alignment="center")
 with control:
-    step = compute.reverse_step(experiment, run, controls.number(MOMENT))
+    step = compute.reverse_step(experiment, run, controls.choose("reverse", "moment"))
     drift = f", f(t) = −{show.number(-step.f)}" if step.f else ""
     st.caption(
         f"t = {step.t:.3f}, Δt = {show.number(step.dt)}, g(t) = {show.number(step.g)}{drift}. "

@@ -10,7 +10,7 @@ VIEWS = {
 }
 
 experiment = shell.header("samplers")
-view = controls.choice("view", "View", {name: title for name, (title, _) in VIEWS.items()}, "race", label_visibility="collapsed")
+view = controls.choose("samplers", "comparison", label_visibility="collapsed")
 VIEWS[view][1](experiment)
 
 shell.sections("samplers")

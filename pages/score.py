@@ -13,14 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STAGE = "score-stage"
-TIME = controls.Number(
-    "t", "Time t", 0.0, 1.0, 0.01, 0.0, "The score of p_t: of the data at t = 0, of almost pure noise at t = 1."
-)
-OWNERS = "Drawn from p_t, coloured by the component they come from; more than 1000 are grey, and the arrows stay in view."
-SAMPLES = controls.Number("dots", "Samples", 0, 5000, 100, 300, OWNERS)
-VIEWS = {"mixture": "Mixture", "component": "One component", "weighted": "Weighted parts"}
-PICTURES = {"log": "Log density", "root": "Root density"}
-PLACES = {"grid": "On a grid", "samples": "At samples", "off": "None"}
 TUTORIAL = {"target": "tutorial", "t": 0.0, "view": "mixture", "arrows": "samples", "dots": 5000, "picture": "log"}
 LOOK = {
     "mixture": "the arrows run straight up the slope, across the steps of grey, and are long where the steps are narrow.",
@@ -33,16 +25,16 @@ plane = experiment.dim == 2
 picture, side = st.columns([3, 2])
 
 with side:
-    view = controls.choice("view", "Score of", VIEWS, "mixture", label_visibility="collapsed")
+    view = controls.choose("score", "view", label_visibility="collapsed")
     with st.container(horizontal=True):
-        t = controls.number(TIME)
+        t = controls.choose("score", "t")
         component = probe.choose_component(experiment.mixture.n_components) if view == "component" else 0
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.popover("Layers", icon=":material/layers:"):
-            scale = controls.choice("picture", "Density", PICTURES, "log", disabled=not plane)
-            arrows = controls.choice("arrows", "Arrows", PLACES, "grid", disabled=not plane)
-            samples = controls.number(SAMPLES)
-            follow = controls.camera() == "follow"
+            scale = controls.choose("score", "picture", disabled=not plane)
+            arrows = controls.choose("score", "arrows", disabled=not plane)
+            samples = controls.choose("score", "samples")
+            follow = controls.camera("score") == "follow"
         adding = st.popover("Component", icon=":material/add:", help="Add one, at the probe or elsewhere, or remove the last")
         controls.preset("Tutorial", TUTORIAL, help="The tutorial's own view: 5000 samples, and the score at 200 of them")
     with st.container(horizontal=True, vertical_alignment="bottom"):

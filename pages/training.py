@@ -5,10 +5,6 @@ import streamlit as st
 from scoredm.ui import controls, shell, show
 from scoredm.ui.training import learned, progress, recipe, runs
 
-MOMENT = controls.Number(
-    "look", "Compare scores at t", 0.01, 1.0, 0.01, 0.25, "The two scores are set side by side at this time."
-)
-SMOOTHING = {"1": "Off", "10": "10 steps", "50": "50 steps"}
 POLL_SECONDS = 0.5
 
 experiment = shell.header("training")
@@ -21,12 +17,12 @@ status = st.container()
 curves, beside, numbers = st.columns([7, 5, 5])
 with beside:
     gap = st.container()
-    t = controls.number(MOMENT)
+    t = controls.choose("training", "t")
 places = progress.Places(curves, gap, beside, numbers)
 with st.container(horizontal=True, vertical_alignment="bottom"):
-    smoothing = controls.choice("smooth", "Smooth the loss", SMOOTHING, "10")
-    log = controls.toggle("log", "Log axis", True)
-    notebook = controls.toggle("metric", "The tutorial’s metric", help="The error the tutorial itself plots.")
+    smoothing = controls.choose("training", "smoothing")
+    log = controls.choose("training", "log")
+    notebook = controls.choose("training", "notebook")
 view = progress.View(t, int(smoothing), log, notebook)
 
 live = run is not None and not run.parked

@@ -13,7 +13,7 @@ FOLLOW = {
 }
 
 experiment = shell.header("verified")
-group = controls.choice("checks", "Topic", view.GROUPS, "sde", label_visibility="collapsed")
+group = controls.choose("verified", "group", label_visibility="collapsed")
 mine = bench()
 live = mine.busy
 st.fragment(view.watch, run_every=POLL_SECONDS if live else None)(mine, experiment, group, live)

@@ -74,6 +74,19 @@ def mixture(name: str) -> "GaussianMixture":
 # The catalogue: numbers are rounded so that the text form of every target stays short.
 
 
+@functools.lru_cache(maxsize=256)
+def mixture_of(target: str) -> "GaussianMixture":
+    """The mixture of a target's name, or of a mixture text.
+
+    Args:
+        target: a name from `names()`, or the text form of a mixture.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    return mixture(target) if target in names() else parse_mixture(target)
+
+
 def _round_modes(
     means: Sequence[Sequence[float]] | np.ndarray, stds: float | Sequence[float], weights: Sequence[float] | None = None
 ) -> Parameters:

@@ -15,7 +15,7 @@ from PIL import Image
 from scoredm.charts import palette
 
 if TYPE_CHECKING:
-    from scoredm.story import Portrait, Story
+    from scoredm.screens.home import Portrait, Story
 
 Box = tuple[float, float, float, float]
 

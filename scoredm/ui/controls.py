@@ -1,257 +1,344 @@
-"""Bounded widgets that live in the URL, and a plain message where the URL asked for something out of bounds.
+"""Widgets over the address table: bounded, kept in the link, with a plain message where a link asked for something not allowed.
 
-Streamlit's own binding seeds a widget from the URL and drops what it cannot use without a word. Here the value is read
-first: what is out of range becomes the nearest allowed value, what cannot be read becomes the default, and the page says so.
+Streamlit's own binding fills a widget from the link and drops what it cannot use without a word. Here the value is read first:
+what is out of range becomes the nearest allowed value, what cannot be read becomes the default, and the page says so.
 """
 
-import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-NOTICES = "_notices"  # session state: key -> (message, the value put in its place)
+from scoredm.address import PAGES, TABLE, write_link
+from scoredm.language import _
+from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, plain
+
+NOTICES = "_notices"  # session state: name -> (message, the value that is used instead)
 PAGE = "_page"  # session state: the page of the last run
-KEPT = "_kept"  # session state: (page or "" for all, key) -> value, for when the reader comes back
-SHOWN = 40  # characters of a refused value that are repeated
+KEPT = "_kept"  # session state: (page or "" for all, name) -> value, for when the reader comes back to a page
+CHANGED = "_changed"  # session state: what the last preset changed
 
-_page = threading.local()  # where this run's page shows its notices; every script run has a thread of its own
-
-
-class Reading(NamedTuple):
-    """What a control makes of a text in the URL."""
-
-    value: Any
-    written: Any  # the same value as Streamlit itself would write it, or the text where that is good as it is
-    complaint: str | None = None
+Widget = Literal["slider", "input", "segmented", "selectbox", "radio"]
 
 
-@dataclass(frozen=True)
-class Number:
-    """A number the reader may choose: its name in the URL, its label and its range."""
+@dataclass
+class _Run:
+    """What one run of a page knows of its widgets; every run has a thread of its own."""
 
-    key: str
-    label: str
-    low: float
-    high: float
-    step: float
-    default: float
-    help: str | None = None
-    format: str | None = None
-
-    def read(self, text: str) -> "Reading":
-        """The allowed value nearest to what a text asks for."""
-        try:
-            asked = float(text)
-        except ValueError:
-            asked = math.nan
-        if math.isnan(asked):
-            return Reading(self.default, str(self.default), f"“{text[:SHOWN]}” is not a number")
-        value = min(max(asked, self.low), self.high)
-        if value != asked:
-            return Reading(value, str(value), f"{text[:SHOWN]} is outside {_plain(self.low)} to {_plain(self.high)}")
-        if isinstance(self.step, int) and value != int(value):
-            return Reading(round(value), str(round(value)), f"{text[:SHOWN]} is not a whole number")
-        return Reading(value, text)
+    page: str = "home"
+    shared: bool = True  # whether the widgets being drawn are on every page
+    arrived: bool = False  # whether the reader has just come from another page
+    values: dict[str, tuple[Parameter, Any]] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+    notices: Any = None
 
 
-def _plain(value: float) -> str:
-    """A number as people write it: no exponent before it has to be."""
-    return f"{value:,.10g}"
+_thread = threading.local()
 
 
-def number(control: Number, widget: Literal["slider", "input"] = "slider", **options: Any) -> Any:
-    """A slider or number field for a Number, bound to the URL; returns an int or a float within its range."""
-    _reconcile(control.key, control.label, control.default, control.read)
-    make = st.slider if widget == "slider" else st.number_input
-    value = make(
-        control.label,
-        control.low,
-        control.high,
-        control.default,
-        step=control.step,
-        help=control.help,
-        format=control.format,
-        key=control.key,
-        bind="query-params",
-        **options,
-    )
-    return _remember(control.key, value, control.default, f"{value:.10g}")
-
-
-def choice(
-    key: str,
-    label: str,
-    options: Mapping[str, str],
-    default: str,
-    widget: Literal["selectbox", "segmented", "radio"] = "segmented",
-    **extra: Any,
-) -> str:
-    """One of several named options, {name: title}, bound to the URL, where either the name or the title is understood."""
-
-    def read(text: str) -> Reading:
-        if text in options.values():
-            return Reading(text, text)
-        if text in options:
-            return Reading(text, options[text])
-        return Reading(default, options[default], f"“{text[:SHOWN]}” is not one of {', '.join(options)}")
-
-    if st.session_state.get(key, default) not in options:  # another page's choice by the same name
-        del st.session_state[key]
-    _reconcile(key, label, default, read, options.__getitem__)
-    names = list(options)
-    common: dict[str, Any] = {"format_func": options.__getitem__, "key": key, "bind": "query-params", **extra}
-    if widget == "segmented":
-        name = st.segmented_control(label, names, default=default, required=True, **common)
-    else:
-        make = st.selectbox if widget == "selectbox" else st.radio
-        name = make(label, names, index=names.index(default), **common)
-    return _remember(key, name, default, name)
-
-
-def several(key: str, label: str, options: Mapping[str, str], default: Sequence[str], **extra: Any) -> list[str]:
-    """Any of several named options, {name: title}, in their own order, bound to the URL; a link may part names by commas."""
-
-    def read(texts: list[str]) -> Reading:
-        asked = [name for text in texts for name in ([text] if text in options.values() else text.split(","))]
-        known = [name for name, title in options.items() if name in asked or title in asked]
-        unknown = [name for name in asked if name not in options and name not in options.values()]
-        complaint = f"“{unknown[0][:SHOWN]}” is not one of {', '.join(options)}" if unknown else None
-        value = known or list(default)
-        return Reading(value, [options[name] for name in value], complaint)
-
-    _reconcile(key, label, list(default), read, lambda names: [options[name] for name in names], st.query_params.get_all)
-    chosen = st.multiselect(
-        label, list(options), list(default), format_func=options.__getitem__, key=key, bind="query-params", **extra
-    )
-    names = [name for name in options if name in chosen]
-    return _remember(key, names, list(default), ",".join(names))
-
-
-def toggle(key: str, label: str, default: bool = False, **extra: Any) -> bool:
-    """A switch, bound to the URL."""
-
-    def read(text: str) -> Reading:
-        if text.lower() in ("true", "false"):
-            return Reading(text.lower() == "true", text)
-        return Reading(default, str(default).lower(), f"“{text[:SHOWN]}” is not true or false")
-
-    _reconcile(key, label, default, read, lambda on: str(on).lower())
-    on = st.toggle(label, default, key=key, bind="query-params", **extra)
-    return _remember(key, on, default, str(on).lower())
-
-
-def text(key: str, label: str, default: str, max_chars: int, **extra: Any) -> str:
-    """A line of text, bound to the URL."""
-
-    def read(raw: str) -> Reading:
-        if len(raw) > max_chars:
-            return Reading(default, default, f"the text has {len(raw)} characters; at most {max_chars} are read")
-        return Reading(raw, raw)
-
-    _reconcile(key, label, default, read)
-    found = st.text_input(label, default, max_chars, key=key, bind="query-params", **extra)
-    return _remember(key, found, default, found)
-
-
-def camera(**extra: Any) -> str:
-    """How the stage's axes behave: "follow" the spread of p_t, or stay "fixed"."""
-    return choice("camera", "Camera", {"follow": "Follow", "fixed": "Fixed"}, "follow", **extra)
-
-
-def preset(label: str, values: Mapping[str, Any], **extra: Any) -> None:
-    """A button that sets several controls at once, {key: value}."""
-    st.button(label, on_click=_set, args=(dict(values),), **extra)
-
-
-def _set(values: Mapping[str, Any]) -> None:
-    for key, value in values.items():
-        if key not in st.session_state:  # Streamlit writes only the values of fields it has seen into the URL
-            st.query_params[key] = str(value)
-        st.session_state[key] = value
+def _run() -> _Run:
+    return _thread.run
 
 
 def begin(page: str) -> None:
-    """Start a run: keep a place for what the controls have to say, and notice when the reader has come from another page."""
-    _page.place, _page.address = "", {}
-    _page.notices, _page.messages = st.empty(), []
-    _page.arrived = st.session_state.get(PAGE) not in (None, page)
+    """Start a run of a page: keep a place for messages, and notice when the reader has come from another page."""
+    arrived = st.session_state.get(PAGE) not in (None, page)
+    _thread.run = _Run(page, arrived=arrived, notices=st.empty())
     st.session_state[PAGE] = page
 
 
-def address() -> dict[str, str]:
-    """What a link to this screen has to say: every control drawn in this run that differs from its default, by short names."""
-    return _page.address
+def enter_page() -> None:
+    """From here on the widgets are the page's own; those before are on every page."""
+    _run().shared = False
 
 
-def enter(page: str) -> None:
-    """From here on the controls are the page's own; those before are on every page."""
-    _page.place = page
+def link() -> str:
+    """The link to this screen: every widget of this run whose value differs from its default, such as `forward?lam=5`."""
+    return write_link(_run().page, _run().values.values())
 
 
-def _show_notice(key: str) -> None:
-    """Show what was refused of a control, for as long as its replacement stands."""
-    notices = st.session_state.get(NOTICES, {})
-    if key not in notices:
-        return
-    message, stand_in = notices[key]
-    if st.session_state.get(key, stand_in) == stand_in:
-        _page.messages.append(message)
-        _page.notices.warning("  \n".join(_page.messages), icon=":material/info:")
-    else:
-        del notices[key]
+def query() -> str:
+    """What follows the question mark in `link`."""
+    return link().partition("?")[2]
 
 
-def _reconcile(
-    key: str,
-    label: str,
-    default: Any,
-    read: Callable[[Any], Reading],
-    write: Callable[[Any], Any] = str,
-    ask: Callable[[str], Any] | None = None,
-) -> None:
-    """Before a widget is first made, put what the URL asks for within bounds, and say so if that changed it.
+def choose(screen: str, name: str, widget: Widget | None = None, *, only: Mapping[str, str] | None = None, **options: Any) -> Any:
+    """Draw the widget of a parameter, kept in the link, and return its value.
 
-    A URL that is corrected is read again from the top, so that Streamlit seeds the widget from good values only.
+    Args:
+        screen: a name from the address table.
+        name: of the parameter in that part of the table.
+        widget: the kind of widget; by default a slider for a number and a segmented control for a choice.
+        only: the options of a choice that are offered here, {name: title}; all by default.
+        options: of the Streamlit widget, such as `disabled` or `width`; for a number also `label` and a lower `high`.
+
+    Returns:
+        An int or float within its range, the name of an option, a tuple of names, a bool or a text.
     """
-    if key in st.query_params and key not in st.session_state:
-        asked = (ask or st.query_params.__getitem__)(key)
-        value, written, complaint = read(asked)
+    parameter = TABLE[screen][name]
+    options = {"label_visibility": "visible", **options}
+    match parameter:
+        case Number():
+            return _number(parameter, widget or "slider", options)
+        case Choice():
+            return _choice(parameter, widget or "segmented", only or parameter.titles, options)
+        case Several():
+            return _several(parameter, options)
+        case Switch():
+            return _switch(parameter, options)
+        case Text():
+            return _text(parameter, options)
+    raise TypeError(f"there is no widget for a {type(parameter).__name__}")
+
+
+def _number(parameter: Number, widget: Widget, options: dict[str, Any]) -> Any:
+    _reconcile(parameter, parameter.default, str)
+    make = st.number_input if widget == "input" else st.slider
+    value: Any = make(
+        options.pop("label", _(parameter.label)),
+        parameter.low,
+        options.pop("high", parameter.high),
+        parameter.default,
+        step=parameter.step,
+        help=_(parameter.help) or None,
+        format=parameter.format,
+        key=parameter.name,
+        bind="query-params",
+        **options,
+    )
+    return _remember(parameter, int(value) if parameter.whole else float(value))
+
+
+def _choice(parameter: Choice, widget: Widget, titles: Mapping[str, str], options: dict[str, Any]) -> str:
+    shown = {name: _(title) for name, title in titles.items()}
+    names = list(titles)
+    default = parameter.default if parameter.default in names else names[0]
+    if st.session_state.get(parameter.name, default) not in titles:
+        del st.session_state[parameter.name]
+    _reconcile(parameter, default, shown.__getitem__)
+    common: dict[str, Any] = {
+        "format_func": shown.__getitem__,
+        "key": parameter.name,
+        "bind": "query-params",
+        "help": _(parameter.help) or None,
+        **options,
+    }
+    if widget == "segmented":
+        name = st.segmented_control(_(parameter.label), names, default=default, required=True, **common)
+    else:
+        make = st.radio if widget == "radio" else st.selectbox
+        name = make(_(parameter.label), names, index=names.index(default), **common)
+    return _remember(parameter, name)
+
+
+def _several(parameter: Several, options: dict[str, Any]) -> tuple[str, ...]:
+    shown = {name: _(title) for name, title in parameter.titles.items()}
+    default = list(parameter.default)
+    _reconcile(parameter, default, lambda names: [shown[name] for name in names], repeated=True)
+    chosen = st.multiselect(
+        _(parameter.label),
+        list(shown),
+        default,
+        format_func=shown.__getitem__,
+        key=parameter.name,
+        bind="query-params",
+        help=_(parameter.help) or None,
+        **options,
+    )
+    return _remember(parameter, tuple(name for name in shown if name in chosen))
+
+
+def _switch(parameter: Switch, options: dict[str, Any]) -> bool:
+    _reconcile(parameter, parameter.default, parameter.write)
+    on = st.toggle(
+        _(parameter.label), parameter.default, key=parameter.name, bind="query-params", help=_(parameter.help) or None, **options
+    )
+    return _remember(parameter, on)
+
+
+def _text(parameter: Text, options: dict[str, Any]) -> str:
+    _reconcile(parameter, parameter.default, str)
+    found = st.text_input(
+        _(parameter.label),
+        parameter.default,
+        parameter.longest,
+        key=parameter.name,
+        bind="query-params",
+        help=_(parameter.help) or None,
+        **options,
+    )
+    return _remember(parameter, found)
+
+
+def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any], *, repeated: bool = False) -> None:
+    """Before a widget is first made, put what the link asks for within bounds, and say so if that changed it.
+
+    A link that is corrected is read again from the top, so that Streamlit fills the widget from good values only.
+
+    Args:
+        parameter: whose widget comes next.
+        default: its value here where the link says nothing.
+        written: a value as Streamlit itself writes it in a link.
+        repeated: whether Streamlit repeats the name for each of several values.
+    """
+    name, state = parameter.name, st.session_state
+    if name in st.query_params and name not in state:
+        asked = st.query_params.get_all(name)
+        value, complaint = parameter.read(",".join(asked))
+        if isinstance(value, tuple):
+            value = list(value)
         if complaint:
-            titles = written if isinstance(written, list) else [written]
-            shown = _plain(value) if isinstance(value, int | float) and not isinstance(value, bool) else ", ".join(titles)
-            st.session_state.setdefault(NOTICES, {})[key] = (f"{label}: {complaint}. Using {shown} instead.", value)
-        if written != asked:
-            st.query_params[key] = written
+            message = _("{label}: {complaint}. Using {value} instead.")
+            shown = message.format(label=_(parameter.label), complaint=complaint, value=_in_words(value, written))
+            state.setdefault(NOTICES, {})[name] = (shown, value)
+        right = written(value) if repeated else [written(value)]
+        if complaint or not _same(parameter, asked, right):
+            st.query_params[name] = right if repeated else right[0]
             st.rerun()
-    elif key not in st.query_params and (_page.arrived or key not in st.session_state):
-        _find_again(key, default, write)
-    _show_notice(key)
+    elif name not in st.query_params and (_run().arrived or name not in state):
+        _find_again(parameter, default, written)
+    _show_notice(name)
 
 
-def _find_again(key: str, default: Any, write: Callable[[Any], Any]) -> None:
-    """Give a control the value it had when the reader left the page, or that another page's control of its name has."""
-    present = st.session_state.get(key, default)
-    value = st.session_state.get(KEPT, {}).get((_page.place, key), present)
-    if not value == present == default:  # set it even where it is present: Streamlit forgets one that came by the URL untouched
-        st.session_state[key] = value
+def _same(parameter: Parameter, asked: list[str], right: list[str]) -> bool:
+    """Whether a link's text already says a value as Streamlit can read it."""
+    return asked == right or (isinstance(parameter, Number) and len(asked) == 1)
+
+
+def _in_words(value: Any, written: Callable[[Any], Any]) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return plain(value)
+    shown = written(value)
+    return ", ".join(shown) if isinstance(shown, list) else shown
+
+
+def _show_notice(name: str) -> None:
+    """Say what was refused, for as long as the value used instead stands."""
+    notices = st.session_state.get(NOTICES, {})
+    if name not in notices:
+        return
+    message, stand_in = notices[name]
+    if st.session_state.get(name, stand_in) == stand_in:
+        _run().messages.append(message)
+        _run().notices.warning("  \n".join(_run().messages), icon=":material/info:")
+    else:
+        del notices[name]
+
+
+def _find_again(parameter: Parameter, default: Any, written: Callable[[Any], Any]) -> None:
+    """Give a widget the value it had when the reader left the page, or the value that another page's widget of its name has."""
+    name, state = parameter.name, st.session_state
+    present = state.get(name, default)
+    value = state.get(KEPT, {}).get((_place(), name), present)
+    if isinstance(value, tuple):
+        value = list(value)
+    if not value == present == default:  # set it even where it is present: Streamlit forgets one that came by the link untouched
+        state[name] = value
     if value != default:
-        _write_address(key, write(value))
+        with suppress(StreamlitAPIException):  # Streamlit still writes that name itself for the page that was left
+            st.query_params[name] = written(value)
 
 
-def _write_address(key: str, written: Any) -> None:
-    """Put a value into the address, unless Streamlit still writes that name itself for the page that was left."""
-    with suppress(StreamlitAPIException):
-        st.query_params[key] = written
+def _place() -> str:
+    return "" if _run().shared else _run().page
 
 
-def _remember(key: str, value: Any, default: Any, written: str) -> Any:
-    """Note a control's value for the link, and for when the reader comes back: Streamlit forgets a page that is left."""
-    st.session_state.setdefault(KEPT, {})[_page.place, key] = value
-    if value != default:
-        _page.address[key] = written
+def _remember(parameter: Parameter, value: Any) -> Any:
+    """Note a value for the link, and for when the reader comes back: Streamlit forgets a page that is left."""
+    st.session_state.setdefault(KEPT, {})[_place(), parameter.name] = value
+    _run().values[parameter.name] = parameter, value
     return value
+
+
+def camera(screen: str, **options: Any) -> str:
+    """How the stage's axes behave: "follow" the spread of p_t, or stay "fixed"."""
+    return choose(screen, "camera", **options)
+
+
+def preset(label: str, values: Mapping[str, Any], **options: Any) -> None:
+    """A button that sets several parameters at once; the page then says what changed and offers the way back.
+
+    Args:
+        label: of the button, in the reader's language.
+        values: {name in a link: value}.
+        options: of the button.
+    """
+    st.button(label, on_click=_set, args=(label, dict(values)), **options)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a preset changed: {name in a link: (value before, value after)}."""
+
+    label: str
+    values: Mapping[str, tuple[Any, Any]]
+
+
+def _set(label: str, values: Mapping[str, Any]) -> None:
+    known = {parameter.name: parameter for table in TABLE.values() for parameter in table.values()}
+    before = {name: _present(known[name]) for name in values}
+    changed = {name: (before[name], value) for name, value in values.items() if before[name] != value}
+    _put(values)
+    st.session_state[CHANGED] = Change(label, changed) if changed else None
+
+
+def _present(parameter: Parameter) -> Any:
+    """The value of a parameter whose widget may not be on this page."""
+    kept = st.session_state.get(KEPT, {})
+    places = [(st.session_state.get(PAGE, ""), parameter.name), ("", parameter.name)]
+    value = next((kept[place] for place in places if place in kept), parameter.default)
+    return st.session_state.get(parameter.name, value)
+
+
+def _put(values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if name not in st.session_state:  # Streamlit writes only the values of widgets that it has seen into the link
+            st.query_params[name] = str(value)
+        st.session_state[name] = value
+
+
+def show_change() -> None:
+    """Say what the last preset changed on every screen, with a button that takes it back, until something else is changed."""
+    change: Change | None = st.session_state.get(CHANGED)
+    if change is None:
+        return
+    if any(_present(_shared()[name]) != after for name, (_before, after) in change.values.items() if name in _shared()):
+        st.session_state[CHANGED] = None
+        return
+    shared = {name: both for name, both in change.values.items() if name in _shared()}
+    if not shared:
+        return
+    parts = [
+        _("{label}: {before} → {after}").format(
+            label=_(_shared()[name].label), before=_value_in_words(name, before), after=_value_in_words(name, after)
+        )
+        for name, (before, after) in shared.items()
+    ]
+    with st.container(horizontal=True, vertical_alignment="center", key="changed"):
+        message = _("*{preset}* changed the experiment for every screen. {changes}")
+        st.caption(message.format(preset=change.label, changes=" · ".join(parts)))
+        st.button(_("Undo"), icon=":material/undo:", on_click=_take_back, key="undo-preset", type="tertiary")
+
+
+def _shared() -> Mapping[str, Parameter]:
+    return {parameter.name: parameter for parameter in TABLE["experiment"].values()}
+
+
+def _value_in_words(name: str, value: Any) -> str:
+    parameter = _shared()[name]
+    return _(parameter.titles[value]) if isinstance(parameter, Choice) else parameter.write(value)
+
+
+def _take_back() -> None:
+    change: Change | None = st.session_state.pop(CHANGED, None)
+    if change is not None:
+        _put({name: before for name, (before, _after) in change.values.items()})
+
+
+def title(page: str) -> str:
+    """The title of a page in the reader's language."""
+    return _(PAGES[page].title)

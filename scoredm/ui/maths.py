@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from scoredm.ui.compute import generator
-from scoredm.ui.experiment import Experiment
+from scoredm.experiment import Experiment
+from scoredm.streams import generator
 from scoredm.ui.show import fixed, number
 
 if TYPE_CHECKING:

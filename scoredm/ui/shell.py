@@ -2,39 +2,26 @@
 
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache as remember
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from scoredm.ui import compute, controls, show
-from scoredm.ui.experiment import Experiment, choose_experiment
+import scoredm
+from scoredm.address import PAGES
+from scoredm.experiment import Experiment
+from scoredm.language import _
+from scoredm.ui import cache, controls, show
 from scoredm.ui.feedback import feedback
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from scoredm.ui.sidebar import choose_experiment
 
 PAGES_FOLDER = Path(__file__).parents[2] / "pages"
 PROSE_FOLDER = PAGES_FOLDER / "en"
 
 ICON = Path(__file__).with_name("icon.png")  # a picture of ours: an icon by name would be loaded from another host
-
-# Page file (without .py) -> title and icon, in the order of the class.
-PAGES = {
-    "home": ("Home", ":material/home:"),
-    "forward": ("Forward diffusion", ":material/arrow_forward:"),
-    "score": ("The score", ":material/explore:"),
-    "reverse": ("Reverse SDE", ":material/arrow_back:"),
-    "training": ("Training", ":material/model_training:"),
-    "samplers": ("Samplers", ":material/sports_score:"),
-    "memorisation": ("Memorisation", ":material/content_copy:"),
-    "maths": ("The maths", ":material/function:"),
-    "verified": ("Verified", ":material/verified:"),
-}
 
 # Room for the stage, and for the experiment below the pages: Streamlit's own margins push them below the fold at 1280 x 800.
 STYLE = """<style>
@@ -69,26 +56,40 @@ class Prose:
     """A page's words: the lead, and the sections that unfold."""
 
     lead: str
-    sections: "Mapping[str, str]"
+    sections: Mapping[str, str]
+
+
+def title(name: str) -> str:
+    """The title of a page in the reader's language."""
+    return _(PAGES[name].title)
+
+
+def icon(name: str) -> str:
+    """The icon of a page."""
+    return PAGES[name].icon
 
 
 def page(name: str) -> StreamlitPage:
     """The navigation entry of pages/<name>.py."""
-    title, icon = PAGES[name]
-    return st.Page(PAGES_FOLDER / f"{name}.py", title=title, icon=icon, default=name == "home")
+    return st.Page(PAGES_FOLDER / f"{name}.py", title=title(name), icon=icon(name), default=name == "home")
 
 
 def navigation() -> StreamlitPage:
     """Configure the app, draw the navigation and the experiment in the sidebar, and return the page that was asked for.
 
-    The experiment belongs to the router and not to a page: its address then stays complete from page to page.
+    The experiment belongs to the router and not to a page: its part of the link then stays complete from page to page.
     """
     st.set_page_config(page_title="scoredm", page_icon=str(ICON), layout="wide")
-    asked = st.navigation([page(name) for name in PAGES])
+    pages = {name: page(name) for name in PAGES}
+    groups = {
+        _("The class"): [pages[name] for name in PAGES if PAGES[name].in_class],
+        _("Beyond the class"): [pages[name] for name in PAGES if not PAGES[name].in_class],
+    }
+    asked = st.navigation(groups)
     st.html(STYLE)
-    controls.begin(asked.title)
+    controls.begin(asked.url_path or "home")
     _run.experiment, _run.portrait = choose_experiment()
-    controls.enter(asked.title)
+    controls.enter_page()
     return asked
 
 
@@ -99,45 +100,50 @@ def header(name: str) -> Experiment:
     """
     if not hasattr(_run, "experiment"):
         navigation()
-    st.header(PAGES[name][0], anchor=False)
-    experiment = _run.experiment
-    now = f"{experiment.title} · {experiment.sde_label} · seed {experiment.seed}"
+    st.header(title(name), anchor=False)
+    experiment: Experiment = _run.experiment
+    now = _("{target} · {sde} · seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)
     st.markdown(f'{prose(name).lead}\n\n<span class="now">{now}</span>', unsafe_allow_html=True)
-    portrait = compute.thumbnail(experiment.target, show.mode())
-    _run.portrait.image(portrait, width="stretch", alt="The target's density")
+    controls.show_change()
+    portrait = cache.thumbnail(experiment.target, show.mode())
+    _run.portrait.image(portrait, width="stretch", alt=_("The target's density"))
     _run.link = st.sidebar.container()
     return experiment
 
 
 def sections(name: str) -> None:
-    """Draw the page's sections, each folded under its heading, a place for feedback, and the link in the sidebar.
+    """Draw the page's sections, each folded under its heading, the way to the next page, a place for feedback, and the link.
 
-    The link comes last: what the page's own controls put into the address has to be in it.
+    The link comes last: what the page's own widgets put into the address has to be in it.
     """
     for heading, text in prose(name).sections.items():
         with st.expander(heading):
             st.markdown(text)
+    _show_next(name)
     feedback(name)
     with _run.link:
         _show_link()
-        _show_device()
+        st.caption(_("Computed on: **{device}**").format(device=scoredm.default_device().type.upper()))
 
 
-def _show_device() -> None:
-    from scoredm.training import default_device
-
-    st.caption(f"Computed on: **{default_device().type.upper()}**")
+def _show_next(name: str) -> None:
+    """A link from each page of the class to the next."""
+    order = list(PAGES)
+    following = order[order.index(name) + 1] if name != order[-1] else name
+    if PAGES[name].in_class and PAGES[following].in_class:
+        st.page_link(page(following), label=_("Next: **{page}**").format(page=title(following)), icon=":material/arrow_forward:")
 
 
 def _show_link() -> None:
-    """The address of this screen, to copy: every control that differs from its default is in it."""
-    place = st.popover("Link to this screen", icon=":material/link:", width="stretch", key="link", on_change="rerun")
+    """The address of this screen, to copy: every parameter that differs from its default is in it."""
+    label = _("Link to this screen")
+    place = st.popover(label, icon=":material/link:", width="stretch", key="link", on_change="rerun")
     if place.open:
-        query = urlencode(controls.address(), safe=",")
+        query = controls.query()
         place.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
 
 
-@cache
+@remember
 def _parse(name: str, _modified: int) -> Prose:
     text = (PROSE_FOLDER / f"{name}.md").read_text(encoding="utf-8")
     lead, *rest = re.split(r"^## +(.+)$", text, flags=re.MULTILINE)

@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from scoredm.frames import Frames
+from scoredm.language import _
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -74,6 +77,12 @@ def minus(text: str) -> str:
 def times_ten(power: int) -> str:
     """What follows the digits of a number of that power of ten, such as “ × 10⁻⁴”."""
     return " × 10" + str(power).translate(RAISED)
+
+
+def frames_drawn(frames: Frames, total: int) -> str:
+    """A sentence that says how many frames are drawn, empty where all are."""
+    drawn = len(frames.times)
+    return _("{drawn} of {total} frames are drawn.").format(drawn=drawn, total=total) if drawn < total else ""
 
 
 def duration(seconds: float) -> str:

@@ -34,16 +34,16 @@ def test_any_link_may_be_the_first_request_to_a_fresh_server(serve, page, consol
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_screen_scrolls_sideways_on_a_phone(new_page, app_url, console_errors, scheme):
     page = new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    for name, (title, _) in PAGES.items():
-        open_screen(page, f"{app_url}/{'' if name == 'home' else name}", title)
+    for name, entry in PAGES.items():
+        open_screen(page, f"{app_url}/{'' if name == 'home' else name}", entry.title)
         main = page.get_by_test_id("stMain")
         assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, name
     assert own(console_errors) == []
 
 
 def test_one_dimension_works_on_every_screen(page, app_url, console_errors):
-    for name, (title, _) in PAGES.items():
-        open_screen(page, f"{app_url}/{'' if name == 'home' else name}?target=two-modes", title)
+    for name, entry in PAGES.items():
+        open_screen(page, f"{app_url}/{'' if name == 'home' else name}?target=two-modes", entry.title)
         expect(page.get_by_text("This app has encountered an error")).to_have_count(0)
         expect(page.get_by_role("combobox", name="Target")).to_have_value(re.compile("Two modes"))
     assert own(console_errors) == []

@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 
 from scoredm import VESDE, VPSDE
-from scoredm.ui.experiment import KINDS, Experiment, mixture_of
+from scoredm.experiment import KINDS, Experiment
+from scoredm.targets import mixture_of
 from scoredm.ui.shell import PAGES
 
 
@@ -90,14 +91,15 @@ def test_an_experiment_is_a_key():
 def test_every_choice_of_numbers_is_a_diffusion():
     for kind, chosen in KINDS.items():
         for parameters in product(*((p.low, p.default, p.high) for p in chosen.parameters)):
-            assert type(Experiment(kind=kind, parameters=parameters).sde).__name__ == chosen.class_name
+            assert type(Experiment(kind=kind, parameters=parameters).sde).__name__ == chosen.sde
     assert Experiment().sde == VESDE(25.0) and Experiment().sde_label == "λ = 25"
     chosen = Experiment(kind="vp", parameters=(0.2, 12.0))
     assert chosen.sde == VPSDE(0.2, 12.0) and chosen.sde_label == "VP, β 0.2 to 12"
     with pytest.raises(ValueError, match="'nothing'"):
         Experiment(kind="nothing")
     with pytest.raises(ValueError, match="2 parameters; 1"):
-        Experiment(kind="vp")
+        Experiment(kind="vp", parameters=(0.2,))
+    assert Experiment(kind="vp").sde == VPSDE()
 
 
 @pytest.mark.parametrize("page", PAGES)

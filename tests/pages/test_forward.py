@@ -8,9 +8,10 @@ import pytest
 
 from scoredm import VESDE, VPSDE, targets
 from scoredm.charts import forward as charts
+from scoredm.experiment import Experiment
 from scoredm.modes import merge_time
-from scoredm.ui import forward
-from scoredm.ui.experiment import Experiment
+from scoredm.screens import forward
+from scoredm.ui.forward import merging
 
 
 def chart_rows(at, index: int):
@@ -35,7 +36,7 @@ def test_exact_variances_are_those_of_the_diffused_mixture(open_page):
 
 
 def test_particles_have_the_exact_variance_within_their_error():
-    run = forward.forward(Experiment("tight", parameters=(26.0,)), forward.Forward(5000, 50, False))
+    run = forward.run(Experiment("tight", parameters=(26.0,)), forward.Settings(5000, 50, "fixed"))
     z = (run.found - run.variance) / run.error
     assert np.abs(z).max() < 4.5
     assert np.abs(z[[0, 25, 50]]).mean() > 0.05  # an error bar that is far too wide is wrong too
@@ -43,18 +44,17 @@ def test_particles_have_the_exact_variance_within_their_error():
 
 
 def test_the_first_frame_is_the_data_and_the_seed_decides():
-    settings = forward.Forward(200, 50, True)
-    one, other = (forward.forward(Experiment("tight", seed, parameters=(26.0,)), settings) for seed in (1, 2))
+    settings = forward.Settings()
+    one, other = (forward.run(Experiment("tight", seed, parameters=(26.0,)), settings) for seed in (1, 2))
     assert np.abs(np.abs(one.paths[0]) - 2).max() < 1.0  # std 0.2 around (±2, ±2)
     assert (one.paths[0] != other.paths[0]).all()
-    forward.forward.clear()
-    again = forward.forward(Experiment("tight", 1, parameters=(26.0,)), settings)
+    again = forward.run(Experiment("tight", 1, parameters=(26.0,)), settings)
     np.testing.assert_array_equal(again.paths, one.paths)
 
 
 def test_fewer_steps_keep_the_data_and_the_law():
     few, many = (
-        forward.forward(Experiment("tight", parameters=(26.0,)), forward.Forward(200, steps, True)) for steps in (5, 100)
+        forward.run(Experiment("tight", parameters=(26.0,)), forward.Settings(200, steps, "follow")) for steps in (5, 100)
     )
     np.testing.assert_array_equal(few.paths[0], many.paths[0])
     np.testing.assert_allclose(few.variance[-1], many.variance[-1])
@@ -71,7 +71,7 @@ def test_controls_change_the_picture(open_page):
 
 
 def test_particles_follow_a_shrinking_law():
-    run = forward.forward(Experiment("one-mode", kind="vp", parameters=(0.1, 20.0)), forward.Forward(5000, 20, True))
+    run = forward.run(Experiment("one-mode", kind="vp", parameters=(0.1, 20.0)), forward.Settings(5000, 20, "follow"))
     sde = VPSDE()
     alpha, sigma = (np.array([float(f(t)) for t in run.times.tolist()]) for f in (sde.alpha, sde.sigma))
     np.testing.assert_allclose(run.mean[:, 0], 2 * alpha)
@@ -89,7 +89,7 @@ def test_the_panel_draws_the_sde_and_rules_where_modes_merge(open_page):
     assert one[(one["series"] == "log-SNR") & np.isclose(one["t"], t)]["value"].item() == pytest.approx(sde.log_snr(t))
     rules = one[one["series"] == "merger"]["t"].tolist()
     assert len(rules) == 2 and rules == three[three["series"] == "merger"]["t"].tolist()
-    assert any(f"one from **t = {rules[1]:.3f}**" in m.value for m in at.markdown)
+    assert any(f"**t = {rules[1]:.3f}**" in m.value for m in at.markdown)
 
 
 def test_the_caption_says_how_many_frames_are_drawn(open_page):
@@ -120,15 +120,15 @@ def test_modes_merge_at_one_log_snr_whatever_the_sde():
     kinds = {"ve": (25.0,), "geometric": (0.01, 10.0), "vp": (0.1, 20.0), "subvp": (0.1, 20.0), "cosine": ()}
     for kind, parameters in kinds.items():
         experiment = Experiment("two-modes", kind=kind, parameters=parameters)
-        seen = forward.schedule(experiment)
+        seen = forward.run(experiment, forward.Settings())
         (merger,) = seen.mergers
         assert (seen.modes, merger.modes) == (2, 1)
         assert merger.log_snr == pytest.approx(-np.log(24), abs=1e-3)
         assert merger.t == pytest.approx(merge_time(experiment.mixture, experiment.sde), abs=1e-3)
-        assert "**t = " in forward.merging(seen) and "dashed in the two small charts" in forward.merging(seen)
-    assert "still there at t = 1" in forward.merging(forward.schedule(Experiment("two-modes", parameters=(3.0,))))
-    assert "one mode from the start" in forward.merging(forward.schedule(Experiment("one-mode")))
-    assert "for two components" in forward.merging(forward.schedule(Experiment("ring")))
+        assert "**t = " in merging(seen) and "dashed in the small charts" in merging(seen)
+    assert "still there at t = 1" in merging(forward.run(Experiment("two-modes", parameters=(3.0,)), forward.Settings()))
+    assert "have one mode" in merging(forward.run(Experiment("one-mode"), forward.Settings()))
+    assert "for two components" in merging(forward.run(Experiment("ring"), forward.Settings()))
 
 
 def test_one_dimension_by_the_demo_button(open_page):
@@ -148,7 +148,7 @@ def test_modes_far_narrower_than_a_cell_of_the_picture(open_page, page, mixture)
 
 
 def test_the_margin_is_a_density_and_the_heat_map_its_history():
-    run = forward.forward(Experiment("two-modes"), forward.Forward(200, 100, True))
+    run = forward.run(Experiment("two-modes"), forward.Settings(200, 100, "follow"))
     frames = run.frames
     assert frames.margin is not None and frames.image is not None
     low, high = frames.windows[0, 2:]

@@ -11,9 +11,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, VPSDE, story, targets
+from scoredm import VESDE, VPSDE, targets
 from scoredm.charts import pictures
-from scoredm.ui import compute, feedback
+from scoredm.screens import home as story
+from scoredm.ui import cache, feedback
 
 OpenPage = Callable[..., AppTest]
 
@@ -40,7 +41,7 @@ def test_the_story_links_to_the_four_screens(open_page: OpenPage) -> None:
     at = settled(open_page("home"))
     assert not at.exception
     links = [link.proto.page for link in at.get("page_link")]
-    assert links == ["forward", "score", "reverse", "training"]
+    assert links == ["forward", "score", "reverse", "training", "forward"]  # the last: Next
     assert len(images(at)) == 5
     for address in ("a9uLb8Pf4pM", "qDXPZqYm-1g", "osf.io/j89qg"):
         assert address in words(at)
@@ -52,7 +53,7 @@ def test_facts_follow_the_experiment(open_page: OpenPage) -> None:
     assert facts(at)["Variance"] == "26"
     assert facts(at)["Modes"] == "one from t = 0.784 on"
     sigma = math.sqrt(624 / (2 * math.log(25)))
-    assert facts(at)["Noise at t = 1"] == f"σ₁ = {sigma:.2f}, {sigma / math.sqrt(26):.2f} × the data's spread"
+    assert facts(at)["Noise at t = 1"] == f"σ₁ = {sigma:.2f}, {sigma / math.sqrt(26):.2f} × the standard deviation of the data"
     at.slider(key="lam").set_value(3.0).run()
     assert facts(at)["Modes"] == "still more than one at t = 1"
     at.selectbox(key="target").set_value("tutorial").run()
@@ -160,7 +161,7 @@ def test_pictures_are_whole_svg_without_outside_references(name: str, mode: str)
     drawn = [
         draw(seen, mode) for draw in (pictures.forward_step, pictures.score_step, pictures.reverse_step, pictures.learn_step)
     ]
-    drawn.append(compute.thumbnail(name, mode))
+    drawn.append(cache.thumbnail(name, mode))
     for svg in drawn:
         assert svg.startswith("<svg ") and svg.endswith("</svg>")
         assert "nan" not in svg

@@ -11,8 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, dsm_floor, exact_score, targets
 from scoredm.charts import maths as charts
+from scoredm.experiment import Experiment
 from scoredm.ui import maths, shell
-from scoredm.ui.experiment import Experiment
 
 OpenPage = Callable[..., AppTest]
 TOPICS = ("reverse", "dsm", "floor", "weightings", "parametrisations")

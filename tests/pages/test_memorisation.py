@@ -25,9 +25,9 @@ from scoredm.charts.memorisation import (
     distances_table,
     losses_table,
 )
+from scoredm.experiment import KINDS, Experiment
 from scoredm.memorisation import collapse, copies, copy_distance, nearest_distances, sample_with_noise
-from scoredm.ui.compute import generator
-from scoredm.ui.experiment import KINDS, Experiment
+from scoredm.streams import generator
 from scoredm.ui.memorisation import compute, view
 from scoredm.ui.memorisation.compute import Drawn
 

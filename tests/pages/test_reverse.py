@@ -21,9 +21,10 @@ from scoredm import (
     targets,
 )
 from scoredm.charts import figures, samples
+from scoredm.experiment import Experiment
+from scoredm.screens.animation import MOST_FRAMES
+from scoredm.streams import generator
 from scoredm.ui import comparison, shell
-from scoredm.ui.compute import FRAMES, generator
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.reverse import compute, view
 
 TUTORIAL = targets.mixture("tutorial")
@@ -143,7 +144,7 @@ def test_the_film_shows_the_run_and_the_arrows_are_the_score():
     run = compute.reverse(experiment, settings())
     assert frames.particles is not None and frames.arrows is not None and frames.anchors is not None
     shown = frames.particles.shape[1]
-    assert shown == compute.DRAWN[2] and len(frames.times) == FRAMES
+    assert shown == compute.DRAWN[2] and len(frames.times) == MOST_FRAMES
     np.testing.assert_array_equal(frames.particles[0], run.start[:shown])
     np.testing.assert_array_equal(frames.particles[-1], run.end[:shown])
     expected = experiment.mixture.responsibilities(torch.tensor(run.end[:shown])).argmax(1)

@@ -15,12 +15,12 @@ from streamlit.testing.v1 import AppTest
 from scoredm import VESDE, Sampler, TrainConfig, studies, targets, zero_mean_prior
 from scoredm.budget import Amount, Budget, Plan
 from scoredm.charts.samplers import rounded_up
+from scoredm.experiment import Experiment
 from scoredm.grids import GRIDS
 from scoredm.likelihood import flow_log_prob
 from scoredm.metrics import Reference
 from scoredm.samplers import SAMPLERS
 from scoredm.studies import Curve, Job, curves, perform, race
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.samplers import budget as budgets, likelihood, measuring, race as races
 from tests.pages.conftest import APP
 

@@ -12,8 +12,8 @@ from scipy.stats import multivariate_normal, norm
 
 from scoredm import VESDE, GaussianMixture, parse_mixture, targets
 from scoredm.charts import figures, palette
+from scoredm.experiment import Experiment
 from scoredm.ui import show
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.score import compute, probe
 from scoredm.ui.score.compute import ScoreField
 

@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, ScoreNet, TrainConfig, Trainer, dsm_floor, exact_score, score_error, targets
 from scoredm.charts.training import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, PRESENT, TRAIN
+from scoredm.experiment import Experiment
 from scoredm.training import mean_floor
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.training import learned, progress, recipe, runs
 
 SHORT = {"recipe": "Custom", "iters": 12, "points": 200, "batch": 64}

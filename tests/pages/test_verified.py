@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 from scoredm import checks
 from scoredm.checks import CHECKS, Check
 from scoredm.checks.finding import Finding
+from scoredm.experiment import Experiment
 from scoredm.ui import shell
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.verified import bench, view
 from scoredm.ui.verified.bench import Bench, Key, Result
 from scoredm.ui.verified.view import shown

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from scoredm.address import default
 from scoredm.charts import memorisation as charts
 from scoredm.charts.memorisation import EMPIRICAL, FRESH, NETWORK, TRUE
+from scoredm.experiment import Experiment
 from scoredm.ui import controls, show
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.memorisation import compute
 from scoredm.ui.memorisation.compute import Drawn
 from scoredm.ui.training import learned, runs
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from scoredm.training import TrainMetrics
     from scoredm.ui.training.workers import Run
 
-COUNT = controls.Number("mn", "Points N", 1, 5000, 1, 10, "From the target; more points keep those that were there.")
-STEPS = controls.Number("msteps", "Steps", 50, 5000, 50, 1000, "Of training, at 1024 noisy points each.")
 QUICK = (10, 100, 2000)
 POLL_SECONDS = 0.5
 SMOOTHING = 20  # steps over which the training loss is averaged
@@ -39,7 +38,7 @@ def choose_points(experiment: Experiment) -> "Points":
     """N points from the target, or the reader's own."""
     own = compute.own()
     fits = own is not None and own.points.dim == experiment.dim
-    count = controls.number(COUNT, "input", disabled=fits, width=130)
+    count = controls.choose("memorisation", "points", "input", disabled=fits, width=130)
     for n in QUICK:
         controls.preset(str(n), {"mn": n}, disabled=fits)
     with st.popover("Your points", icon=":material/upload_file:"):
@@ -90,8 +89,8 @@ def _brought(key: str) -> None:
 
 def choose_network(experiment: Experiment, points: "Points") -> Recipe | None:
     """The recipe of the network, if the reader wants one."""
-    wanted = controls.toggle("mnet", "Train the network", help="On these points and no others; the link remembers it.")
-    steps = controls.number(STEPS, "input", width=130, disabled=not wanted)
+    wanted = controls.choose("memorisation", "network")
+    steps = controls.choose("memorisation", "steps", "input", width=130, disabled=not wanted)
     recipe = compute.recipe(experiment, points, int(steps))
     if not wanted:
         runs.pause(recipe)
@@ -114,7 +113,7 @@ def watch(experiment: Experiment, points: "Points", recipe: Recipe | None, live:
     run = runs.current(recipe) if recipe is not None else None
     if live and (run is None or run.parked):
         st.rerun()
-    steps = recipe.config.steps if recipe is not None else int(STEPS.default)
+    steps = recipe.config.steps if recipe is not None else default("memorisation", "steps")
     floors = compute.collapse(experiment, points).mean_floor, learned.training_floor(experiment, compute.T_MIN)
     found = training_curves(run.trainer.history, SMOOTHING) if run is not None and run.trainer.step else None
     table = charts.losses_table(found, steps, *floors)
@@ -126,7 +125,7 @@ def watch(experiment: Experiment, points: "Points", recipe: Recipe | None, live:
 def invitation(recipe: Recipe | None, run: "Run | None", dim: int) -> str:
     """What to do for samples of the network, or what it is doing."""
     if recipe is None:
-        about = show.duration(learned.training_seconds(compute.config(int(STEPS.default), 0), dim))
+        about = show.duration(learned.training_seconds(compute.config(default("memorisation", "steps"), 0), dim))
         return f"Switch on **Train the network**: about {about} on this machine."
     if run is not None and run.error is not None:
         return "No samples: the training stopped."

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import streamlit as st
 
+from scoredm.experiment import Experiment
 from scoredm.frames import Frames
-from scoredm.ui.compute import frames_1d, frames_2d, generator
-from scoredm.ui.experiment import Experiment
+from scoredm.screens.animation import animate
+from scoredm.streams import generator
 
 DRAWN = {1: 250, 2: 1500}  # particles on the stage at most, by dimension: more would hide the density
 ARROWS = 13  # score arrows a side
@@ -123,8 +124,7 @@ def _reverse_frames(experiment: Experiment, settings: Reverse, times: np.ndarray
     labels = None
     if settings.by_component:
         labels = mixture.responsibilities(drawn[-1].astype(np.float64)).argmax(-1).numpy()
-    draw = frames_1d if mixture.dim == 1 else frames_2d
-    frames = draw(mixture, sde, times, drawn, labels, settings.follow)
+    frames = animate(mixture, sde, times, drawn, labels, follow=settings.follow)
     return frames if mixture.dim == 1 else _with_score_arrows(experiment, frames)
 
 

@@ -5,29 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from scoredm.address import REVERSE_STEPS
 from scoredm.charts import palette
 from scoredm.charts.samples import Panel
-from scoredm.ui import comparison, controls, show
+from scoredm.experiment import Experiment
+from scoredm.ui import comparison, show
 from scoredm.ui.comparison import Compared, Row
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.reverse import compute
 
-STEPS = controls.Number("rsteps", "Steps", 5, 400, 5, 200, "From t = 1 down to t_min, all of one length dt.")
-STOP = controls.Number("tmin", "Stop at t_min", 0.001, 0.5, 0.001, 0.001, "At t_min a little noise is left.", format="%.3f")
 FEW, SMALL = 3, 1e-3  # weights in the table at most; what is smaller would make it too wide
-PRIORS = {"zero": "N(0, σ₁²I)", "matched": "Matched Gaussian", "exact": "Exact p₁"}
-PRIOR_HELP = "The law of x at t = 1: the tutorial's N(0, σ₁²I), the Gaussian with mean and covariance of p₁, or p₁ itself."
-END_HELP = "Tweedie: end at the mean of the data a point could come from."
-
-
-def choose_prior() -> str:
-    """The law of x at t = 1: "zero", "matched" or "exact"."""
-    return controls.choice("prior", "Start from", PRIORS, "zero", "selectbox", help=PRIOR_HELP)
-
-
-def choose_end() -> bool:
-    """Whether the run ends with the Tweedie step."""
-    return controls.toggle("denoise", "End at E[x₀ | x]", help=END_HELP)
 
 
 def verdict(experiment: Experiment, settings: compute.Reverse, beside: Compared) -> str:
@@ -84,7 +70,7 @@ def _advice(experiment: Experiment, settings: compute.Reverse, beside: Compared,
     if settings.prior != "exact" and _start_costs(experiment, settings, beside, row) / gap >= 0.5:
         start = "ignores the data's mean and spread" if settings.prior == "zero" else "has the moments of p₁, but not its shape"
         return f"The start {start}: compare a start from the exact p₁."
-    return "Compare more steps." if settings.steps < STEPS.high else "Compare the ways back on *Samplers*."
+    return "Compare more steps." if settings.steps < REVERSE_STEPS.high else "Compare the ways back on *Samplers*."
 
 
 def _start_costs(experiment: Experiment, settings: compute.Reverse, beside: Compared, row: Row) -> float:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from scoredm.charts import samplers as charts
+from scoredm.experiment import Experiment
 from scoredm.ui import controls, show
-from scoredm.ui.experiment import Experiment
-from scoredm.ui.reverse import view as reverse
 from scoredm.ui.samplers import budget, measuring, study_view, studying
 from scoredm.ui.samplers.budget import Measure
 from scoredm.ui.samplers.studying import Study
@@ -15,22 +14,17 @@ from scoredm.ui.samplers.studying import Study
 if TYPE_CHECKING:
     from scoredm.budget import Budget
 
-POINTS = controls.Number("bn", "Particles", 200, 10_000, 100, 2000, "More particles see smaller differences: the zero falls.")
-SEEDS = controls.Number(
-    "bseeds", "Seeds", 2, 16, 1, 8, "Repeats of the run and its switches; the error bars are standard errors."
-)
-
 
 def _choose(experiment: Experiment) -> Measure:
     with st.container(horizontal=True):
-        sampler = controls.choice("sampler", "Sampler", measuring.samplers(), "euler-maruyama", "selectbox")
-        prior = reverse.choose_prior()
+        sampler = controls.choose("budget", "sampler", "selectbox")
+        prior = controls.choose("budget", "prior", "selectbox")
     with st.container(horizontal=True):
-        steps, t_min = controls.number(reverse.STEPS), controls.number(reverse.STOP)
-    learned, metric = study_view.choose_score("bscore", "learned"), study_view.choose_metric(experiment)
+        steps, t_min = controls.choose("budget", "steps"), controls.choose("budget", "t_min")
+    learned, metric = study_view.choose_score("budget"), study_view.choose_metric("budget", experiment)
     with st.container(horizontal=True):
-        n, seeds = controls.number(POINTS), controls.number(SEEDS)
-    return Measure(sampler, steps, prior, t_min, reverse.choose_end(), learned, metric, n, seeds)
+        n, seeds = controls.choose("budget", "particles"), controls.choose("budget", "seeds")
+    return Measure(sampler, steps, prior, t_min, controls.choose("budget", "denoise"), learned, metric, n, seeds)
 
 
 def draw(experiment: Experiment) -> None:

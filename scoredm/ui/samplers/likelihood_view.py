@@ -3,24 +3,21 @@
 import streamlit as st
 
 from scoredm.charts import samplers as charts
+from scoredm.experiment import Experiment
 from scoredm.ui import comparison, controls, show
-from scoredm.ui.experiment import Experiment
-from scoredm.ui.reverse import view as reverse
 from scoredm.ui.samplers import likelihood, study_view
 from scoredm.ui.samplers.likelihood import Found, Settings
-
-STEPS = controls.Number(
-    "lsteps", "Steps of the solver", 10, 200, 10, 60, "Runge-Kutta of order 4: half the length, a sixteenth of its error."
-)
 
 
 def draw(experiment: Experiment) -> None:
     """The whole view."""
     picture, side = st.columns([7, 4], gap="medium")
     with side:
-        with_network = study_view.choose_score("lscore", "exact")
+        with_network = study_view.choose_score("likelihood")
         with st.container(horizontal=True):
-            settings = Settings(with_network, reverse.choose_prior(), controls.number(STEPS))
+            settings = Settings(
+                with_network, controls.choose("likelihood", "prior", "selectbox"), controls.choose("likelihood", "steps")
+            )
         with st.spinner(likelihood.waiting(experiment, settings), show_time=False):
             found = likelihood.compare(experiment, settings)
     with picture:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from scoredm.ui.compute import generator
-from scoredm.ui.experiment import Experiment
+from scoredm.experiment import Experiment
+from scoredm.streams import generator
 from scoredm.ui.samplers import studying
 from scoredm.ui.training import learned
 

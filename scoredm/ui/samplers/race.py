@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from scoredm.ui.experiment import Experiment
+from scoredm.experiment import Experiment
 from scoredm.ui.samplers import measuring
 from scoredm.ui.show import fixed, number, with_error
 

@@ -7,8 +7,8 @@ import streamlit as st
 
 from scoredm.charts import palette, samplers as charts
 from scoredm.charts.samples import Panel
+from scoredm.experiment import Experiment
 from scoredm.ui import comparison, controls, show
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.samplers import measuring, race, study_view, studying
 from scoredm.ui.samplers.race import Race
 from scoredm.ui.samplers.studying import Study
@@ -16,26 +16,18 @@ from scoredm.ui.samplers.studying import Study
 if TYPE_CHECKING:
     from scoredm.studies import Curve
 
-POINTS = controls.Number("n", "Particles", 200, 10_000, 100, 5000, "More particles see smaller differences: the band falls.")
-SEEDS = controls.Number("seeds", "Seeds", 1, 5, 1, 3, "Each run is repeated so often; bars are standard errors.")
-STARTERS = ("euler-maruyama", "ddim", "heun", "dpm-solver")
-FIRST = {str(k): str(k) for k in (5, 10, 20)}
-LAST = {str(k): str(k) for k in (40, 80, 160, 320, 640)}
-GRIDS_HELP = "Where the steps are: evenly in t, evenly in log-SNR, or densely near the data."
-STEPS_HELP = "The number of steps doubles from run to run."
-
 
 def _choose(experiment: Experiment) -> Race:
-    chosen = controls.several("samplers", "Samplers", measuring.samplers(), STARTERS, wrap=True)
-    grids = controls.several("grids", "Time grids", measuring.grids(), ("uniform",), help=GRIDS_HELP, wrap=True)
+    chosen = controls.choose("race", "samplers", wrap=True)
+    grids = controls.choose("race", "grids", wrap=True)
     with st.container(horizontal=True):
-        first = controls.choice("from", "Steps from", FIRST, "5", "selectbox", help=STEPS_HELP)
-        last = controls.choice("to", "to", LAST, "160", "selectbox")
+        first = controls.choose("race", "first", "selectbox")
+        last = controls.choose("race", "last", "selectbox")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        learned = study_view.choose_score("score", "exact")
-        metric = study_view.choose_metric(experiment)
+        learned = study_view.choose_score("race")
+        metric = study_view.choose_metric("race", experiment)
     with st.container(horizontal=True):
-        n, seeds = controls.number(POINTS), controls.number(SEEDS)
+        n, seeds = controls.choose("race", "particles"), controls.choose("race", "seeds")
     return Race(tuple(chosen), tuple(grids), int(first), int(last), learned, metric, n, seeds)
 
 
@@ -99,9 +91,9 @@ def _ends(experiment: Experiment, settings: Race, study: Study) -> None:
 
     st.subheader("End points", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        steps = int(controls.choice("ends", "Steps", {str(k): str(k) for k in settings.steps}, str(settings.steps[1])))
+        steps = settings.steps[1]
         titles = {key: title for key, title in measuring.grids().items() if key in settings.grids}
-        grid = controls.choice("endgrid", "Time grid", titles, settings.grids[0]) if len(titles) > 1 else settings.grids[0]
+        grid = next(iter(titles))
     jobs = {str(job.sampler): job for job in study.jobs if (job.steps, job.grid, job.seed) == (steps, grid, experiment.seed)}
     with st.spinner("Sampling"):
         points = {sampler: race.end_points(job) for sampler, job in jobs.items()}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from scoredm.experiment import Experiment
 from scoredm.ui import controls
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.samplers import measuring, studying
 from scoredm.ui.samplers.studying import Study
 
@@ -15,19 +15,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 POLL_SECONDS = 0.5
-SCORES = {"exact": "Exact", "learned": "Learned"}
 
 
-def choose_score(key: str, default: str) -> bool:
+def choose_score(screen: str) -> bool:
     """Whether to sample with the learned score."""
-    help_text = "Learned: the network of the training page's own recipe, trained first."
-    return controls.choice(key, "Score", SCORES, default, help=help_text, width="stretch") == "learned"
+    return controls.choose(screen, "score", width="stretch") == "learned"
 
 
-def choose_metric(experiment: Experiment) -> str:
+def choose_metric(screen: str, experiment: Experiment) -> str:
     """What quality is measured in."""
     names = measuring.metrics(experiment)
-    return controls.choice("dist", "Measured in", names, "sliced-wasserstein", "selectbox", help=measuring.metric_help(names))
+    return controls.choose(screen, "metric", "selectbox", only=names, help=measuring.metric_help(names))
 
 
 def button(asked: Study, label: str) -> None:

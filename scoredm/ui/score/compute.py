@@ -11,9 +11,9 @@ import numpy as np
 import streamlit as st
 
 from scoredm.charts import palette
+from scoredm.experiment import Experiment
 from scoredm.frames import Frames
-from scoredm.ui.compute import generator
-from scoredm.ui.experiment import Experiment
+from scoredm.streams import generator
 
 if TYPE_CHECKING:
     from scoredm.charts.figures import Field

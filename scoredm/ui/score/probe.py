@@ -6,21 +6,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from scoredm.address import FAR, OWN
 from scoredm.charts import palette
+from scoredm.experiment import Experiment
+from scoredm.language import _
 from scoredm.ui import controls, show
-from scoredm.ui.experiment import OWN, Experiment
 from scoredm.ui.stage import probed
 
 if TYPE_CHECKING:
     from scoredm.decomposition import Decomposition
     from scoredm.mixture import GaussianMixture
 
-FAR = 1e6
-PROBES = (
-    controls.Number("px", "Probe x₁", -FAR, FAR, 0.1, 1.0, format="%.5g"),
-    controls.Number("py", "Probe x₂", -FAR, FAR, 0.1, 0.0, format="%.5g"),
-)
-PROBE_1D = controls.Number("px", "Probe x", -FAR, FAR, 0.1, 1.0, format="%.5g")
+PROBES = ("px", "py")  # names in the link
 STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
 STRETCHED = "From −0.99 to 0.99: how far the component leans along a diagonal."
 SADDLE = "Where the pulls of the two nearest components cancel: far from both, and yet the score is zero."
@@ -31,20 +28,22 @@ PROBLEM = "_score_problem"  # session state: why the last press of a button here
 
 def choose_point(dim: int) -> tuple[float, ...]:
     """Where the probe stands: one number field for each coordinate."""
-    return tuple(controls.number(probe, "input", width=102) for probe in (PROBES if dim == 2 else [PROBE_1D]))
+    if dim == 1:
+        return (controls.choose("score", "x", "input", width=102, label=_("Probe x")),)
+    return tuple(controls.choose("score", name, "input", width=102) for name in ("x", "y"))
 
 
 def choose_component(count: int) -> int:
     """One of `count` components, counted from 0; the readers count from 1."""
     if st.session_state.get("k", 1) > count:
         st.session_state["k"] = count
-    return controls.number(controls.Number("k", "Component", 1, count, 1, 1), "input") - 1
+    return controls.choose("score", "component", "input", high=count) - 1
 
 
 def put(x: Sequence[float] | np.ndarray) -> None:
     """Move the probe, before its fields are drawn."""
     for probe, value in zip(PROBES, x, strict=False):
-        st.session_state[probe.key] = float(np.clip(float(f"{value:.4g}"), -FAR, FAR))
+        st.session_state[probe] = float(np.clip(float(f"{value:.4g}"), -FAR, FAR))
 
 
 def put_where_clicked(key: str) -> None:

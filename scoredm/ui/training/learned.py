@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
+from scoredm.experiment import Experiment
 from scoredm.frames import Frames
-from scoredm.ui.compute import generator
-from scoredm.ui.experiment import Experiment
+from scoredm.streams import generator
 
 if TYPE_CHECKING:
     import torch

@@ -8,8 +8,8 @@ import streamlit as st
 
 from scoredm.charts import figures, palette, training as charts
 from scoredm.charts.samples import Panel
+from scoredm.experiment import Experiment
 from scoredm.ui import comparison, show
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.stage import stage
 from scoredm.ui.training import learned, recipe, runs
 from scoredm.ui.training.runs import Recipe

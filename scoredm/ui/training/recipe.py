@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from scoredm.experiment import Experiment
 from scoredm.ui import controls
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.training.runs import Recipe
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from scoredm.training import TrainConfig
 
-RECIPES = {"ours": "Ours", "tutorial": "Tutorial", "custom": "Custom"}
-NETWORKS = {"scorenet": "ScoreNet", "notebook": "Tutorial"}
-SCHEDULES = {"one-cycle": "One-cycle", "constant": "Constant"}
 TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 25.0, "seed": 2021, "recipe": "tutorial"}
 
 
@@ -45,7 +42,7 @@ def choose(experiment: Experiment, row: "DeltaGenerator") -> Recipe:
     from scoredm.training import TrainConfig
 
     with row:
-        name = controls.choice("recipe", "Recipe", RECIPES, "ours")
+        name = controls.choose("training", "recipe")
         controls.preset("Tutorial’s run", TUTORIAL)
         advanced = _advanced() if name == "custom" else {}
     made = {"ours": TrainConfig, "tutorial": TrainConfig.notebook, "custom": _custom}[name]()
@@ -53,49 +50,36 @@ def choose(experiment: Experiment, row: "DeltaGenerator") -> Recipe:
 
 
 def _custom() -> "TrainConfig":
-    from scoredm.training import BOUNDS, TrainConfig
+    from scoredm.training import TrainConfig
 
-    ours = TrainConfig()
-
-    def field(key: str, name: str, label: str, step: float, note: str | None = None, form: str | None = None) -> float:
-        low, high = BOUNDS[name]
-        control = controls.Number(key, label, low, high, step, getattr(ours, name), note, form)
-        return controls.number(control, "input", width=122)
+    def field(name: str) -> Any:
+        return controls.choose("training", name, "input", width=122)
 
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
-        network = controls.choice("net", "Network", NETWORKS, "scorenet", "selectbox", width=122)
-        schedule = controls.choice("sched", "Rate is", SCHEDULES, "one-cycle", "selectbox", width=122)
-        rate = field("rate", "learning_rate", "Rate", 0.001, "Adam’s learning rate, or its peak.", "%.5g")
-        steps = int(field("iters", "steps", "Steps", 100))
-        batch = int(field("batch", "batch", "Batch", 64, "Points a step; 0 takes all of them."))
-        points = int(field("points", "data_size", "Points", 1000, "Training points drawn from the target."))
-        eps = field("eps", "eps", "Smallest t", 0.005, "Times are drawn from [ε, 1]; at 0 the target −z/σ blows up.", "%.4g")
-    base = TrainConfig.notebook() if network == "notebook" else ours
-    numbers = {"data_size": points, "batch": batch, "steps": steps, "learning_rate": rate, "eps": eps}
-    return replace(base, network=network, schedule=schedule, eval_every=max(1, min(1000, steps // 50)), **numbers)
+        network = controls.choose("training", "network", "selectbox", width=122)
+        schedule = controls.choose("training", "schedule", "selectbox", width=122)
+        numbers = {name: field(name) for name in ("learning_rate", "steps", "batch", "data_size", "eps")}
+    base = TrainConfig.notebook() if network == "notebook" else TrainConfig()
+    eval_every = max(1, min(1000, numbers["steps"] // 50))
+    return replace(base, network=network, schedule=schedule, eval_every=eval_every, **numbers)
 
 
 def _advanced() -> dict[str, Any]:
     """What the network predicts, which times count, and whose weights are used; each with what it changes."""
-    from scoredm.training import BOUNDS, TrainConfig
 
-    def choose_one(key: str, label: str, options: dict[str, tuple[str, str]], default: str) -> str:
-        titles = {name: title for name, (title, _) in options.items()}
-        name = controls.choice(key, label, titles, default, "selectbox")
-        st.caption(options[name][1])
-        return name
+    def choose_one(name: str, options: dict[str, tuple[str, str]]) -> str:
+        chosen = controls.choose("training", name, "selectbox")
+        st.caption(options[chosen][1])
+        return chosen
 
-    ours = TrainConfig()
     with st.popover("Advanced", icon=":material/tune:"):
         chosen: dict[str, Any] = {
-            "parametrisation": choose_one("predict", "The network predicts", PREDICTS, ours.parametrisation),
-            "weighting": choose_one("weigh", "Weight of each t", WEIGHS, ours.weighting),
-            "average": choose_one("avg", "Average of the weights", AVERAGES, ours.average),
+            "parametrisation": choose_one("parametrisation", PREDICTS),
+            "weighting": choose_one("weighting", WEIGHS),
+            "average": choose_one("average", AVERAGES),
         }
         if chosen["average"] == "ema":
-            low, high = BOUNDS["decay"]
-            decay = controls.Number("decay", "Decay", low, high, 0.001, ours.decay, format="%.4g")
-            chosen["decay"] = controls.number(decay, "input")
+            chosen["decay"] = controls.choose("training", "decay", "input")
         st.caption("Charts and numbers keep the weight σ², so that recipes can be compared.")
     return chosen
 

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import streamlit as st
 
-from scoredm.ui.experiment import Experiment
+from scoredm.experiment import Experiment
 from scoredm.ui.training.learned import on_cpu
 
 if TYPE_CHECKING:

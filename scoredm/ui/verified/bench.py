@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import streamlit as st
 
-from scoredm.ui.experiment import Experiment
+from scoredm.experiment import Experiment
 
 if TYPE_CHECKING:
     from scoredm.checks.finding import Finding

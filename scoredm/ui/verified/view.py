@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from scoredm.experiment import Experiment
 from scoredm.ui import show
-from scoredm.ui.experiment import Experiment
 from scoredm.ui.verified.bench import Bench, Key, Result
 
 if TYPE_CHECKING:

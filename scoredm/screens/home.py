@@ -1,4 +1,4 @@
-"""The four steps of the story, forward, score, reverse and learn, as arrays for one small picture each."""
+"""Home: the steps forward, score, reverse and learn as arrays for one small picture each, and the experiment at a glance."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoredm import fields
+from scoredm import address, fields
+from scoredm.experiment import Experiment
 from scoredm.identities import posterior_mean
 from scoredm.mixture import GaussianMixture
+from scoredm.modes import merge_time
 from scoredm.samplers import exact_prior
 from scoredm.score import exact_score
 from scoredm.sde import SDE, VESDE
 from scoredm.simulation import forward_paths, sample
+from scoredm.streams import generator
 
 TILES = 1 - np.arange(4)[::-1] / 3  # times shown side by side where the data are in the plane
 STEPS = 120  # of the reverse sampler
@@ -57,6 +60,58 @@ class Story:
     score_starts: np.ndarray  # (A, 2)
     score_vectors: np.ndarray  # (A, 2), as they are drawn
     noisy: Noisy
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The home screen has no choices of its own."""
+
+    def __post_init__(self) -> None:
+        """Validate every value."""
+        address.check("home", self)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What the home screen shows.
+
+    Args:
+        components: of the target.
+        mean: (D,) of the data.
+        covariance: (D, D) of the data.
+        alpha: alpha_1, the factor on the data at t = 1.
+        sigma: sigma_1, the standard deviation of the noise at t = 1.
+        noise_to_data: sigma_1 in units of the standard deviation of the data that is left, alpha_1 times theirs.
+        merge_time: when the two modes of a pair of equal components become one; see `modes.merge_time`.
+        story: the arrays of the four pictures.
+    """
+
+    components: int
+    mean: np.ndarray
+    covariance: np.ndarray
+    alpha: float
+    sigma: float
+    noise_to_data: float
+    merge_time: float | None
+    story: Story
+
+
+def run(experiment: Experiment, settings: Settings) -> Result:
+    """Compute the four pictures' arrays and the experiment's main numbers."""
+    del settings
+    mixture, sde = experiment.mixture, experiment.sde
+    alpha, sigma = sde.scales(1.0)
+    spread = float(mixture.covariance.diagonal().mean()) ** 0.5
+    return Result(
+        components=mixture.n_components,
+        mean=mixture.mean.numpy(),
+        covariance=mixture.covariance.numpy(),
+        alpha=alpha,
+        sigma=sigma,
+        noise_to_data=sigma / (alpha * spread),
+        merge_time=merge_time(mixture, sde),
+        story=tell(mixture, sde, generator(experiment, "data"), generator(experiment, "reverse")),
+    )
 
 
 def tell(mixture: GaussianMixture, sde: SDE, forward_draws: torch.Generator, reverse_draws: torch.Generator) -> Story:

@@ -1,0 +1,33 @@
+"""The one place that caches: results of screen functions, and pictures made of them, shared between readers and never changed.
+
+Screen functions cache nothing themselves. A frozen experiment and frozen settings are the key; results are kept for all readers.
+"""
+
+import streamlit as st
+
+from scoredm import charts, screens
+from scoredm.experiment import Experiment
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def forward(experiment: Experiment, settings: "screens.forward.Settings") -> "screens.forward.Result":
+    """See `screens.forward.run`."""
+    return screens.forward.run(experiment, settings)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def home(experiment: Experiment, settings: "screens.home.Settings") -> "screens.home.Result":
+    """See `screens.home.run`."""
+    return screens.home.run(experiment, settings)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def portrait(target: str) -> "screens.home.Portrait":
+    """The target itself, small."""
+    return screens.home.portray(Experiment(target).mixture)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def thumbnail(target: str, mode: str) -> str:
+    """The portrait as a picture, for the sidebar and the home page."""
+    return charts.pictures.portrait(portrait(target), mode)
