@@ -49,11 +49,11 @@ def floor(experiment: Experiment) -> None:
 def weightings(experiment: Experiment) -> None:
     table = charts.weightings_table(*maths.weightings(experiment))
     show.chart(
-        charts.weightings_spec(show.mode()), table, key="weightings", alt="Share of the loss by noise level under four weightings"
+        charts.weightings_spec(show.mode()), table, key="weightings", alt="Four weightings of the loss against the noise level"
     )
     st.caption(
-        "What to look for: one best score, four opinions on where a mistake matters. Each curve says how much of a perfect "
-        "score's loss comes from each noise level."
+        "What to look for: each curve says how much an error of the predicted noise counts at each noise level. The area under "
+        "each curve is 1. The exact score is best under all four."
     )
 
 

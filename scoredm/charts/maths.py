@@ -22,7 +22,7 @@ DASHES = {"tutorial": [1, 0], "likelihood": [8, 4], "truncation": [2, 2], "edm":
 
 @cache
 def roads_spec(mode: str) -> Spec:
-    """The first coordinate over time, on the way with noise and on the way without."""
+    """The first coordinate of reverse paths over time, with noise and without noise."""
     line = (
         alt.Chart()
         .mark_line(strokeWidth=1.4, opacity=0.9)
@@ -48,7 +48,7 @@ def roads_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.Da
 
 @cache
 def sides_spec(mode: str) -> Spec:
-    """Both losses against the share of the exact score: two parabolas, one a constant above the other."""
+    """Both losses against the share of the exact score: two parabolas that differ by a constant."""
     series = colours({DSM: palette.SAMPLES[mode], RIGHT: palette.INK[mode], ESM: palette.MUTED[mode]})
     base = alt.Chart().encode(
         x=alt.X("share:Q", title="share c of the exact score", scale=alt.Scale(nice=False)),
@@ -71,7 +71,7 @@ def sides_table(sides: "TwoSides") -> pd.DataFrame:
 
 @cache
 def floor_spec(mode: str) -> Spec:
-    """The floor over time, by quadrature as a line, by draws as points with bars of two standard errors."""
+    """The floor over time: by quadrature as a line, by random draws as points with error bars of two standard errors."""
     base = alt.Chart().encode(x=TIME, color=colours({FLOOR: palette.INK[mode], SPREAD: palette.SAMPLES[mode]}))
     y = alt.Y("floor:Q", title="least possible loss", axis=alt.Axis(format=".3~g"))
     line = base.mark_line(strokeWidth=2).encode(y=y).transform_filter(alt.datum.series == FLOOR)
@@ -88,7 +88,7 @@ def floor_table(times: np.ndarray, floor: np.ndarray, at: np.ndarray, spread: np
 
 @cache
 def weightings_spec(mode: str) -> Spec:
-    """Where on the way from little to much noise the loss of a perfect score comes from, under each weighting."""
+    """Four weightings of the error of the predicted noise, against the noise level."""
     names = list(WEIGHTINGS.values())
     dash = alt.Scale(domain=names, range=[DASHES[name] for name in WEIGHTINGS])
     legend = alt.Legend(orient="top", columns=2, labelLimit=260, symbolSize=300)
@@ -96,8 +96,8 @@ def weightings_spec(mode: str) -> Spec:
         alt.Chart()
         .mark_line(strokeWidth=2, color=palette.INK[mode])
         .encode(
-            x=alt.X("level:Q", title="noise σ / α, in units of the data's spread", scale=alt.Scale(type="log", nice=False)),
-            y=alt.Y("share:Q", title="share of the loss, per ln(σ / α)"),
+            x=alt.X("level:Q", title="noise σ / α, in standard deviations of the data", scale=alt.Scale(type="log", nice=False)),
+            y=alt.Y("share:Q", title="weighting, per unit of ln(σ / α)"),
             strokeDash=alt.StrokeDash("series:N", title=None, scale=dash, legend=legend),
         )
     )

@@ -114,16 +114,13 @@ def floor_words(curve: FloorCurve, dim: int) -> str:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def weightings(experiment: Experiment) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Noise levels in units of the data's spread, and under each weighting the share of a perfect score's loss from there."""
+    """Noise levels in units of the data's standard deviation, and each weighting per unit of ln(sigma_t / alpha_t)."""
     from scoredm import identities
-    from scoredm.losses import dsm_floor
 
     spread = float(experiment.mixture.covariance.diagonal().mean()) ** 0.5
     times = np.geomspace(T_MIN, 1, 60 if experiment.mixture.n_components <= MANY else 20)
     level = np.array([float(experiment.sde.sigma(t)) / float(experiment.sde.alpha(t)) for t in times.tolist()]) / spread
-    floor = dsm_floor(experiment.mixture, experiment.sde, times)
-    losses = {name: weight * floor for name, weight in identities.weightings(experiment.sde, times, spread).items()}
-    return level, {name: loss / np.trapezoid(loss, np.log(level)) for name, loss in losses.items()}
+    return level, identities.weightings(experiment.sde, times, spread)
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,8 @@ def test_tables_hold_both_sides() -> None:
     assert np.all(np.abs(curve.spread - at_draws) < 4 * curve.error)
     level, shares = maths.weightings(Experiment())
     assert set(charts.weightings_table(level, shares)["series"]) == set(charts.WEIGHTINGS.values())
+    assert np.allclose(shares["likelihood"], shares["likelihood"][0]), "the likelihood weighting is flat in ln(sigma / alpha)"
+    assert shares["tutorial"][-1] > 10 * shares["tutorial"][0]
     for share in shares.values():
         assert np.trapezoid(share, np.log(level)) == pytest.approx(1)
 
