@@ -1,6 +1,7 @@
-from . import targets as targets
+from . import charts as charts, screens as screens, targets as targets
 from .checks import CHECKS as CHECKS, Check as Check
 from .checks.finding import Case as Case, Finding as Finding
+from .experiment import KINDS as KINDS, Experiment as Experiment, Kind as Kind
 from .grids import GRIDS as GRIDS, Grid as Grid, time_of_log_snr as time_of_log_snr
 from .likelihood import (
     Encoding as Encoding,

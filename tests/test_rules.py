@@ -1,0 +1,149 @@
+"""The rules of the house (CONTRIBUTING.md), checked by reading the source of every module."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from scoredm import screens
+from scoredm.address import PAGES, TABLE, VIEWS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "scoredm"
+HEAVY = ("torch", "altair", "matplotlib", "seaborn")
+ROOMS = ("ui", "charts", "screens")  # from the top down; everything else in the package is the library
+
+
+def modules(*folders: str) -> list[Path]:
+    """Every Python file in these folders of the repository."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    """The part of the package that a file belongs to."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first if first in ROOMS else "library"
+
+
+def imported(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    """Full names of what a file imports while it runs, with the statement; imports for the type checker alone are left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((f"{node.module}.{alias.name}", node) for alias in node.names)
+
+
+def imports(path: Path, package: str) -> bool:
+    """Whether a file imports a package or a part of it."""
+    return any(name == package or name.startswith(f"{package}.") for name, _node in imported(path))
+
+
+def relative(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(ROOT)) for path in paths]
+
+
+def test_every_file_of_the_user_interface_imports_streamlit_and_no_file_below_it_does():
+    below = [path for path in modules("scoredm") if room(path) != "ui"]
+    assert relative([path for path in below if imports(path, "streamlit")]) == []
+    assert relative([path for path in modules("scoredm/ui") if not imports(path, "streamlit")]) == []
+
+
+def test_screens_know_neither_charts_nor_the_user_interface():
+    banned = ("altair", "matplotlib", "seaborn", "pandas", "streamlit", "scoredm.charts", "scoredm.ui")
+    found = [(path, name) for path in modules("scoredm/screens") for name in banned if imports(path, name)]
+    assert [(str(path.relative_to(ROOT)), name) for path, name in found] == []
+
+
+def test_imports_point_one_way():
+    allowed = {"ui": ROOMS, "charts": ("charts", "screens"), "screens": ("screens",), "library": ()}
+    for path in modules("scoredm"):
+        if path.name in ("commandline.py", "__main__.py"):  # the command line stands beside the pages
+            continue
+        for other in ROOMS:
+            if other not in allowed[room(path)]:
+                assert not imports(path, f"scoredm.{other}"), path.relative_to(ROOT)
+
+
+def test_one_module_caches():
+    files = [
+        path for path in modules("scoredm", "pages") if re.search(r"\bcache_(data|resource)\b", path.read_text(encoding="utf-8"))
+    ]
+    assert relative(files) == ["scoredm/ui/cache.py"]
+
+
+def test_one_module_starts_threads():
+    starts = re.compile(r"\b(ThreadPoolExecutor|threading\.Thread|Thread)\(")
+    files = [path for path in modules("scoredm", "pages") if starts.search(path.read_text(encoding="utf-8"))]
+    assert len(files) == 1, relative(files)
+
+
+@pytest.mark.parametrize("folder", ["pages", "scoredm/ui", "scoredm/charts", "scoredm/screens"])
+def test_no_import_stands_inside_a_function(folder):
+    found = []
+    for path in modules(folder):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        found += [
+            f"{path.relative_to(ROOT)}:{inner.lineno}"
+            for function in functions
+            for inner in ast.walk(function)
+            if isinstance(inner, ast.Import | ast.ImportFrom)
+        ]
+    assert found == []
+
+
+def test_pages_and_the_user_interface_import_nothing_heavy():
+    found = [(path, name) for path in modules("pages", "scoredm/ui") for name in HEAVY if imports(path, name)]
+    assert [(str(path.relative_to(ROOT)), name) for path, name in found] == []
+
+
+def chosen() -> set[tuple[str, str]]:
+    """Every (screen, name) that a page or the user interface draws a widget for, by literal arguments."""
+    found = set()
+    for path in [*modules("pages", "scoredm/ui")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)):
+                continue
+            words = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
+            if ast.unparse(node.func) in ("controls.choose", "choose") and len(words) == 2:
+                found.add(tuple(words))
+    return found
+
+
+def test_every_widget_is_in_the_address_table():
+    assert {pair for pair in chosen() if pair[1] not in TABLE.get(pair[0], {})} == set()
+
+
+def test_every_parameter_of_the_address_table_is_used():
+    drawn = chosen()
+    text = "\n".join(path.read_text(encoding="utf-8") for path in modules("pages", "scoredm/ui"))
+    for screen, parameters in TABLE.items():
+        for name in parameters:
+            assert (screen, name) in drawn or f'"{name}"' in text, f"{screen}.{name}"
+
+
+def test_every_screen_has_settings_whose_fields_are_in_the_table():
+    for screen in [*(page for page in PAGES if page != "samplers"), *VIEWS]:
+        settings = getattr(screens, screen).Settings
+        assert {field.name for field in fields(settings)} <= set(TABLE[screen]), screen
+        settings()  # the defaults are allowed
+
+
+def test_a_name_in_a_link_means_one_thing():
+    meanings: dict[str, object] = {}
+    for parameters in TABLE.values():
+        for parameter in parameters.values():
+            assert meanings.setdefault(parameter.name, parameter) is parameter, parameter.name
