@@ -1,4 +1,8 @@
-"""What a training run shows: its curves, its pace, and the learned score compared with the exact one."""
+"""What a training run shows: its curves, its pace, and the learned score compared with the exact one.
+
+reference = training_reference(mixture, sde, eps, generator)    # once per experiment
+snapshot = training_snapshot(reference, trainer.history, trainer.score_fn, t, points)    # at any moment of a run
+"""
 
 import statistics
 from collections.abc import Sequence
@@ -9,7 +13,7 @@ from typing import final
 import numpy as np
 import torch
 
-from scoredm.losses import notebook_score_error
+from scoredm.losses import dsm_floor, notebook_score_error
 from scoredm.mixture import GaussianMixture
 from scoredm.samplers import exact_prior
 from scoredm.score import ScoreFn, exact_score
@@ -20,11 +24,22 @@ from scoredm.training import TrainConfig, Trainer, TrainMetrics, quadrature_time
 LAST_STEPS = 50  # the loss of one batch is noisy: it is averaged over so many
 PACE_STEPS = 6
 TAIL_DRAWS = 4000
+ERROR_POINTS = 200
+SIGNIFICANT = 3.0  # standard errors
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingCurves:
-    """A history as arrays: the loss at `steps` (T,), and the errors at the steps where they were `evaluated` (E,)."""
+    """The history of a run as arrays.
+
+    Attributes:
+        steps: steps at which the loss is given, (T,).
+        dsm: loss at those steps, (T,).
+        evaluated: steps at which the errors were measured, (E,).
+        train_error: score error on training points, (E,).
+        test_error: score error on fresh points, (E,).
+        notebook_error: the tutorial's error, (E,).
+    """
 
     steps: np.ndarray
     dsm: np.ndarray
@@ -35,9 +50,15 @@ class TrainingCurves:
 
 
 def training_curves(history: Sequence[TrainMetrics], smoothing: int = 1, most: int = 400) -> TrainingCurves:
-    """A history as at most about 2 x `most` points to draw.
+    """Turn a history into curves to draw.
 
-    smoothing: the loss becomes its mean over so many steps up to each (over fewer at the start).
+    Args:
+        history: of a run; it may grow meanwhile.
+        smoothing: number of steps, up to each, over which the loss is averaged.
+        most: largest number of points in a curve; a longer history is thinned evenly.
+
+    Returns:
+        The curves.
     """
     rows = history[: len(history)]  # it may grow meanwhile
     at = _spread(len(rows), most)
@@ -65,7 +86,14 @@ def _trailing_mean(values: np.ndarray, over: int) -> np.ndarray:
 
 
 def recent_loss(history: Sequence[TrainMetrics]) -> tuple[float, float]:
-    """The mean loss of the last 50 steps, or as many as there are, and its standard error (NaN for a single step)."""
+    """The mean loss of the last 50 steps, or of as many as there are.
+
+    Args:
+        history: of a run, with at least one step.
+
+    Returns:
+        The mean and its standard error (NaN for a single step).
+    """
     losses = np.array([row.dsm for row in history[-LAST_STEPS:]])
     error = losses.std(ddof=1) / len(losses) ** 0.5 if len(losses) > 1 else float("nan")
     return float(losses.mean()), float(error)
@@ -73,18 +101,38 @@ def recent_loss(history: Sequence[TrainMetrics]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class TrainingPace:
-    """Seconds that one optimiser step and one evaluation of the errors take."""
+    """How long a recipe takes on this machine.
+
+    Attributes:
+        step: seconds of one optimiser step.
+        evaluation: seconds of one evaluation of the errors.
+    """
 
     step: float
     evaluation: float
 
     def seconds(self, config: TrainConfig) -> float:
-        """What a whole run takes."""
+        """How long a whole run takes.
+
+        Args:
+            config: the recipe.
+
+        Returns:
+            Seconds.
+        """
         return config.steps * self.step + (1 + config.steps / config.eval_every) * self.evaluation
 
 
 def measure_training_pace(config: TrainConfig, dim: int) -> TrainingPace:
-    """The pace of a recipe on this machine, as busy as it is now: timed over a few steps on one Gaussian."""
+    """Time a few steps of a recipe on a Gaussian, on this machine and under its present load.
+
+    Args:
+        config: the recipe.
+        dim: D, the dimension of the data.
+
+    Returns:
+        Seconds of a step and of an evaluation.
+    """
     gaussian = GaussianMixture.gaussian(np.zeros(dim), np.eye(dim))
     trial = replace(config, steps=PACE_STEPS, eval_every=PACE_STEPS)
     seconds = [row.seconds for row in Trainer(gaussian, VESDE(), trial)]
@@ -94,16 +142,29 @@ def measure_training_pace(config: TrainConfig, dim: int) -> TrainingPace:
 
 
 def perfect_notebook_error(mixture: GaussianMixture, sde: SDE, eps: float, generator: torch.Generator) -> float:
-    """What the exact score scores on the tutorial's metric, averaged over t uniform on [eps, 1]; 0 would be no error."""
+    """The tutorial's error of the exact score, averaged over t uniform on [eps, 1]; a right measure would be 0.
+
+    Args:
+        mixture: the target.
+        sde: the SDE.
+        eps: the smallest time.
+        generator: source of the points.
+
+    Returns:
+        The mean of `scoredm.notebook_score_error` over t.
+    """
     times, weights = quadrature_times(eps)
     return float(notebook_score_error(exact_score(mixture, sde), mixture, times, n=2000, generator=generator) @ weights)
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreComparison:
-    """Learned and exact score at points of one time t, times sigma_t: in units of the noise that the loss predicts.
+    """Learned and exact score at points of one time t, both multiplied by sigma_t: in units of the noise to be predicted.
 
-    points, learned, exact: (N, D).
+    Attributes:
+        points: (N, D).
+        learned: sigma_t s_learned, (N, D).
+        exact: sigma_t s_exact, (N, D).
     """
 
     points: np.ndarray
@@ -113,7 +174,18 @@ class ScoreComparison:
 
 @torch.no_grad()
 def compare_scores(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, t: float, points: torch.Tensor) -> ScoreComparison:
-    """sigma_t s_learned and sigma_t s_exact at points (N, D); t above 0."""
+    """Evaluate a learned score and the exact one at the same points.
+
+    Args:
+        score_fn: the learned score.
+        mixture: the target.
+        sde: the SDE.
+        t: time above 0.
+        points: (N, D).
+
+    Returns:
+        Both scores, multiplied by sigma_t.
+    """
     sigma = float(sde.sigma(t))
     fine = points.double()
     exact = exact_score(mixture, sde).on_grid([t], fine)(fine, t)
@@ -123,8 +195,15 @@ def compare_scores(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, t: flo
 def tail_probability(distribution: GaussianMixture, points: torch.Tensor, generator: torch.Generator) -> np.ndarray:
     """The probability of a point with lower density than x, P(p(X) < p(x)), at each of N points x.
 
-    Near 1 at its highest point and 0 where nobody ever is; of one Gaussian in the plane it is exp(-r^2 / 2), r standard
-    deviations out. By 4000 draws from the generator: shares below 1/4000 come out as 0. points: (N, D) -> (N,).
+    It is near 1 at the highest density. For one Gaussian in the plane it is exp(-r^2 / 2) at r standard deviations.
+
+    Args:
+        distribution: the distribution p.
+        points: (N, D).
+        generator: source of 4000 draws; probabilities below 1/4000 are found as 0.
+
+    Returns:
+        Probabilities, (N,).
     """
     drawn = distribution.log_prob(distribution.sample(TAIL_DRAWS, generator)).sort().values
     return (torch.searchsorted(drawn, distribution.log_prob(points).to(drawn)) / TAIL_DRAWS).numpy()
@@ -132,7 +211,12 @@ def tail_probability(distribution: GaussianMixture, points: torch.Tensor, genera
 
 @dataclass(frozen=True, eq=False)
 class ErrorsOverTime:
-    """The sigma_t^2-weighted denoising loss and error of a score at each of T times; each (T,)."""
+    """The sigma_t^2-weighted denoising loss and score error at each of T times.
+
+    Attributes:
+        loss: (T,).
+        error: (T,).
+    """
 
     loss: np.ndarray
     error: np.ndarray
@@ -140,23 +224,31 @@ class ErrorsOverTime:
 
 @final
 class ModelErrors:
-    """Measures loss and score error of any score at given times, always on the same draws, for one evaluation of it.
+    """Measures loss and error of any score at given times, on the same draws each time and with one evaluation of the score.
 
-    The luck of the draw is taken out of the loss: what the exact score loses on the same draws is known to be the floor in the
-    mean. So the loss is floor + mean(|| sigma s + z ||^2 - || sigma s_exact + z ||^2), which has the same mean and next to
-    no noise near the exact score.
+    The exact score's loss on the same draws serves as a control variate, since its mean is known to be the floor:
+
+        loss = floor + mean(|| sigma s + z ||^2 - || sigma s_exact + z ||^2).
+
+    The mean is that of the plain loss, and there is almost no noise near the exact score.
     """
 
     def __init__(
         self, mixture: GaussianMixture, sde: SDE, times: np.ndarray, floor: np.ndarray, n: int, generator: torch.Generator
     ) -> None:
-        """Draw n points and their noise, with either sign, and score them exactly at every time.
+        """Draw points and noise, and evaluate the exact score.
 
-        times: (T,), above 0; floor: (T,), the `dsm_floor` there.
+        Args:
+            mixture: the target.
+            sde: the SDE.
+            times: (T,), above 0.
+            floor: the `scoredm.dsm_floor` at those times, (T,).
+            n: number of points; each is used with its noise and with minus its noise.
+            generator: source of the draws.
         """
         self._floor = floor
         x0, z = mixture.sample(n, generator), torch.randn(n, mixture.dim, generator=generator)
-        # The same draws at each time: what luck is left moves the curves, and does not roughen them.
+        # The same draws at each time: what chance remains shifts the curves and does not make them ragged.
         x0, self._noise = (v.repeat_interleave(len(times), 0) for v in (torch.cat([x0, x0]), torch.cat([z, -z])))
         self._t = torch.tensor(times, dtype=torch.float32).repeat(2 * n)
         self._sigma = torch.as_tensor(sde.sigma(self._t))[:, None]
@@ -165,7 +257,14 @@ class ModelErrors:
 
     @torch.no_grad()
     def __call__(self, score_fn: ScoreFn) -> ErrorsOverTime:
-        """Loss and error of a score at each time."""
+        """Measure a score.
+
+        Args:
+            score_fn: the score.
+
+        Returns:
+            Its loss and error at each time.
+        """
         scaled = self._sigma * score_fn(self._x, self._t)
         beyond = (scaled + self._noise).square() - (self._exact + self._noise).square()
         loss, error = (self._means(v) for v in (beyond, (scaled - self._exact).square()))
@@ -177,21 +276,39 @@ class ModelErrors:
 
 @dataclass(frozen=True, eq=False)
 class PairedSamples:
-    """Samples (N, D) by the learned and by the exact score, from the same starts along the same noise."""
+    """Samples by the learned and by the exact score, from the same starting points with the same noise.
+
+    Attributes:
+        learned: (N, D).
+        exact: (N, D).
+    """
 
     learned: np.ndarray
     exact: np.ndarray
 
     @property
     def median_distance(self) -> float:
-        """The median distance between the two ends of a particle."""
+        """The median distance between the two samples of a pair."""
         return float(np.median(np.linalg.norm(self.learned - self.exact, axis=1)))
 
 
 def paired_samples(
     score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, eps: float, n: int, steps: int, seed: int
 ) -> PairedSamples:
-    """Run the reverse SDE twice on the same random numbers, from the exact p_1 to t = eps and a last denoising step."""
+    """Sample twice with the same random numbers, by the reverse SDE from the exact p_1 to t = eps and a last denoising step.
+
+    Args:
+        score_fn: the learned score.
+        mixture: the target.
+        sde: the SDE.
+        eps: the time of the last step.
+        n: number of samples.
+        steps: number of steps.
+        seed: of the random numbers.
+
+    Returns:
+        Both samples.
+    """
 
     def run(score: ScoreFn) -> np.ndarray:
         generator = torch.Generator().manual_seed(seed)
@@ -199,3 +316,109 @@ def paired_samples(
         return sample(sde, score, n, steps=steps, prior=prior, t_min=eps, denoise=True, generator=generator).end.numpy()
 
     return PairedSamples(run(score_fn), run(exact_score(mixture, sde)))
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingReference:
+    """The exact values that every run of one experiment is compared with.
+
+    Attributes:
+        mixture: the target.
+        sde: the SDE.
+        times: quadrature times on [eps, 1], (T,).
+        floor_over_time: the lowest loss at those times, (T,).
+        floor: its mean over t, the lowest mean loss of any model on fresh data.
+        notebook_floor: the tutorial's error of the exact score.
+        errors: measures loss and error of a model at those times.
+    """
+
+    mixture: GaussianMixture
+    sde: SDE
+    times: np.ndarray
+    floor_over_time: np.ndarray
+    floor: float
+    notebook_floor: float
+    errors: ModelErrors
+
+
+def training_reference(mixture: GaussianMixture, sde: SDE, eps: float, generator: torch.Generator) -> TrainingReference:
+    """Compute the exact values that runs of one experiment are compared with.
+
+    Args:
+        mixture: the target.
+        sde: the SDE.
+        eps: the smallest time of training.
+        generator: source of the points at which models are measured.
+
+    Returns:
+        The floor, its mean, and what measures a model.
+    """
+    times, weights = quadrature_times(eps)
+    floor = dsm_floor(mixture, sde, times)
+    notebook_floor = perfect_notebook_error(mixture, sde, eps, generator)
+    errors = ModelErrors(mixture, sde, times, floor, ERROR_POINTS, generator)
+    return TrainingReference(mixture, sde, times, floor, float(floor @ weights), notebook_floor, errors)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSnapshot:
+    """Everything that is shown of a run at one moment.
+
+    Attributes:
+        last: loss and errors after the last step.
+        curves: the history.
+        recent: mean loss of the last 50 steps.
+        recent_error: its standard error.
+        below_floor: whether that loss is significantly below the floor, as when training points were memorised.
+        over_time: loss and error of the model at the reference's times.
+        scores: learned and exact score at one time.
+    """
+
+    last: TrainMetrics
+    curves: TrainingCurves
+    recent: float
+    recent_error: float
+    below_floor: bool
+    over_time: ErrorsOverTime
+    scores: ScoreComparison
+
+    @property
+    def excess(self) -> float:
+        """The recent loss above the floor, which on fresh data is the score error on average."""
+        return self.recent - self.last.floor
+
+
+def training_snapshot(
+    reference: TrainingReference,
+    history: Sequence[TrainMetrics],
+    score_fn: ScoreFn,
+    t: float,
+    points: torch.Tensor,
+    smoothing: int = 1,
+) -> TrainingSnapshot | None:
+    """Measure a run as it is now.
+
+    Args:
+        reference: the exact values of the experiment.
+        history: of the run; it may grow meanwhile.
+        score_fn: the learned score, a copy that no longer changes.
+        t: the time at which scores are compared, above 0.
+        points: where they are compared, (N, D).
+        smoothing: number of steps over which the drawn loss is averaged.
+
+    Returns:
+        The snapshot, or None before the first step.
+    """
+    rows = list(history)
+    if not rows:
+        return None
+    recent, error = recent_loss(rows)
+    return TrainingSnapshot(
+        last=rows[-1],
+        curves=training_curves(rows, smoothing),
+        recent=recent,
+        recent_error=error,
+        below_floor=bool(recent < reference.floor - SIGNIFICANT * error),
+        over_time=reference.errors(score_fn),
+        scores=compare_scores(score_fn, reference.mixture, reference.sde, t, points),
+    )

@@ -1,15 +1,14 @@
-"""Memorisation: the score of the training points themselves, when it falls onto single points, and how to tell a copy.
+"""Memorisation: the score of the training points themselves, the time at which it collapses, and how copies are counted.
 
 Training sees N points x_i and not the target. Diffused, they are a mixture too, whose components have no width of their own,
 
     q_t(x) = (1/N) sum_i N(x; alpha_t x_i, sigma_t^2 I),   r_i(x) = softmax_i(-|x - alpha_t x_i|^2 / (2 sigma_t^2)),
 
-so its score is exact, and it, not the score of the target, is what makes the training loss least. Run backwards it gives the
-training points back. Source: Gu et al. 2023, "On Memorization in Diffusion Models", arXiv 2310.02664.
+so its score is known exactly, and it, not the score of the target, minimises the training loss. Sampling with it returns the
+training points. Source: Gu et al. 2023, "On Memorization in Diffusion Models", arXiv 2310.02664.
 """
 
 import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,15 +37,27 @@ FEWEST_DRAWS, MOST_DRAWS = 512, 4096
 
 @final
 class EmpiricalScore:
-    """The score of N diffused training points, s(x, t) = (alpha_t sum_i r_i(x) x_i - x) / sigma_t^2; a ScoreFn, for t above 0.
+    """The score of N diffused training points; a ScoreFn, for t above 0.
 
-    points: (N, D), N at least 1; points that occur more than once count as one with more weight. Logits are one matrix product
-    in float64, whatever the precision of x. Raises ValueError for another shape, NaN or infinity.
-    Source: Gu et al. 2023, arXiv 2310.02664, where it is the optimum of denoising score matching.
+        s(x, t) = (alpha_t sum_i r_i(x) x_i - x) / sigma_t^2
+
+    Points that occur more than once count as one point with more weight. The logits are computed in float64, whatever the
+    precision of x.
+
+    References:
+        Gu et al. 2023, arXiv 2310.02664, where it is the optimum of denoising score matching.
     """
 
     def __init__(self, points: Tensor, sde: SDE) -> None:
-        """Merge equal points and centre them."""
+        """Merge equal points and centre them.
+
+        Args:
+            points: training points, (N, D), N at least 1.
+            sde: the SDE that diffuses them.
+
+        Raises:
+            ValueError: for another shape, NaN or infinity.
+        """
         if points.ndim != 2 or 0 in points.shape or not torch.isfinite(points).all():
             raise ValueError(f"points have shape {tuple(points.shape)}; they must be (N, D), finite, with N and D at least 1")
         self.sde = sde
@@ -65,12 +76,33 @@ class EmpiricalScore:
 
     @torch.no_grad()
     def __call__(self, x: Tensor, t: Time, /) -> Tensor:
-        """s(x, t); x: (B, ..., D), t: a number, () or (B,), above 0."""
+        """Evaluate the score s(x, t).
+
+        Args:
+            x: points, (B, ..., D), in floating point.
+            t: time above 0; a number, () or (B,).
+
+        Returns:
+            The score, with the shape and precision of x.
+
+        Raises:
+            ValueError: if x is not in floating point.
+        """
+        if not x.is_floating_point():
+            raise ValueError(f"x has the type {x.dtype}; it must be in floating point")
         return self._in_blocks(self._score, x, t)
 
     @torch.no_grad()
     def responsibilities(self, x: Tensor, t: Time) -> Tensor:
-        """r_i(x), the chance that x came from each distinct point; x: (B, ..., D), t as above -> (B, ..., N), float64."""
+        """The probability r_i(x) that x came from each distinct point.
+
+        Args:
+            x: points, (B, ..., D).
+            t: time above 0; a number, () or (B,).
+
+        Returns:
+            Probabilities, (B, ..., N), float64.
+        """
         return self._in_blocks(lambda *rows: torch.softmax(self._logits(*rows), 1), x.to(torch.float64), t)
 
     def _in_blocks(self, evaluate: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, t: Time) -> Tensor:
@@ -92,18 +124,23 @@ class EmpiricalScore:
 
     def _score(self, x: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         fine = x.to(torch.float64)
-        r = torch.softmax(self._logits(fine, alpha, sigma).to(x.dtype), 1)
-        guess = torch.nn.functional.linear(r, self._in_precision[x.dtype])
-        return ((alpha * (guess + self._origin) - fine) / sigma**2).to(x.dtype)
+        precision = x.dtype if x.dtype in self._in_precision else torch.float32  # half precision is too coarse to sum in
+        r = torch.softmax(self._logits(fine, alpha, sigma).to(precision), 1)
+        clean = torch.nn.functional.linear(r, self._in_precision[precision])
+        return ((alpha * (clean + self._origin) - fine) / sigma**2).to(x.dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class Collapse:
-    """How far q_t is from single points.
+    """How far q_t is from single points, over time.
 
-    times: (T,); largest: (T,), the mean over x ~ q_t of the largest responsibility; floor: (T,), the least training loss at t;
-    mean_floor: its mean over t uniform on [first time, 1]; time: when `largest` is halfway between its ends (see
-    `collapse_time`); neighbours: the median distance from a point to its nearest other (NaN for a single point).
+    Attributes:
+        times: (T,).
+        largest: mean over x ~ q_t of the largest responsibility, (T,).
+        floor: lowest training loss at each time, (T,).
+        mean_floor: mean of the floor over t uniform on [t_min, 1].
+        time: the time of the collapse (see `collapse_time`).
+        neighbours: median distance from a point to its nearest neighbour; NaN for a single point.
     """
 
     times: np.ndarray
@@ -115,9 +152,17 @@ class Collapse:
 
 
 def collapse(empirical: EmpiricalScore, t_min: float, generator: torch.Generator | None = None) -> Collapse:
-    """How far q_t is from single points at times from t_min to 1, evenly spread (Gauss-Legendre nodes) in log t.
+    """Measure how far q_t is from single points, at Gauss-Legendre nodes in log t.
 
-    The means are over 512 to 4096 draws of q_t, fewer for more points: the standard error of `largest` is below 0.02.
+    The means are over 512 to 4096 draws of q_t, fewer for more points; the standard error of `largest` is below 0.02.
+
+    Args:
+        empirical: the score of the training points.
+        t_min: the smallest time.
+        generator: source of the draws; by default a new one with seed 0.
+
+    Returns:
+        Responsibilities, floors, and the time of the collapse.
     """
     nodes, weights = np.polynomial.legendre.leggauss(CURVE_TIMES)
     length = -math.log(t_min)
@@ -130,13 +175,21 @@ def collapse(empirical: EmpiricalScore, t_min: float, generator: torch.Generator
 
 
 def collapse_time(empirical: EmpiricalScore, generator: torch.Generator | None = None) -> float:
-    """The t at which the mean over x ~ q_t of max_i r_i(x) is halfway between 1, near t = 0, and the largest weight, in noise.
+    """The time at which the mean over x ~ q_t of max_i r_i(x) is halfway between its limits for little and for endless noise.
 
-    For N equal points that is (1 + 1/N) / 2. Found by bracketing in log t, with the same draws at every t; 1 where q_1 itself
-    lies on single points (as for one point), and never below 1e-12. For a given set of points sigma_t / alpha_t is the same
-    there for every SDE, near the distance between neighbours.
-    Source of the idea: Biroli et al. 2024, "Dynamical regimes of diffusion models", arXiv 2402.18491 (there in the limit of
-    many dimensions).
+    The limits are 1 and the largest weight, so for N different points the halfway value is (1 + 1/N) / 2. The time is found by
+    bracketing in log t, with the same draws at every t. For given points the noise level sigma_t / alpha_t at that time is the
+    same for every SDE, near the distance between neighbours.
+
+    Args:
+        empirical: the score of the training points.
+        generator: source of the draws; by default a new one with seed 0.
+
+    Returns:
+        The time; 1 if q_1 itself has collapsed (as for a single point), and at least 1e-12.
+
+    References:
+        Biroli et al. 2024, "Dynamical regimes of diffusion models", arXiv 2402.18491 (there in the limit of many dimensions).
     """
     return _halfway(empirical, _draws(empirical, generator))
 
@@ -179,13 +232,28 @@ def _certainty(empirical: EmpiricalScore, t: float, x0: Tensor, noise: Tensor) -
 
 
 def neighbour_distance(empirical: EmpiricalScore) -> float:
-    """The median distance from a distinct point to its nearest other; NaN for a single point."""
+    """The median distance from a distinct training point to its nearest neighbour.
+
+    Args:
+        empirical: the score of the training points.
+
+    Returns:
+        The distance; NaN for a single point.
+    """
     points = empirical.points.numpy()
     return float(np.median(KDTree(points).query(points, 2)[0][:, 1])) if len(points) > 1 else math.nan
 
 
 def time_of_distance(sde: SDE, distance: float) -> float | None:
-    """The t at which sigma_t / alpha_t is a distance, the closed-form guide to the collapse; None where it is at no t."""
+    """The time at which the noise level sigma_t / alpha_t equals a distance: a closed-form estimate of the collapse time.
+
+    Args:
+        sde: the SDE.
+        distance: a distance between data points.
+
+    Returns:
+        The time, or None if the noise level never equals the distance.
+    """
     try:
         return time_of_log_snr(sde, -2 * math.log(distance)) if distance > 0 else None
     except ValueError:
@@ -196,7 +264,15 @@ def time_of_distance(sde: SDE, distance: float) -> float | None:
 
 
 def nearest_distances(x: Tensor | np.ndarray, points: Tensor | np.ndarray) -> np.ndarray:
-    """The distance from each row of x, (M, D), to the nearest of the points, (N, D); (M,), infinite where x is not finite."""
+    """The distance from each sample to the nearest training point.
+
+    Args:
+        x: samples, (M, D).
+        points: training points, (N, D).
+
+    Returns:
+        Distances, (M,); infinite where a sample is not finite.
+    """
     x = np.asarray(x, dtype=np.float64)
     good = np.isfinite(x).all(1)
     found = np.full(len(x), np.inf)
@@ -206,7 +282,13 @@ def nearest_distances(x: Tensor | np.ndarray, points: Tensor | np.ndarray) -> np
 
 @dataclass(frozen=True)
 class Copies:
-    """The share of a sample that lies nearer to a training point than a distance, its standard error, and the median distance."""
+    """How many samples are copies of a training point.
+
+    Attributes:
+        share: fraction of the samples that are copies.
+        error: its binomial standard error.
+        median: median distance to the nearest training point.
+    """
 
     share: float
     error: float
@@ -214,20 +296,46 @@ class Copies:
 
 
 def copies(distances: np.ndarray, within: float) -> Copies:
-    """Count copies: distances (M,) to the nearest training point, and the distance below which a point is one."""
+    """Count the samples that are copies of a training point.
+
+    Args:
+        distances: distance of each sample to the nearest training point, (M,).
+        within: the distance below which a sample counts as a copy.
+
+    Returns:
+        The share of copies, with its error, and the median distance.
+    """
     share = float((distances < within).mean())
     return Copies(share, math.sqrt(share * (1 - share) / len(distances)), float(np.median(distances)))
 
 
 def copy_distance(fresh: np.ndarray) -> float:
-    """The distance below which a point counts as a copy: the 5 % quantile for fresh data of the target, (M,)."""
+    """The distance below which a sample counts as a copy: 5 % of fresh data are as near to a training point by chance.
+
+    Args:
+        fresh: distance of fresh draws from the target to the nearest training point, (M,).
+
+    Returns:
+        The 5 % quantile of the distances.
+    """
     return float(np.quantile(fresh, COPY_QUANTILE))
 
 
 def sample_with_noise(sde: SDE, score_fn: ScoreFn, start: Tensor, noise: Tensor, t_min: float) -> Tensor:
-    """Samples by the reverse SDE (Euler-Maruyama, even in log-SNR) from t = 1 to t_min, and a last denoising step to E[x_0 | x].
+    """Sample by the reverse SDE from given starting points and given noise, with a last denoising step to E[x_0 | x].
 
-    start: (n, D) at t = 1, noise: (steps, n, D): with the same numbers the samples of two scores can be told apart one by one.
+    With the same points and noise, the samples of two scores can be compared one by one. The steps are Euler-Maruyama's, evenly
+    spaced in log-SNR.
+
+    Args:
+        sde: the SDE.
+        score_fn: the score.
+        start: points at t = 1, (n, D).
+        noise: standard normal draws, (steps, n, D).
+        t_min: the time of the last step.
+
+    Returns:
+        Samples, (n, D).
     """
     times = log_snr_times(sde, len(noise), t_min)
     return sample(sde, score_fn, len(start), times=times, start=start, noise=noise, denoise=True).end
@@ -239,9 +347,11 @@ def sample_with_noise(sde: SDE, score_fn: ScoreFn, start: Tensor, noise: Tensor,
 @final
 @dataclass(frozen=True)
 class Points:
-    """Training points as a value: two sets with the same numbers are equal, and either may be a key.
+    """Training points as a value: two sets with the same numbers are equal and have the same hash.
 
-    data: float32 coordinates, row after row; dim: D.
+    Attributes:
+        data: float32 coordinates, row after row.
+        dim: D.
     """
 
     data: bytes
@@ -249,20 +359,27 @@ class Points:
 
     @classmethod
     def of(cls, points: Tensor | np.ndarray) -> "Points":
-        """The value of an array (N, D)."""
+        """Make the value of an array.
+
+        Args:
+            points: (N, D).
+
+        Returns:
+            The points, rounded to float32.
+        """
         rows = np.asarray(points, dtype=np.float32)
         return cls(rows.tobytes(), rows.shape[1])
 
     def __len__(self) -> int:
-        """N."""
+        """The number of points, N."""
         return len(self.data) // (4 * self.dim)
 
     def array(self) -> np.ndarray:
-        """(N, D), float32."""
+        """The points as an array, (N, D), float32."""
         return np.frombuffer(self.data, dtype=np.float32).reshape(-1, self.dim).copy()
 
     def tensor(self) -> Tensor:
-        """(N, D), float32."""
+        """The points as a tensor, (N, D), float32."""
         return torch.from_numpy(self.array())
 
     def rows(self) -> Tensor:
@@ -271,20 +388,31 @@ class Points:
 
 
 def read_points(text: str) -> np.ndarray:
-    """Read points from a CSV text of 1 or 2 columns, (N, D), float32.
+    """Read points from a table of 1 or 2 columns.
 
-    Columns are parted by a comma, semicolon, tab or spaces; a first line of names is passed over; beside semicolons a comma may
-    stand for the decimal point. Raises ValueError, in words for whoever made the file, for anything else than 1 to 5000 rows of
-    1 or 2 finite numbers within +-1e6.
+    Commas, semicolons, tabs or spaces separate the columns, and a first line of names is ignored. Between semicolons or tabs a
+    comma is a decimal comma. Where commas separate the columns, a first line without a comma is refused: the commas are then
+    more likely decimal commas of a single column.
+
+    Args:
+        text: the content of a CSV file.
+
+    Returns:
+        The points, (N, D), float32.
+
+    Raises:
+        ValueError: for anything else than 1 to 5000 rows of 1 or 2 finite numbers within +-1e6; the message is written for the
+            author of the file.
     """
     lines = [(i, line) for i, line in enumerate(text.lstrip("\ufeff").splitlines(), 1) if line.strip(" \t,;")]
     if not lines:
         raise ValueError("The file has no numbers in it")
-    rows = [(i, _cells(line)) for i, line in lines]
+    rows = [(i, _cells(i, line)) for i, line in lines]
     if not any(_is_number(cell) for cell in rows[0][1]):
         rows = rows[1:]
         if not rows:
             raise ValueError("The file has names in its first line, and no numbers below it")
+        _check_commas(lines[0][1], *lines[1])
     if len(rows) > MAX_POINTS:
         raise ValueError(f"The file has {len(rows)} rows; at most {MAX_POINTS} points can be used")
     columns = len(rows[0][1])
@@ -293,12 +421,30 @@ def read_points(text: str) -> np.ndarray:
     return np.array([_numbers(i, cells, columns) for i, cells in rows], dtype=np.float32)
 
 
-def _cells(line: str) -> Sequence[str]:
-    if ";" in line:
-        return [cell.strip().strip('"').replace(",", ".") for cell in line.rstrip("; \t").split(";")]
-    if "," in line:
-        return [cell.strip() for cell in next(csv.reader(io.StringIO(line.rstrip(", \t")), skipinitialspace=True))]
-    return line.replace('"', "").split()
+def _separator(line: str) -> str | None:
+    """What separates the columns of a line; None for spaces."""
+    return next((mark for mark in ";\t," if mark in line.strip()), None)
+
+
+def _cells(number: int, line: str) -> Sequence[str]:
+    mark = _separator(line)
+    if mark is None:
+        return line.replace('"', "").split()
+    if mark == ",":
+        try:
+            return [cell.strip() for cell in next(csv.reader([line.rstrip(", \t")], skipinitialspace=True))]
+        except csv.Error as error:
+            raise ValueError(f"Line {number} cannot be read as a table ({error})") from error
+    return [cell.strip().strip('"').replace(",", ".") for cell in line.rstrip("; \t").split(mark)]
+
+
+def _check_commas(names: str, number: int, line: str) -> None:
+    """Refuse commas that may be decimal commas: they separate the numbers, but not the names above them."""
+    if _separator(line) == "," and "," not in names:
+        raise ValueError(
+            f"Line {number} has a comma and the names above it have none. If it is a decimal comma, write a point, or put "
+            "semicolons between the columns; if it separates two columns, name both"
+        )
 
 
 def _is_number(cell: str) -> bool:
@@ -306,7 +452,7 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell  # Python reads 1_000 as a number, and no table means one by it
 
 
 def _numbers(line: int, cells: Sequence[str], columns: int) -> list[float]:

@@ -2,11 +2,11 @@
 
 Whatever a network's last layer predicts, its forward turns into a score. PARAMETRISATIONS, with F the output of the last layer:
 
-    "own": what the network was made for, see there;   "score": s = F;
+    "own": the network's own formula, given in its class;   "score": s = F;
     "noise": s = -F / sigma_t;   "clean": s = (alpha_t F - x) / sigma_t^2.
 
-All can stand for the same scores; they differ in what size of numbers the layers must give, and in how an error of F counts.
-Weights are drawn from a generator of the network's own, so that other threads neither disturb nor are disturbed.
+All can represent the same scores. They differ in how large the outputs of the layers must be, and in how much an error of F
+changes the score. Weights are drawn from a generator of their own, so that threads do not disturb each other.
 """
 
 import math
@@ -17,6 +17,10 @@ from torch import Tensor, nn
 
 from scoredm.score import score_from_clean, score_from_noise
 from scoredm.sde import SDE, Time, over_leading_axes
+
+# Units in a hidden layer, where a recipe does not say otherwise.
+SCORENET_WIDTH = 64
+NOTEBOOK_WIDTH = 50
 
 PARAMETRISATIONS = ("own", "score", "noise", "clean")
 
@@ -57,16 +61,17 @@ def _check_parametrisation(name: str) -> None:
 
 @final
 class ScoreNet(nn.Module):
-    """A score network with scaled input and output: it starts at the score of a Gaussian and learns the rest.
+    """A score network with scaled input and output, which starts as the score of a Gaussian and learns the rest.
 
     In the principal axes of the data, of mean m and standard deviation s along an axis, with v_t = alpha_t^2 s^2 + sigma_t^2,
 
         s(x, t) = -(x - alpha_t m) / v_t + (alpha_t s / (sigma_t sqrt v_t)) F((x - alpha_t m) / sqrt v_t, t),
 
-    so that the network F takes and learns numbers of order 1 at every t. In another parametrisation than its own F takes the
-    same numbers, but predicts the score, the noise or the clean data as they are.
-    x: (B, ..., D), t: a number, () or (B,), above 0 -> (B, ..., D).
-    Source: Karras et al. 2022, arXiv 2206.00364, table 1 (their c_skip, c_out and c_in, here per axis and for any alpha_t).
+    so that the inputs and outputs of the network F are of order 1 at every t. In another parametrisation than "own", F takes the
+    same inputs but predicts the score, the noise or the clean data directly.
+
+    References:
+        Karras et al. 2022, arXiv 2206.00364, table 1 (their c_skip, c_out and c_in, here per axis and for any alpha_t).
     """
 
     mean: Tensor
@@ -78,17 +83,27 @@ class ScoreNet(nn.Module):
         sde: SDE,
         dim: int = 2,
         *,
-        width: int = 64,
+        width: int = SCORENET_WIDTH,
         depth: int = 3,
         mean: Tensor | None = None,
         covariance: Tensor | None = None,
         parametrisation: str = "own",
         generator: torch.Generator | None = None,
     ) -> None:
-        """Draw the weights from the generator (default: one with seed 0).
+        """Draw the weights.
 
-        width, depth: size and number of the hidden layers; mean: (D,) and covariance: (D, D) of the data (default: 0 and I).
-        Raises ValueError unless dim, width and depth are 1 or more, and for a name that is not in PARAMETRISATIONS.
+        Args:
+            sde: the SDE whose score is learned.
+            dim: D, the dimension of the data.
+            width: units in each hidden layer.
+            depth: number of hidden layers.
+            mean: mean of the data, (D,); 0 by default.
+            covariance: covariance of the data, (D, D); the identity by default.
+            parametrisation: what the last layer predicts, one of PARAMETRISATIONS.
+            generator: source of the initial weights; by default a new one with seed 0.
+
+        Raises:
+            ValueError: if dim, width or depth is below 1, or the parametrisation is unknown.
         """
         super().__init__()
         _check_parametrisation(parametrisation)
@@ -111,7 +126,15 @@ class ScoreNet(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor, t: Time) -> Tensor:
-        """s(x, t), of x's shape and precision."""
+        """Evaluate the learned score s(x, t).
+
+        Args:
+            x: points, (B, ..., D).
+            t: time above 0; a number, () or (B,).
+
+        Returns:
+            The score, with the shape and precision of x.
+        """
         points = x.to(self.mean.dtype)
         alpha, sigma = (_per_point(v, points) for v in (self.sde.alpha(t), self.sde.sigma(t)))
         signal = alpha * self.std
@@ -128,13 +151,14 @@ class ScoreNet(nn.Module):
 
 @final
 class NotebookNet(nn.Module):
-    """The tutorial's network: random Fourier features of t, two hidden layers of tanh units, output divided by sigma_t.
+    """The tutorial's network: random Fourier features of t, two hidden layers of tanh units, and an output divided by sigma_t.
 
         s(x, t) = MLP(x, sin(2 pi w t), cos(2 pi w t)) / sigma_t,   w ~ N(0, scale^2), drawn once and kept.
 
-    Its own output is thus minus the noise.
-    x: (B, ..., D), t: a number, () or (B,), above 0 -> (B, ..., D).
-    Source: Neuromatch Academy, deep learning, week 2 day 4, tutorial 2.
+    The output of its last layer is an estimate of minus the noise.
+
+    References:
+        Neuromatch Academy, deep learning, week 2 day 4, tutorial 2.
     """
 
     frequencies: Tensor
@@ -144,16 +168,25 @@ class NotebookNet(nn.Module):
         sde: SDE,
         dim: int = 2,
         *,
-        width: int = 50,
+        width: int = NOTEBOOK_WIDTH,
         features: int = 10,
         scale: float = 1.0,
         parametrisation: str = "own",
         generator: torch.Generator | None = None,
     ) -> None:
-        """Draw frequencies and weights from the generator (default: one with seed 0).
+        """Draw the frequencies and the weights.
 
-        features: sines and cosines together. Raises ValueError unless dim and width are 1 or more, features even, 2 or more,
-        and the name in PARAMETRISATIONS.
+        Args:
+            sde: the SDE whose score is learned.
+            dim: D, the dimension of the data.
+            width: units in each of the two hidden layers.
+            features: number of Fourier features of t, sines and cosines together; even.
+            scale: standard deviation of the frequencies w.
+            parametrisation: what the last layer predicts, one of PARAMETRISATIONS.
+            generator: source of the frequencies and initial weights; by default a new one with seed 0.
+
+        Raises:
+            ValueError: if dim or width is below 1, features is odd or below 2, or the parametrisation is unknown.
         """
         super().__init__()
         _check_parametrisation(parametrisation)
@@ -173,7 +206,15 @@ class NotebookNet(nn.Module):
         )
 
     def forward(self, x: Tensor, t: Time) -> Tensor:
-        """s(x, t), of x's shape and precision."""
+        """Evaluate the learned score s(x, t).
+
+        Args:
+            x: points, (B, ..., D).
+            t: time above 0; a number, () or (B,).
+
+        Returns:
+            The score, with the shape and precision of x.
+        """
         points = x.to(self.frequencies.dtype)
         phase = 2 * math.pi * self.frequencies * _per_point(t, points)
         time = torch.cat([phase.sin(), phase.cos()], -1).expand(*x.shape[:-1], -1)

@@ -229,11 +229,6 @@ def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
     return (x + sigma**2 * score_fn(x, t)) / alpha
 
 
-def noise_from_score(score: Tensor, sde: SDE, t: Time) -> Tensor:
-    """The posterior mean of the noise, E[z | x_t] = -sigma_t s; score: (B, ..., D), t: a number, () or (B,)."""
-    return -over_leading_axes(sde.sigma(t), score) * score
-
-
 def score_from_noise(noise: Tensor, sde: SDE, t: Time) -> Tensor:
     """The score that a noise prediction stands for, s = -z / sigma_t; noise: (B, ..., D), t: a number, () or (B,)."""
     return -noise / over_leading_axes(sde.sigma(t), noise)

@@ -1,6 +1,6 @@
 """Learning a score by denoising: a recipe (TrainConfig) and an iterator that follows it (Trainer).
 
-A run is a function of mixture, SDE, recipe and device alone: every draw comes from generators of its own.
+A run depends on mixture, SDE, recipe and device alone: it draws from generators of its own.
 """
 
 import copy
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from scoredm.losses import WEIGHTINGS, dsm_floor, dsm_losses, mean_weight
 from scoredm.mixture import GaussianMixture
-from scoredm.networks import PARAMETRISATIONS, NotebookNet, ScoreNet
+from scoredm.networks import NOTEBOOK_WIDTH, PARAMETRISATIONS, SCORENET_WIDTH, NotebookNet, ScoreNet
 from scoredm.score import exact_score
 from scoredm.sde import SDE
 
@@ -24,7 +24,7 @@ NETWORKS = ("scorenet", "notebook")
 SCHEDULES = ("one-cycle", "constant")
 AVERAGES = ("none", "running", "ema")
 
-# The words that each choice in a recipe may be.
+# The values that each choice in a recipe may take.
 CHOICES: dict[str, tuple[str, ...]] = {
     "network": NETWORKS,
     "schedule": SCHEDULES,
@@ -48,27 +48,40 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 EVALUATION_POINTS = 1024
 QUADRATURE_TIMES = 24
-FOLLOWING = 5.0  # the running mean of the weights follows the present ones at the rate 5 / step
-WARM_UP = 0.1  # share of a one-cycle run in which the rate rises
+FOLLOWING = 5.0  # the running mean of the weights moves towards the current ones by the fraction 5 / step
+LARGE_DATA = 100.0  # coordinates above this may be why a loss is not finite
+WARM_UP = 0.1  # fraction of a one-cycle run in which the rate rises
 
 
 @final
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training recipe; the same recipe gives the same numbers.
+    """A training recipe: the same recipe gives the same numbers.
 
-    network: "scorenet" or "notebook"; data_size: training points; batch: noisy points a step, at most all the data (each point
-    once, or twice if paired), which 0 also stands for; steps: optimiser steps (Adam); learning_rate: the rate, or its peak;
-    schedule: "one-cycle" (rise, then fall to 0) or "constant"; eps: times are uniform on [eps, 1]; seed: of data, weights and
-    noise; eval_every: steps between two evaluations of the score error; width: units in a hidden layer; paired: take each noise
-    with both signs, and times spread evenly, which keeps the mean of the loss and lowers its noise.
+    CHOICES lists the values that the words may take, and BOUNDS the ranges of the numbers.
 
-    parametrisation: what the network's last layer predicts, "own", "score", "noise" or "clean" (see `networks`); weighting: of
-    the loss over t, "sigma2", "likelihood", "min-snr" or "edm" (see `losses`), divided by its mean over t; average: whose score
-    it is, that of the present weights ("none"), of a mean that reaches back over a share of the steps ("running") or of an
-    exponential moving average with rate 1 - `decay` ("ema"). CHOICES has the words and BOUNDS the ranges.
+    Attributes:
+        network: "scorenet" or "notebook".
+        data_size: number of training points.
+        batch: noisy points in a step; 0, or more than there are, takes all the data (each point twice if `paired`).
+        steps: optimiser steps (Adam).
+        learning_rate: the learning rate, or its highest value in a one-cycle schedule.
+        schedule: "one-cycle" (rises, then falls to 0) or "constant".
+        eps: the smallest time; times are uniform on [eps, 1].
+        seed: seed of data, initial weights and noise.
+        eval_every: steps between two evaluations of the score error.
+        width: units in a hidden layer.
+        paired: use each noise with both signs and spread the times evenly, which keeps the mean of the loss and reduces its
+            variance.
+        parametrisation: what the last layer predicts, "own", "score", "noise" or "clean" (see `scoredm.networks`).
+        weighting: weight of the loss over t, "sigma2", "likelihood", "min-snr" or "edm" (see `scoredm.losses`), divided by its
+            mean over t.
+        average: which weights define the learned score: the current ones ("none"), a mean over the last part of the run
+            ("running"), or an exponential moving average ("ema").
+        decay: decay of the exponential moving average.
 
-    Raises ValueError, naming the value and the allowed range.
+    Raises:
+        ValueError: if a value is not allowed; the message has the value and the allowed range.
     """
 
     network: str = "scorenet"
@@ -80,7 +93,7 @@ class TrainConfig:
     eps: float = 0.01
     seed: int = 2021
     eval_every: int = 20
-    width: int = 64
+    width: int = SCORENET_WIDTH
     paired: bool = True
     parametrisation: str = "own"
     weighting: str = "sigma2"
@@ -88,7 +101,7 @@ class TrainConfig:
     decay: float = 0.999
 
     def __post_init__(self) -> None:
-        """Refuse a recipe that cannot be followed."""
+        """Check every value."""
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
@@ -100,12 +113,12 @@ class TrainConfig:
 
     @property
     def rows(self) -> int:
-        """Points of the data that a step takes, 0 for all: half as many as noisy ones where each noise has both signs."""
+        """Data points in a step (0 for all): half the batch if each noise is used with both signs."""
         return (self.batch + 1) // 2 if self.paired else self.batch
 
     @classmethod
     def notebook(cls) -> "TrainConfig":
-        """The tutorial's recipe: its network, 10000 points, 500 full-batch Adam steps at .005 (its lambda is 25)."""
+        """The tutorial's recipe: its network, 10000 points, and 500 full-batch Adam steps at rate 0.005 (its lambda is 25)."""
         return cls(
             network="notebook",
             batch=0,
@@ -113,7 +126,7 @@ class TrainConfig:
             learning_rate=0.005,
             schedule="constant",
             eval_every=10,
-            width=50,
+            width=NOTEBOOK_WIDTH,
             paired=False,
             average="none",
         )
@@ -130,16 +143,21 @@ def _check_number(name: str, value: object, *, whole: bool) -> None:
 @final
 @dataclass(frozen=True, slots=True)
 class TrainMetrics:
-    """What is known after an optimiser step.
+    """Loss and errors after one optimiser step.
 
-    step: 1 after the first; dsm: the loss of this step's batch; floor: the least mean DSM loss over t uniform on [eps, 1];
-    train_error, test_error: mean over t of sigma_t^2 || s - exact ||^2 on diffused training points and on fresh ones;
-    notebook_error: the tutorial's faulty measure (see `notebook_score_error`); evaluated: whether the three errors are of this
-    step (the first, the last, every eval_every-th) or carried over from the last evaluation; seconds: spent computing steps and
-    evaluations so far.
+    Loss, floor and errors are weighted by sigma_t^2 whichever weighting the optimiser follows, so that recipes can be compared;
+    on fresh data the mean loss is floor + test_error.
 
-    Loss, floor and errors are weighted by sigma_t^2 whatever weighting the optimiser follows, so that recipes can be compared,
-    and dsm - floor and the errors share an axis.
+    Attributes:
+        step: 1 after the first step.
+        dsm: the loss of this step's batch.
+        floor: the lowest mean DSM loss over t uniform on [eps, 1].
+        train_error: mean over t of sigma_t^2 || s - exact ||^2 on diffused training points.
+        test_error: the same on diffused fresh points.
+        notebook_error: the tutorial's error, which is not 0 for the exact score (see `scoredm.notebook_score_error`).
+        evaluated: whether the three errors were measured at this step (the first, the last, and every eval_every-th) or are
+            those of the last evaluation.
+        seconds: computing time so far, of steps and evaluations.
     """
 
     step: int
@@ -160,12 +178,13 @@ class _Errors(NamedTuple):
 
 @final
 class Trainer:
-    """Trains a network on samples of a mixture, or on points of one's own, one optimiser step per `next`.
+    """Trains a network on samples of a mixture, or on given points, one optimiser step per `next`.
 
-    Iterating yields a TrainMetrics after each step and ends after config.steps; between any two steps it can be left and
-    taken up again, with the same numbers. `.score_fn` is the network (it goes on changing while training goes on).
+    Iterating yields a TrainMetrics after each step and ends after config.steps. A run can be interrupted between two steps and
+    continued later with the same numbers. `score_fn` is the learned score; it changes while training continues.
 
-    Raises FloatingPointError, naming the step, where the loss is no longer a finite number.
+    Raises:
+        FloatingPointError: if the loss is no longer finite; the message has the step and the likely causes.
     """
 
     def __init__(
@@ -176,10 +195,18 @@ class Trainer:
         device: torch.device | str | None = None,
         data: Tensor | None = None,
     ) -> None:
-        """Draw data, weights and evaluation sets; config: our recipe by default; device: `default_device()` by default.
+        """Draw the data, the initial weights and the points of the evaluations.
 
-        data: training points (N, D), N at least 2, in place of config.data_size draws of the mixture, taken in single precision;
-        the floor and both score errors stay those of the mixture. Raises ValueError for data of another shape, NaN or infinity.
+        Args:
+            mixture: the target.
+            sde: the SDE that diffuses it.
+            config: the recipe; by default the library's own.
+            device: where to train; by default `default_device()`.
+            data: training points, (N, D) with N at least 2, in place of config.data_size draws of the mixture; used in single
+                precision. The floor and both score errors remain those of the mixture.
+
+        Raises:
+            ValueError: if the data have another shape or are not finite, or if the weighting is not finite for them.
         """
         self.config = config = config or TrainConfig()
         self.sde = sde
@@ -238,13 +265,29 @@ class Trainer:
         loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
-            raise FloatingPointError(f"the loss became {value} at step {self.step + 1}; a lower learning rate may help")
+            raise FloatingPointError(f"the loss became {value} at step {self.step + 1}. {self._causes()}")
         self._optimiser.zero_grad()
         (loss if self._weigh is None else (self._weigh(t) * losses).mean()).backward()
         self._optimiser.step()
         if self.config.average != "none":
             self._average()
         return value
+
+    def _causes(self) -> str:
+        """What may have made the loss infinite or NaN, from what is known of this run."""
+        config, largest = self.config, float(self._data.abs().max())
+        causes = []
+        if self.step:  # no rate has been used before the first step
+            causes.append(f"the learning rate {config.learning_rate:g} is too high")
+        if largest > LARGE_DATA:
+            causes.append(f"the data are too large for the network (up to {largest:g}, it is made for about 1)")
+        if config.weighting != "sigma2":
+            causes.append(f'the weighting "{config.weighting}" is too large near t = {config.eps:g}')
+        if config.parametrisation in ("score", "clean"):
+            causes.append(f'the parametrisation "{config.parametrisation}" needs large outputs near t = {config.eps:g}')
+        if not causes:
+            causes.append(f"sigma_t is too small near t = {config.eps:g}")
+        return f"Likely causes: {'; '.join(causes)}"
 
     def _batch(self) -> tuple[Tensor, Tensor, Tensor]:
         """Data, times and noise of one step."""
@@ -259,7 +302,10 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Move the averaged weights towards the present ones."""
+        """Move the averaged weights towards the current ones.
+
+        By hand, because torch.optim.swa_utils has neither of these averages and takes four times as long for networks this small.
+        """
         share = averaging_share(self.config, self.step)
         for average, weight in zip(self.score_fn.parameters(), self._network.parameters(), strict=True):
             average.lerp_(weight, share)
@@ -313,11 +359,27 @@ def _weighting(sde: SDE, data: Tensor, config: TrainConfig) -> Callable[[Tensor]
         return None
     spread = float(data.var(0).mean().sqrt())
     mean = mean_weight(config.weighting, sde, config.eps, spread)
+    ends = WEIGHTINGS[config.weighting](sde, torch.tensor([config.eps, 1.0]), spread)
+    if not (0 < mean < math.inf and torch.isfinite(ends).all()):
+        raise ValueError(
+            f'the weighting "{config.weighting}" is not finite, because the standard deviation of the data is '
+            f'{spread:g}; use data that differ, or the weighting "sigma2"'
+        )
     return lambda t: WEIGHTINGS[config.weighting](sde, t, spread) / mean
 
 
 def uniform_times(n: int, eps: float, generator: torch.Generator, *, even: bool) -> Tensor:
-    """n times uniform on [eps, 1], (n,), on the generator's device: independent, or evenly, one in every n-th part of it."""
+    """Draw times uniform on [eps, 1].
+
+    Args:
+        n: number of times.
+        eps: the smallest time.
+        generator: source of the draws; its device is that of the times.
+        even: draw one time from each n-th part of [eps, 1] rather than independent times.
+
+    Returns:
+        The times, (n,).
+    """
     u = torch.rand(n, generator=generator, device=generator.device)
     if even:
         u = (torch.arange(n, device=generator.device) + u) / n
@@ -325,9 +387,20 @@ def uniform_times(n: int, eps: float, generator: torch.Generator, *, even: bool)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of a step (0 for the first): constant, or linear up to the peak and along a half cosine down to 0, at mid-step.
+    """The learning rate of a step.
 
-    Source: Smith and Topin 2018, "Super-Convergence", arXiv 1708.07120.
+    The one-cycle schedule rises linearly to its highest value and falls to 0 along a half cosine. It is evaluated at the middle
+    of a step, so that a run of a single step learns too (torch's OneCycleLR would take that step at a rate near 0).
+
+    Args:
+        config: the recipe.
+        step: 0 for the first step.
+
+    Returns:
+        The learning rate.
+
+    References:
+        Smith and Topin 2018, "Super-Convergence", arXiv 1708.07120.
     """
     if config.schedule == "constant":
         return config.learning_rate
@@ -338,11 +411,22 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
 
 def averaging_share(config: TrainConfig, step: int) -> float:
-    """How far the averaged weights move towards the present ones at a step (0 for the first).
+    """The fraction of the way that the averaged weights move towards the current ones at a step.
 
-    "running": 5 / (step + 1), which reaches back over a sixth of the steps so far; "ema": 1 - min(decay, (1 + step) /
-    (10 + step)), where the warm-up makes the untrained weights soon forgotten.
-    Source: Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; the warm-up is TensorFlow's.
+        "running": min(1, 5 / (step + 1)),   "ema": 1 - min(decay, (1 + step) / (10 + step)).
+
+    The running mean reaches back over about a sixth of the steps so far. The warm-up of the exponential average forgets the
+    untrained weights quickly.
+
+    Args:
+        config: the recipe.
+        step: 0 for the first step.
+
+    Returns:
+        A fraction from 0 to 1.
+
+    References:
+        Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging"; the warm-up is TensorFlow's.
     """
     if config.average == "running":
         return min(1.0, FOLLOWING / (step + 1))
@@ -350,17 +434,33 @@ def averaging_share(config: TrainConfig, step: int) -> float:
 
 
 def mean_floor(mixture: GaussianMixture, sde: SDE, eps: float) -> float:
-    """The DSM floor, averaged over t uniform on [eps, 1] by Gauss-Legendre quadrature."""
+    """The lowest mean DSM loss over t uniform on [eps, 1], by Gauss-Legendre quadrature.
+
+    Args:
+        mixture: the target.
+        sde: the SDE that diffuses it.
+        eps: the smallest time.
+
+    Returns:
+        The mean of `scoredm.dsm_floor` over t.
+    """
     times, weights = quadrature_times(eps)
     return float(dsm_floor(mixture, sde, times) @ weights)
 
 
 def quadrature_times(eps: float) -> tuple[np.ndarray, np.ndarray]:
-    """24 times and weights whose weighted sum is the mean of a smooth function over t uniform on [eps, 1] (Gauss-Legendre)."""
+    """Nodes of Gauss-Legendre quadrature for means over t uniform on [eps, 1].
+
+    Args:
+        eps: the smallest time.
+
+    Returns:
+        24 times and 24 weights, whose sum is 1.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_TIMES)
     return eps + (1 - eps) * (nodes + 1) / 2, weights / 2
 
 
 def default_device() -> torch.device:
-    """CUDA when there is one, else the CPU."""
+    """CUDA if there is one, otherwise the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

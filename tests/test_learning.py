@@ -1,5 +1,6 @@
 """What a training run shows: curves, pace, and the learned score compared with the exact one."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -29,7 +30,10 @@ from scoredm.learning import (
     recent_loss,
     tail_probability,
     training_curves,
+    training_reference,
+    training_snapshot,
 )
+from scoredm.training import mean_floor
 
 SDE = VESDE(25.0)
 TUTORIAL = targets.mixture("tutorial")
@@ -186,3 +190,47 @@ def test_the_pace_is_positive_in_both_dimensions(dim):
     found = measure_training_pace(TrainConfig(data_size=100, batch=16), dim)
     assert found.step > 0
     assert found.evaluation >= 0
+
+
+def test_a_snapshot_holds_what_the_functions_give_and_does_not_change_as_training_goes_on():
+    trainer = Trainer(TUTORIAL, SDE, TrainConfig(steps=40, batch=64, data_size=200, eval_every=8), "cpu")
+    for _ in range(20):
+        next(trainer)
+    model, points = copy.deepcopy(trainer.score_fn), TUTORIAL.sample(50, generator())
+    reference = training_reference(TUTORIAL, SDE, 0.01, generator())
+    found = training_snapshot(reference, trainer.history, model, 0.3, points, smoothing=5)
+    assert found is not None
+    before, losses = found.last, found.curves.dsm.copy()
+    list(trainer)
+    assert found.last is before and before.step == 20
+    np.testing.assert_array_equal(found.curves.dsm, losses)
+    np.testing.assert_array_equal(losses, training_curves(trainer.history[:20], 5).dsm)
+    assert (found.recent, found.recent_error) == recent_loss(trainer.history[:20])
+    assert found.excess == pytest.approx(found.recent - mean_floor(TUTORIAL, SDE, 0.01))
+    np.testing.assert_array_equal(found.scores.learned, compare_scores(model, TUTORIAL, SDE, 0.3, points).learned)
+    np.testing.assert_array_equal(found.over_time.error, reference.errors(model).error)
+
+
+def test_the_reference_of_an_experiment_is_its_floor():
+    reference = training_reference(TUTORIAL, SDE, 0.01, generator(1))
+    assert reference.floor == pytest.approx(mean_floor(TUTORIAL, SDE, 0.01), rel=1e-12)
+    np.testing.assert_array_equal(reference.floor_over_time, dsm_floor(TUTORIAL, SDE, reference.times))
+    assert reference.notebook_floor == perfect_notebook_error(TUTORIAL, SDE, 0.01, generator(1))
+    exact = reference.errors(exact_score(TUTORIAL, SDE))
+    np.testing.assert_allclose(exact.loss, reference.floor_over_time, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss,below", [(0.3, True), (0.95, False)])
+def test_a_loss_below_the_floor_is_noticed_only_beyond_its_error(loss, below):
+    reference = training_reference(TUTORIAL, SDE, 0.01, generator())  # the floor is 0.840
+    points, exact = TUTORIAL.sample(5, generator()), exact_score(TUTORIAL, SDE)
+    noisy = loss + 0.1 * np.tile([-1.0, 1.0], 25)
+    found = training_snapshot(reference, history(noisy), exact, 0.3, points)
+    assert found is not None and found.below_floor == below
+    alone = training_snapshot(reference, history([0.3]), exact, 0.3, points)
+    assert alone is not None and not alone.below_floor  # one step says nothing about its error
+
+
+def test_before_the_first_step_there_is_nothing_to_show():
+    reference = training_reference(TUTORIAL, SDE, 0.01, generator())
+    assert training_snapshot(reference, [], exact_score(TUTORIAL, SDE), 0.3, TUTORIAL.sample(5, generator())) is None

@@ -162,6 +162,20 @@ def test_the_least_training_loss_is_the_floor_of_very_narrow_components(sde):
     assert collapse(EmpiricalScore(points[:1], sde), 1e-3).mean_floor == 0
 
 
+@each_kind
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_points_in_half_precision_are_scored_as_well_as_their_precision_allows(dtype, sde):
+    score, x = EmpiricalScore(TUTORIAL.sample(9, generator()), sde), (2 * fine(30, 2)).to(dtype)
+    found = score(x, 0.1)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), score(x.double(), 0.1), rtol=4 * torch.finfo(dtype).eps, atol=1e-2)
+
+
+def test_whole_numbers_are_no_points_to_score():
+    with pytest.raises(ValueError, match=r"type torch.int64; it must be in floating point"):
+        EmpiricalScore(torch.zeros(2, 2), VESDE())(torch.ones(3, 2, dtype=torch.int64), 0.1)
+
+
 def test_a_trainer_trains_on_the_points_it_is_handed():
     points = torch.tensor([[5.0, 5.0], [5.5, 5.0]])
     trainer = Trainer(TUTORIAL, VESDE(), TrainConfig(steps=5, batch=64), "cpu", points.repeat(40, 1))
@@ -334,6 +348,10 @@ def test_points_are_a_value():
         ("  1   2\n3 4", [[1, 2], [3, 4]]),
         ('"x","y"\n"1","2"', [[1, 2]]),
         ("1, 2\n3 ,4,\n", [[1, 2], [3, 4]]),
+        ("x;\n1,5;\n-2,5;", [[1.5], [-2.5]]),
+        ("a\tb\n1,5\t2\n3\t4,25", [[1.5, 2], [3, 4.25]]),
+        ("1,2\t\n3,4\t", [[1, 2], [3, 4]]),
+        (",y\n1,5\n2,5", [[1, 5], [2, 5]]),
         ("value\n7", [[7]]),
     ],
 )
@@ -355,6 +373,12 @@ def test_tables_as_people_write_them_are_read(text, expected):
         ("1\n2\n1e400", "Line 3 has 1e400"),
         ("1\n-2e6", "Line 2 has -2e6"),
         ("1\n" * 5001, "5001 rows; at most 5000"),
+        ("x\n1,5\n2,5", "Line 2 has a comma and the names above it have none. If it is a decimal comma, write a point"),
+        ("time in s\n\n1,5\n2,5", "Line 3 has a comma"),
+        ("1,2\n3," + "4" * 200_000, r"Line 2 cannot be read as a table \(field larger than field limit"),
+        ('1,2\n"' + "4" * 200_000 + '",3', "Line 2 cannot be read as a table"),
+        ("4" * 200_000, "Line 1 has 44444444444444444444; every number must lie within"),
+        ("1\n1_000", "Line 2 has “1_000”, which is not a number"),
     ],
 )
 def test_other_tables_are_refused_in_plain_words(text, words):

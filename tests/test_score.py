@@ -24,7 +24,7 @@ from scoredm import (
     targets,
 )
 from scoredm.grids import uniform_times
-from scoredm.score import noise_from_score, score_from_noise
+from scoredm.score import score_from_noise
 
 KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
@@ -174,7 +174,7 @@ def test_noise_and_score_are_one_another(sde):
     t = torch.linspace(0.1, 1, 5, dtype=torch.float64)
     score = exact_score(targets.mixture("tutorial"), sde)
     s = score(x, t)
-    noise = noise_from_score(s, sde, t)
+    noise = -torch.as_tensor(sde.sigma(t))[:, None, None] * s
     torch.testing.assert_close(score_from_noise(noise, sde, t), s)
     clean = denoise(score, sde, x, t)
     torch.testing.assert_close(sde.perturb(clean, t, noise), x)

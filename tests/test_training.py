@@ -14,6 +14,8 @@ from scoredm import (
     CosineVPSDE,
     GaussianMixture,
     GeometricVESDE,
+    NotebookNet,
+    ScoreNet,
     SubVPSDE,
     TrainConfig,
     Trainer,
@@ -23,6 +25,7 @@ from scoredm import (
     score_error,
 )
 from scoredm.losses import WEIGHTINGS
+from scoredm.networks import NOTEBOOK_WIDTH, SCORENET_WIDTH
 from scoredm.training import BOUNDS, CHOICES, averaging_share, default_device, learning_rate, mean_floor, uniform_times
 
 TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
@@ -366,6 +369,56 @@ def test_a_loss_that_is_not_a_number_stops_it_with_the_step_named():
     with pytest.raises(FloatingPointError, match="nan at step 2"):
         next(trainer)
     assert trainer.step == 1
+
+
+def causes_of(config: TrainConfig, data: torch.Tensor | None = None, steps_before: int = 0) -> str:
+    """What is said of a run whose weights become NaN after so many steps."""
+    trainer = Trainer(TUTORIAL, SDE, config, "cpu", data)
+    for _ in range(steps_before):
+        next(trainer)
+    with torch.no_grad():
+        next(trainer._network.parameters()).fill_(float("nan"))
+    with pytest.raises(FloatingPointError) as raised:
+        next(trainer)
+    return str(raised.value)
+
+
+def test_the_learning_rate_is_blamed_only_once_it_has_been_used():
+    assert "learning rate" not in causes_of(SHORT)
+    assert "the learning rate 0.01 is too high" in causes_of(replace(SHORT, learning_rate=0.01), steps_before=1)
+
+
+def test_data_and_recipe_are_blamed_where_they_are_unusual():
+    usual = causes_of(SHORT)
+    assert "data" not in usual and "weighting" not in usual and "parametrisation" not in usual
+    assert "up to 5000, it is made for about 1" in causes_of(SHORT, torch.tensor([[5000.0, 1.0], [0.0, 1.0]]))
+    unusual = causes_of(replace(SHORT, weighting="likelihood", parametrisation="clean"))
+    assert 'the weighting "likelihood"' in unusual and 'the parametrisation "clean"' in unusual
+
+
+EQUAL = torch.ones(64, 2)
+
+
+def test_equal_points_are_refused_by_the_weighting_that_divides_by_their_spread_and_by_no_other():
+    for point in (EQUAL, 0.1 * EQUAL, EQUAL + 1e-22 * torch.randn(64, 2)):
+        with pytest.raises(ValueError, match='"edm" is not finite, because the standard deviation of the data is'):
+            Trainer(TUTORIAL, SDE, replace(SHORT, weighting="edm"), "cpu", point)
+    for weighting in set(CHOICES["weighting"]) - {"edm"}:
+        trainer = Trainer(TUTORIAL, SDE, replace(SHORT, weighting=weighting, steps=30), "cpu", EQUAL)
+        assert all(np.isfinite(metrics.dsm) for metrics in trainer)
+
+
+def test_what_a_step_reports_cannot_be_changed():
+    metrics = next(Trainer(TUTORIAL, SDE, SHORT, "cpu"))
+    with pytest.raises(FrozenInstanceError):
+        metrics.dsm = 0.0  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_width_of_a_network_is_set_where_the_network_is():
+    widths = {ScoreNet: TrainConfig().width, NotebookNet: TrainConfig.notebook().width}
+    for kind, width in widths.items():
+        assert kind(SDE).body[0].out_features == width
+    assert widths == {ScoreNet: SCORENET_WIDTH, NotebookNet: NOTEBOOK_WIDTH}
 
 
 def test_trains_on_the_default_device():

@@ -146,7 +146,7 @@ def test_a_failing_run_reports_and_the_worker_lives_on(pool, long_lease):
     broken.renew("a")
     sound.renew("a")
     wait_until(lambda: broken.error and sound.trainer.done)
-    assert broken.error == "the loss became nan at step 1; a lower learning rate may help"
+    assert broken.error is not None and broken.error.startswith("the loss became nan at step 1. Likely causes: ")
     assert not broken.running
     assert sound.error is None
     broken.renew("a")
