@@ -85,5 +85,7 @@ with control:
     )
 equation.latex(view.update(step))
 
-show.download("before-after", lambda: figures.samples(view.panels(experiment, run, "light"), comparison.SHARES))
+show.download(
+    "before-after", lambda: figures.samples(view.panels(experiment, run, "light"), comparison.outline(experiment, 0.0).shares)
+)
 shell.sections("reverse")

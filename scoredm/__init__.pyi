@@ -5,7 +5,6 @@ from .experiment import KINDS as KINDS, Experiment as Experiment, Kind as Kind
 from .grids import GRIDS as GRIDS, Grid as Grid, time_of_log_snr as time_of_log_snr
 from .likelihood import (
     Encoding as Encoding,
-    KLEstimate as KLEstimate,
     bits_per_dimension as bits_per_dimension,
     encode as encode,
     flow_log_prob as flow_log_prob,
@@ -22,15 +21,15 @@ from .memorisation import EmpiricalScore as EmpiricalScore
 from .metrics import (
     METRICS as METRICS,
     NamedMetric as NamedMetric,
-    Reference as Reference,
+    NoiseFloor as NoiseFloor,
     compare_moments as compare_moments,
     component_weights as component_weights,
     energy_distance as energy_distance,
-    fresh_range as fresh_range,
     fresh_reference as fresh_reference,
     mmd as mmd,
     mmd_bandwidth as mmd_bandwidth,
     mmd_to_mixture as mmd_to_mixture,
+    noise_floor as noise_floor,
     sample_moments as sample_moments,
     sliced_wasserstein as sliced_wasserstein,
 )
@@ -79,6 +78,7 @@ from .simulation import (
     rollout as rollout,
     sample as sample,
 )
+from .statistics import Measurement as Measurement, standard_error as standard_error
 from .targets import (
     MixtureTextError as MixtureTextError,
     format_mixture as format_mixture,

@@ -1,4 +1,4 @@
-"""The error budget: how much of a sampler's error is its start, its steps, its stop, and its network.
+"""The error budget: how much of a sampler's error comes from its start, its steps, its stop, and its network.
 
 A run is measured as it is, and again as its causes of error are switched to their exact counterparts one at a time, in this
 order, each on top of those before it and all on shared noise (but a sampler with visits, such as predictor-corrector or
@@ -9,49 +9,57 @@ Langevin, has fresh noise where its steps change):
     stop     run down to t = 1e-5, or as far as it went, and end with the Tweedie step
     network  the exact score
 
-A part is what the metric falls by at its switch, so parts and remainder add up to the whole by construction; a part below zero
-says that the run got worse, as when two errors had cancelled. The remainder is what all switches together leave, less the
-metric's value for exact samples. What a part is depends on the order; so each switch is also made alone, and `unattributed` is
-what the parts alone fail to add up to.
+A part is what the metric falls by at its switch, so
+
+    total = noise floor + sum of parts + remainder
+
+holds by construction. A part below zero says that the run got worse, as when two errors had cancelled. The remainder is what is
+left after all switches, less the metric's mean for exact samples. What a part is may depend on the order; so each switch is also
+made alone, and `order_effects` says for each part by how much that differs.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple, final
+from typing import final
 
 import numpy as np
 
-from scoredm.metrics import Reference
-from scoredm.studies import Job, Row, distinct, standard_error
+from scoredm.metrics import NoiseFloor
+from scoredm.statistics import Measurement
+from scoredm.studies import Job, Record, distinct
 
 PARTS = ("prior", "steps", "stop", "network")
 MANY_STEPS = 1000
-EARLIEST = 1e-5
-
-
-class Amount(NamedTuple):
-    """A mean over seeds and its standard error (NaN for a single seed)."""
-
-    value: float
-    error: float
+LATEST_STOP = 1e-5  # the t_min of a run whose stop costs nothing
 
 
 @final
 @dataclass(frozen=True)
 class Budget:
-    """Where a metric's value for one run comes from: total = zero.median + sum of parts + remainder.
+    """Where a metric's value for one run comes from: total = noise_floor.mean + sum of parts + remainder.
 
-    parts: in order, each on top of those before; alone: each switch by itself; unattributed: total - zero - sum of alone;
-    zero: the metric for fresh exact samples of the same size; seeds: over how many seeds the means are.
+    All are means over seeds with their standard errors, taken over differences on shared noise.
+
+    Attributes:
+        total: the run as it is.
+        parts: what each switch takes off, in order, each on top of those before.
+        alone: what each switch takes off by itself.
+        order_effects: alone minus part, for each switch; 0 for the first by construction. Where all are within their errors, a
+            switch takes off the same first as in its place.
+        interaction: sum of parts - sum of alone: what errors hide behind one another (above 0), or what is counted twice (below).
+        remainder: what is left after all switches, above the noise floor; its error includes the floor's.
+        noise_floor: the metric for fresh exact samples of the same size.
+        seeds: over how many seeds the means are.
     """
 
-    total: Amount
-    parts: dict[str, Amount]
-    alone: dict[str, Amount]
-    remainder: Amount
-    unattributed: Amount
-    zero: Reference
+    total: Measurement
+    parts: dict[str, Measurement]
+    alone: dict[str, Measurement]
+    order_effects: dict[str, Measurement]
+    interaction: Measurement
+    remainder: Measurement
+    noise_floor: NoiseFloor
     seeds: int
 
 
@@ -79,15 +87,25 @@ class Plan:
         """Every job, each once, a seed after another: a study cut short has whole seeds to show."""
         return distinct(job for seed in self.seeds for job in self.rungs(seed) + self.alone(seed))
 
-    def read(self, rows: Iterable[Row], metric: str, zero: Reference) -> Budget | None:
-        """The budget in one metric over the seeds that have all their rows; None while no seed has.
+    def read(self, records: Iterable[Record], metric: str, floor: NoiseFloor) -> Budget | None:
+        """Read the budget from finished jobs, over the seeds that have all their records.
 
-        Raises ValueError for a metric that the plan's jobs do not measure, and RuntimeError, with its reason, where one failed.
+        Args:
+            records: of the plan's jobs, in any order; those of other jobs are passed over.
+            metric: a key of METRICS.
+            floor: the metric for fresh exact samples of the same size.
+
+        Returns:
+            The budget; None while no seed has all its records.
+
+        Raises:
+            ValueError: for a metric that the plan's jobs do not measure.
+            RuntimeError: with its reason, where a job failed.
         """
         if metric not in self.job.metrics:
             raise ValueError(f"metric is {metric!r}; the jobs of this plan measure {', '.join(self.job.metrics)}")
-        found = {row["key"]: row for row in rows}
-        failed = next((row["error"] for job in self.jobs if (row := found.get(job.key)) and row["error"]), None)
+        found = {record["key"]: record for record in records}
+        failed = next((found[job.key]["error"] for job in self.jobs if job.key in found and found[job.key]["error"]), None)
         if failed:
             raise RuntimeError(failed)
         plans = [(self.rungs(seed), self.alone(seed)) for seed in self.seeds]
@@ -95,19 +113,30 @@ class Plan:
         if not whole:
             return None
         rungs, alone = (np.array([[found[job.key][metric] for job in plan[i]] for plan in whole]) for i in (0, 1))
-        falls, single = rungs[:, :-1] - rungs[:, 1:], rungs[:, :1] - alone
-        return Budget(
-            total=_amount(rungs[:, 0]),
-            parts=dict(zip(PARTS, map(_amount, falls.T), strict=True)),
-            alone=dict(zip(PARTS, map(_amount, single.T), strict=True)),
-            remainder=_amount(rungs[:, -1] - zero.median),
-            unattributed=_amount(rungs[:, 0] - zero.median - single.sum(1)),
-            zero=zero,
-            seeds=len(whole),
-        )
+        return _budget(rungs, alone, floor)
 
     def _base(self, seed: int) -> Job:
         return replace(self.job, seed=seed, noise_steps=_many(self.job.steps))
+
+
+def _budget(rungs: np.ndarray, alone: np.ndarray, floor: NoiseFloor) -> Budget:
+    """The budget of values with the first switches made, (seeds, 5), and with each switch alone, (seeds, 4)."""
+    falls, single = rungs[:, :-1] - rungs[:, 1:], rungs[:, :1] - alone
+    left = Measurement.mean(rungs[:, -1])
+    return Budget(
+        total=Measurement.mean(rungs[:, 0]),
+        parts=_by_part(falls),
+        alone=_by_part(single),
+        order_effects=_by_part(single - falls),
+        interaction=Measurement.mean((falls - single).sum(1)),
+        remainder=Measurement(left.value - floor.mean.value, math.hypot(left.error, floor.mean.error)),
+        noise_floor=floor,
+        seeds=len(rungs),
+    )
+
+
+def _by_part(values: np.ndarray) -> dict[str, Measurement]:
+    return {part: Measurement.mean(column) for part, column in zip(PARTS, values.T, strict=True)}
 
 
 def _many(steps: int) -> int:
@@ -121,9 +150,5 @@ def _switched(job: Job, part: str) -> Job:
     if part == "steps":
         return replace(job, steps=_many(job.steps))
     if part == "stop":
-        return replace(job, t_min=min(job.t_min, EARLIEST), denoise=True)
+        return replace(job, t_min=min(job.t_min, LATEST_STOP), denoise=True)
     return replace(job, recipe=None)
-
-
-def _amount(values: np.ndarray) -> Amount:
-    return Amount(float(values.mean()), standard_error(values))

@@ -5,6 +5,7 @@ A window is (x_min, x_max, y_min, y_max) in data units; a picture has its row 0 
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ REACH = 3.2  # standard deviations of p_t shown on each side of its mean
 LOG_RANGE = 12.0  # nats below the highest point at which a picture of the log density goes blank
 PEAK_REACH = 7.0  # standard deviations around a narrow component in which a curve has points of its own
 PEAK_POINTS = 801  # of them at most, about
+SHARES = (0.25, 0.5, 0.75, 0.95)  # of the probability, inside the contours of an outline
+CURVE_POINTS = 401  # of the density on the line
 
 
 def _centres(low: float, high: float, n: int) -> np.ndarray:
@@ -214,3 +217,29 @@ def _ellipse(shape: np.ndarray, radius: float) -> np.ndarray:
     along, across = radius * a * np.cos(turn), radius * b * np.sin(turn)
     cos, sin = np.cos(angle), np.sin(angle)
     return np.stack([x + cos * along - sin * across, y + sin * along + cos * across], 1)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a sample is drawn over: a window, and contours that hold given shares of the probability, or the density on the line.
+
+    Attributes:
+        box: the window, (4,), or (2,) on the line.
+        lines: polylines, each (M, 2); on the line one, of points (x, p_t(x)).
+        shares: of the probability inside each contour; none on the line.
+    """
+
+    box: np.ndarray
+    lines: list[np.ndarray]
+    shares: tuple[float, ...] = ()
+
+
+def outline(mixture: GaussianMixture, sde: SDE, t: float) -> Outline:
+    """The window and the exact lines of p_t."""
+    p_t = mixture.at(sde, t)
+    if p_t.dim == 1:
+        ends = windows_1d(p_t)
+        x = line_points(p_t, *ends, CURVE_POINTS)
+        return Outline(np.array(ends), [np.stack([x, density_curves(mixture, sde, [t], x)[0]], 1)])
+    box = windows(mixture, sde, [t], True)[0]
+    return Outline(box, contours(mixture, sde, t, box.tolist(), SHARES), SHARES)

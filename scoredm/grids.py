@@ -72,10 +72,19 @@ def karras_times(sde: SDE, steps: int, t_min: float = 1e-3, rho: float = 7.0) ->
 @final
 @dataclass(frozen=True)
 class Grid:
-    """A named time grid."""
+    """A named time grid: one entry of GRIDS is all that a new grid needs.
+
+    Attributes:
+        title: what it is called on screen.
+        make: (sde, steps, t_min) -> steps + 1 times falling from 1 to t_min.
+        caption: a sentence for the help on screen.
+        dash: lengths of the dashes and gaps of its lines, in pixels; chosen by its place in GRIDS where there is none.
+    """
 
     title: str
     make: Callable[[SDE, int, float], list[float]]
+    caption: str = ""
+    dash: tuple[int, ...] | None = None
 
     def __call__(self, sde: SDE, steps: int, t_min: float = 1e-3) -> list[float]:
         """steps + 1 times falling from 1 to t_min; raises as `check_grid`."""
@@ -83,7 +92,7 @@ class Grid:
 
 
 GRIDS = {
-    "uniform": Grid("Even in t", lambda _sde, steps, t_min: uniform_times(steps, t_min)),
-    "log-snr": Grid("Even in log-SNR", log_snr_times),
-    "karras": Grid("Karras, ρ = 7", karras_times),
+    "uniform": Grid("Even in t", lambda _sde, steps, t_min: uniform_times(steps, t_min), "All steps are of one length."),
+    "log-snr": Grid("Even in log-SNR", log_snr_times, "Each step changes the log signal-to-noise ratio by the same amount."),
+    "karras": Grid("Karras, ρ = 7", karras_times, "The steps are densest near the data, where little noise is left."),
 }

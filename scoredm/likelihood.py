@@ -16,6 +16,7 @@ from torch import Tensor
 from scoredm.mixture import GaussianMixture
 from scoredm.score import ScoreFn, score_and_divergence
 from scoredm.sde import SDE
+from scoredm.statistics import Measurement
 
 BISECTIONS = 60
 LOG_SHARE = 0.1  # of log-SNR in the grid: where the data are drowned, a wrong score moves points all the same
@@ -34,14 +35,6 @@ class Encoding:
     def log_prob(self, prior: GaussianMixture) -> Tensor:
         """log p(x) of the model with this distribution at t = 1, (N,)."""
         return prior.log_prob(self.latent) + self.log_volume
-
-
-@dataclass(frozen=True)
-class KLEstimate:
-    """A Kullback-Leibler divergence in nats, and its standard error."""
-
-    value: float
-    error: float
 
 
 def encode(score_fn: ScoreFn, sde: SDE, x: Tensor, *, t_min: float = 0.0, steps: int = 100, scale: float = 0.5) -> Encoding:
@@ -156,7 +149,7 @@ def kl_divergence(
     log_model: Callable[[Tensor], Tensor],
     n: int = 10_000,
     generator: torch.Generator | None = None,
-) -> KLEstimate:
+) -> Measurement:
     """KL(p_0 || model) = E[log p_0(x) - log p_model(x)], x from p_0, in nats, as a mean over n draws, with its standard error.
 
     log_model: (n, D) float64 -> (n,), such as `flow_log_prob` with its other arguments filled in.
@@ -166,4 +159,4 @@ def kl_divergence(
         raise ValueError(f"n is {n!r}; it must be a whole number, 2 or more")
     x = mixture.sample(n, generator).to(torch.float64)
     terms = mixture.log_prob(x) - log_model(x).to(torch.float64)
-    return KLEstimate(float(terms.mean()), float(terms.std()) / math.sqrt(n))
+    return Measurement.mean(terms.cpu().numpy())

@@ -1,7 +1,7 @@
 """How far a sample is from the exact answer: distances between two samples, and moments and shares against a mixture.
 
 Samples are (N, D) tensors; sums are taken in float64. No figure is zero for a perfect sampler, because a sample is finite:
-`fresh_range` gives the same figure for fresh exact samples. `METRICS` names the figures that all take (x, mixture, generator).
+`noise_floor` gives the same number for fresh exact samples. `METRICS` names the figures that all take (x, mixture, generator).
 """
 
 import math
@@ -13,10 +13,14 @@ import torch
 from torch import Tensor
 
 from scoredm.mixture import GaussianMixture
+from scoredm.statistics import Measurement
 
 # Distances are computed in blocks of about this many numbers; a block of pairs stays within a core's cache.
 SORT_NUMBERS = 1 << 22
 PAIR_NUMBERS = 1 << 17
+
+NODES = 1 << 12  # points over which the variances of the responsibilities are means
+ROUNDING = 1e-12  # of a weight found in float64
 
 FAR = 1e18  # the largest coordinate whose square float32 holds
 
@@ -41,11 +45,19 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What a metric shows for a perfect sampler: the median and the 5 and 95 % points over fresh exact samples of one size."""
+class NoiseFloor:
+    """What a metric shows for a perfect sampler: the value that chance alone produces, over fresh exact samples of one size.
 
-    median: float
+    Attributes:
+        mean: the mean, with its standard error.
+        low: the 5 % point.
+        median: the 50 % point.
+        high: the 95 % point.
+    """
+
+    mean: Measurement
     low: float
+    median: float
     high: float
 
 
@@ -100,12 +112,21 @@ def _checked_for(x: Tensor, mixture: GaussianMixture, least: int = 1) -> Tensor:
     return x
 
 
-def _directions(n: int, dim: int, generator: torch.Generator | None, like: Tensor) -> Tensor:
-    """n random unit vectors, (n, D); on the line there is only one direction."""
+def random_directions(n: int, dim: int, generator: torch.Generator | None = None) -> Tensor:
+    """Random unit vectors, evenly spread over all directions.
+
+    Args:
+        n: how many.
+        dim: D; on the line there is only one direction, whatever n is.
+        generator: draws them, on its own device.
+
+    Returns:
+        (n, D), or (1, 1) on the line; float64.
+    """
+    device = generator.device if generator is not None else torch.device("cpu")
     if dim == 1:
-        return like.new_ones(1, 1)
-    device = generator.device if generator is not None else like.device
-    normal = torch.randn(n, dim, generator=generator, device=device, dtype=torch.float64).to(like.device)
+        return torch.ones(1, 1, dtype=torch.float64, device=device)
+    normal = torch.randn(n, dim, generator=generator, device=device, dtype=torch.float64)
     return normal / normal.norm(dim=1, keepdim=True)
 
 
@@ -130,7 +151,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None =
     x, y = _checked_pair(x, y)
     if n_projections < 1:
         raise ValueError(f"n_projections is {n_projections}; it must be 1 or more")
-    directions = _directions(n_projections, x.shape[1], generator, x)
+    directions = random_directions(n_projections, x.shape[1], generator).to(x.device)
     i, j, mass = _quantile_pairs(len(x), len(y), x.device)
     total = 0.0
     for u in directions.split(max(1, SORT_NUMBERS // (len(x) + len(y)))):
@@ -139,14 +160,19 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None =
     return math.sqrt(total / len(directions))
 
 
-def sorted_projections(x: Tensor, centre: Tensor, n_projections: int, generator: torch.Generator | None = None) -> np.ndarray:
-    """A sample prepared for `paired_distance`: in rising order along random directions, (n_projections, N), (1, N) on the line.
+def sorted_projections(x: Tensor, centre: Tensor, directions: Tensor) -> np.ndarray:
+    """A sample prepared for `paired_distance`: in rising order along given directions.
 
-    x: (N, D); centre: (D,), subtracted first, so that float32 will do, which sorts twice as fast.
+    Args:
+        x: (N, D).
+        centre: (D,), subtracted first, so that float32 will do, which sorts twice as fast.
+        directions: unit vectors, (P, D); see `random_directions`.
+
+    Returns:
+        (P, N).
     """
     centred = x.double().cpu() - centre.to(torch.float64)
-    directions = _directions(n_projections, x.shape[1], generator, centred)
-    return np.sort((directions @ centred.T).numpy().astype(np.float32), axis=1)
+    return np.sort((directions.cpu() @ centred.T).numpy().astype(np.float32), axis=1)
 
 
 def paired_distance(one: np.ndarray, other: np.ndarray) -> float:
@@ -304,26 +330,89 @@ def component_weights(x: Tensor, mixture: GaussianMixture) -> Tensor:
     return mixture.responsibilities(_checked(x, "x")).mean(0)
 
 
-def compare_moments(x: Tensor, mixture: GaussianMixture) -> MomentComparison:
-    """Mean, covariance and component weights of a sample beside the mixture's own, with standard errors.
+@dataclass(frozen=True, eq=False)
+class MomentErrors:
+    """Standard errors of the moments and weights of exact samples of one size.
 
-    Each found figure is an average of N terms; its standard error is their standard deviation over sqrt(N).
-    x: (N, D), N at least 2. Raises ValueError for other shapes, NaN or infinity.
+    Attributes:
+        mean: (D,).
+        covariance: (D, D).
+        weights: (K,).
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    weights: np.ndarray
+
+
+def moment_errors(mixture: GaussianMixture, n: int) -> MomentErrors:
+    """The standard errors of the mean, covariance and component weights of exact samples of n points.
+
+    They follow from the mixture alone, so no chance of one sample makes them too small. With M_ijij the mixture's central fourth
+    moment and r_k the responsibilities:
+
+        mean        sqrt(S_ii / n)
+        covariance  sqrt((M_ijij - S_ij^2) / n + (S_ii S_jj + S_ij^2) / (n (n - 1)))
+        weights     sqrt(E[(r_k - w_k)^2] / n)
+
+    The last is sqrt(w_k (1 - w_k) / n) where components are far apart. Its expectation is a mean over evenly spread points of
+    each component.
+
+    Args:
+        mixture: the exact distribution.
+        n: points in a sample, 2 or more.
+
+    Raises:
+        ValueError: for n below 2.
+    """
+    if n < 2:
+        raise ValueError(f"n is {n}; it must be 2 or more")
+    S = mixture.covariance
+    diagonal = S.diagonal()
+    of_products = (_fourth_moments(mixture) - S**2) / n + (torch.outer(diagonal, diagonal) + S**2) / (n * (n - 1))
+    of_weights = _responsibility_variances(mixture) / n
+    parts = (diagonal / n, of_products, of_weights + ROUNDING**2)
+    return MomentErrors(*(part.clamp(min=0).sqrt().numpy() for part in parts))
+
+
+def _fourth_moments(mixture: GaussianMixture) -> Tensor:
+    """E[(x_i - m_i)^2 (x_j - m_j)^2], (D, D)."""
+    d, S = mixture.means - mixture.mean, mixture.covariances
+    square, variance = d**2, S.diagonal(dim1=1, dim2=2)
+    outer = (square + variance)[:, :, None] * (square + variance)[:, None, :]
+    each = outer + 4 * d[:, :, None] * d[:, None, :] * S + 2 * S**2
+    return torch.einsum("k,kij->ij", mixture.weights, each)
+
+
+def _responsibility_variances(mixture: GaussianMixture) -> Tensor:
+    """E[(r_k - w_k)^2], (K,), over quasi-random points of each component."""
+    count = max(32, NODES // mixture.n_components)
+    even = torch.quasirandom.SobolEngine(mixture.dim).draw(count, dtype=torch.float64)
+    z = torch.special.ndtri((even + 0.5 / count).clamp(max=1 - 0.5 / count))
+    variances, axes = mixture.principal_axes
+    x = mixture.means[:, None] + (variances.sqrt()[:, None] * z) @ axes.mT
+    square = (mixture.responsibilities(x) - mixture.weights) ** 2
+    return mixture.weights @ square.mean(1)
+
+
+def compare_moments(x: Tensor, mixture: GaussianMixture, errors: MomentErrors | None = None) -> MomentComparison:
+    """Compare mean, covariance and component weights of a sample with the mixture's own.
+
+    Args:
+        x: the sample, (N, D), N at least 2.
+        mixture: the exact distribution.
+        errors: of samples of this size; by default `moment_errors(mixture, N)`.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity.
     """
     mean, covariance = sample_moments(x)
-    offset = x.detach().to(torch.float64) - mean
-    products = offset[:, :, None] * offset[:, None, :]
-    responsibilities = mixture.responsibilities(x.detach().to(torch.float64))
+    errors = errors or moment_errors(mixture, len(x))
     return MomentComparison(
-        mean=_estimate(mixture.mean, mean, offset),
-        covariance=_estimate(mixture.covariance, covariance, products),
-        weights=_estimate(mixture.weights, responsibilities.mean(0), responsibilities),
+        mean=Estimate(mixture.mean.numpy(), mean.cpu().numpy(), errors.mean),
+        covariance=Estimate(mixture.covariance.numpy(), covariance.cpu().numpy(), errors.covariance),
+        weights=Estimate(mixture.weights.numpy(), component_weights(x, mixture).cpu().numpy(), errors.weights),
     )
-
-
-def _estimate(exact: Tensor, found: Tensor, terms: Tensor) -> Estimate:
-    error = terms.std(0) / math.sqrt(len(terms))
-    return Estimate(exact.cpu().numpy(), found.cpu().numpy(), error.cpu().numpy())
 
 
 def fresh_reference(
@@ -337,19 +426,28 @@ def fresh_reference(
     return metric(x, mixture.sample(n, generator) if reference is None else reference)
 
 
-def fresh_range(
+def noise_floor(
     mixture: GaussianMixture, n: int, metric: MixtureMetric, generator: torch.Generator | None = None, repeats: int = 20
-) -> Reference:
-    """What a metric shows for a perfect sampler: its median and 5 to 95 % range over fresh exact samples of n points.
+) -> NoiseFloor:
+    """Measure what a metric shows for a perfect sampler, over fresh exact samples of n points.
 
-    metric: one of METRICS, or any function (x, mixture, generator) -> float; samples and the metric's own draws come from the
-    generator in turn, so the range covers the scatter of both. Raises ValueError unless n and repeats are 1 or more.
+    Samples and the metric's own draws come from the generator in turn, so the range covers the scatter of both.
+
+    Args:
+        mixture: the exact distribution.
+        n: points in each sample.
+        metric: one of METRICS, or any function (x, mixture, generator) -> float.
+        generator: draws samples, and what the metric draws.
+        repeats: how many samples.
+
+    Raises:
+        ValueError: unless n and repeats are 1 or more.
     """
     if repeats < 1:
         raise ValueError(f"repeats is {repeats}; it must be 1 or more")
     values = [metric(mixture.sample(n, generator), mixture, generator) for _ in range(repeats)]
     low, median, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
-    return Reference(median, low, high)
+    return NoiseFloor(Measurement.mean(values), low, median, high)
 
 
 def _sliced_wasserstein(x: Tensor, mixture: GaussianMixture, generator: torch.Generator | None) -> float:

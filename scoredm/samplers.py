@@ -69,10 +69,13 @@ def flow_euler(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, 
 def heun(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
     """The probability flow by Heun: an Euler step, then the mean of the slopes at both its ends; order 2, two evaluations.
 
+    A step to t = 0 is the Euler step alone, for a network has no value at 0.
     Source: Karras et al. 2022, arXiv 2206.00364, algorithm 1, here in t for any SDE.
     """
     dt = t - t_next
     slope = _flow(sde, score_fn, x, t)
+    if t_next == 0:
+        return x - dt * slope
     return x - dt / 2 * (slope + _flow(sde, score_fn, x - dt * slope, t_next))
 
 
@@ -129,7 +132,7 @@ class DPMSolver2M:
         (_, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
         h = (float(sde.log_snr(t_next)) - float(sde.log_snr(t))) / 2
         clean = guess = denoise(score_fn, sde, x, t)
-        if self._last is not None and self._last[0] == t and math.isfinite(h):
+        if self._last is not None and self._last[0] == t and self._last[1] > 0 and math.isfinite(h):
             guess = clean.lerp(self._last[2], -h / (2 * self._last[1]))
         self._last = t_next, h, clean
         return (sigma_s / sigma_t * x).add_(guess, alpha=-alpha_s * math.expm1(-h))
@@ -142,7 +145,7 @@ class AdaptiveFlow:
 
     rtol, atol: the error allowed in each of its steps, root mean square over all coordinates of all particles.
     The solver is scipy.integrate.solve_ivp, RK45 (Dormand and Prince 1980). Raises ValueError for a tolerance outside
-    [1e-12, 1], and RuntimeError where the solver gives up.
+    [1e-12, 1], and RuntimeError where the solver gives up or the score is not finite.
     """
 
     rtol: float = 1e-5
@@ -159,7 +162,10 @@ class AdaptiveFlow:
 
         def slope(time: float, flat: Any) -> Any:
             points = torch.from_numpy(flat).reshape(x.shape).to(x)
-            return _flow(sde, score_fn, points, float(time)).reshape(-1).double().cpu().numpy()
+            found = _flow(sde, score_fn, points, float(time)).reshape(-1).double().cpu()
+            if not torch.isfinite(found).all():  # the solver would shorten its step for ever
+                raise RuntimeError(f"the score or the points at t = {time:g} hold NaN or infinity, so the solver cannot go on")
+            return found.numpy()
 
         found = solve_ivp(slope, (t, t_next), x.reshape(-1).double().cpu().numpy(), rtol=self.rtol, atol=self.atol)
         if not found.success:
@@ -239,11 +245,18 @@ def _flow(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> Tensor:
 @final
 @dataclass(frozen=True)
 class Sampler:
-    """A named sampler: how to make its step, and what a step costs.
+    """A named sampler: one entry of SAMPLERS is all that a new sampler needs.
 
-    make_step: a fresh step for one run; evaluations: of the score on the way from one time of a grid to the next, None where the
-    method decides; stochastic: whether it adds noise; order: of the error in the law for a small step, None where it has none;
-    visits: Langevin steps at each time before the step down.
+    Attributes:
+        title: what it is called on screen.
+        make_step: makes a fresh step for one run.
+        evaluations: of the score on the way from one time of a grid to the next; None where the method decides.
+        stochastic: whether it adds noise.
+        order: of the error in the distribution for a small step; None where it has none.
+        visits: Langevin steps at each time before the step down.
+        caption: a sentence for the help on screen.
+        shape: of its points, a name or path of Vega-Lite; chosen by its place in SAMPLERS where there is none.
+        colour: in CSS; chosen by its place in SAMPLERS where there is none.
     """
 
     title: str
@@ -252,6 +265,9 @@ class Sampler:
     stochastic: bool = False
     order: int | None = 1
     visits: int = 0
+    caption: str = ""
+    shape: str | None = None
+    colour: str | None = None
 
     def times(self, times: Sequence[float]) -> list[float]:
         """A grid with its corrector's visits: each time but the last is repeated `visits` times."""
@@ -261,7 +277,12 @@ class Sampler:
         """Evaluations of the score (network evaluations) over a grid of `steps` steps; None where the method decides."""
         return None if self.evaluations is None else self.evaluations * steps
 
+    def expected_nfe(self, steps: int) -> int:
+        """Evaluations of the score over a grid of `steps` steps; about so many where the method decides."""
+        return steps * (self.evaluations or ADAPTIVE_EVALUATIONS)
 
+
+ADAPTIVE_EVALUATIONS = 8  # that an adaptive method takes between two times of a grid, about
 LANGEVIN_VISITS = 5
 
 SAMPLERS = {

@@ -13,10 +13,10 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
@@ -28,12 +28,14 @@ from torch import Tensor
 from scoredm import targets
 from scoredm.canonical import canonical_text
 from scoredm.grids import EARLIEST, GRIDS, Grid
-from scoredm.metrics import METRICS, Reference
+from scoredm.metrics import METRICS, NoiseFloor
 from scoredm.mixture import GaussianMixture
 from scoredm.samplers import PRIORS, SAMPLERS, CountedScore, Sampler, initial_distribution
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE
 from scoredm.simulation import sample
+from scoredm.statistics import standard_error
+from scoredm.targets import mixture_of
 from scoredm.training import TrainConfig, Trainer
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 20_000
 TRAINED = 8  # networks kept for the jobs that share them
-CLEAR = 1.5  # a value is clear of the finite-sample zero from so many times its 95 % point
+ABOVE_FLOOR = 1.5  # a value is clear of the noise floor from so many times its 95 % point
 
 # Lowest and highest value of the whole numbers of a job; n: its particles.
 WHOLE = {"n": (10, 100_000), "steps": (1, MOST_STEPS), "noise_steps": (0, MOST_STEPS), "seed": (0, 2**63 - 1)}
@@ -49,9 +51,7 @@ WHOLE = {"n": (10, 100_000), "steps": (1, MOST_STEPS), "noise_steps": (0, MOST_S
 # What the rows of one experiment have in common.
 EXPERIMENT = ("target", "sde", "recipe", "prior", "t_min", "denoise", "n")
 
-Row = dict[str, Any]
-
-_training = threading.Lock()
+Record = dict[str, Any]  # what is known of a finished job: a row of the table
 
 
 @final
@@ -122,10 +122,10 @@ class Job:
     @property
     def mixture(self) -> GaussianMixture:
         """The target itself."""
-        return _mixture(self.target)
+        return mixture_of(self.target)
 
     @property
-    def settings(self) -> Row:
+    def settings(self) -> Record:
         """The job as plain values, the columns that name its row; own: what sampler and grid are, where they are one's own."""
         parts = {"sampler": self.sampler, "grid": self.grid}
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
@@ -154,7 +154,7 @@ def _check_target(target: object) -> None:
     if not isinstance(target, str):
         raise ValueError(f"target is {target!r}; {known}")
     try:
-        _mixture(target)
+        mixture_of(target)
     except ValueError as error:
         raise ValueError(f"target is {target[:40]!r}; {known}: {error}") from error
 
@@ -172,20 +172,53 @@ def _check_part(name: str, value: object, known: Collection[str], kind: type[Sam
         raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}, or a {kind.__name__}")
 
 
-@lru_cache(maxsize=256)
-def _mixture(target: str) -> GaussianMixture:
-    return targets.mixture(target) if target in targets.names() else targets.parse_mixture(target)
+@final
+class _Networks:
+    """The networks that were trained last, by what they were trained on; equal ones are trained once, others at the same time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: OrderedDict[Hashable, _Network] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, train: Callable[[], ScoreFn]) -> ScoreFn:
+        with self._lock:
+            network = self._found.setdefault(key, _Network())
+            self._found.move_to_end(key)
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
+        with network.lock:
+            if network.score is None:
+                network.score = train()
+            return network.score
+
+
+class _Network:
+    """A network, once it is trained, and the lock that whoever trains it holds."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.score: ScoreFn | None = None
+
+
+_networks = _Networks(TRAINED)
 
 
 def learned_score(target: str, sde: SDE, recipe: TrainConfig) -> ScoreFn:
-    """The network that a recipe leads to; trained once a process, whichever jobs ask for it."""
-    with _training:
-        return _trained(target, sde, recipe)
+    """The network that a recipe leads to; trained once a process, whichever jobs ask for it.
+
+    Other networks can be trained meanwhile: only those who ask for this one wait for it.
+
+    Args:
+        target: a name from `targets` or the text of a mixture.
+        sde: the forward diffusion.
+        recipe: how to train.
+    """
+    return _networks.get((target, sde, recipe), lambda: _train(target, sde, recipe))
 
 
-@lru_cache(maxsize=TRAINED)
-def _trained(target: str, sde: SDE, recipe: TrainConfig) -> ScoreFn:
-    trainer = Trainer(_mixture(target), sde, recipe)
+def _train(target: str, sde: SDE, recipe: TrainConfig) -> ScoreFn:
+    trainer = Trainer(mixture_of(target), sde, recipe)
     for _ in trainer:
         pass
     return trainer.score_fn.requires_grad_(False)
@@ -198,7 +231,7 @@ def _streams(seed: int) -> tuple[torch.Generator, torch.Generator, torch.Generat
     return start, noise, metric
 
 
-class Ends(NamedTuple):
+class EndPoints(NamedTuple):
     """Where a job's particles end, x (n, D), how often the score was asked, and the seconds that sampling took.
 
     Sampling is the sampler's steps and the Tweedie step: neither training the network, nor drawing starts and noise.
@@ -209,18 +242,29 @@ class Ends(NamedTuple):
     seconds: float
 
 
-def end_points(job: Job) -> Ends:
-    """Run a job. Raises what its sampler raises."""
+def end_points(job: Job, score_fn: ScoreFn | None = None) -> EndPoints:
+    """Run a job.
+
+    Args:
+        job: what to run.
+        score_fn: the network of the job's recipe, where it is trained already; without it `learned_score` trains it.
+
+    Raises:
+        ValueError: for a score_fn where the job samples with the exact score; else what its sampler raises.
+    """
+    if score_fn is not None and job.recipe is None:
+        raise ValueError("this job samples with the exact score; give it a recipe to sample with a network")
     for_start, for_noise, _ = _streams(job.seed)
     times = job.times
     start = initial_distribution(job.prior, job.sde, job.mixture).sample(job.n, for_start)
-    learned = learned_score(job.target, job.sde, job.recipe) if job.recipe else None
-    score = CountedScore(learned or exact_score(job.mixture, job.sde).on_grid(times, start))
+    if job.recipe is not None and score_fn is None:
+        score_fn = learned_score(job.target, job.sde, job.recipe)
+    score = CountedScore(score_fn or exact_score(job.mixture, job.sde).on_grid(times, start))
     noise = _Noise(job, for_noise)
     began = time.perf_counter()
     step = job.method.make_step()
     x = sample(job.sde, score, job.n, step=step, times=times, start=start, denoise=job.denoise, noise=noise).end.cpu()
-    return Ends(x, score.calls, time.perf_counter() - began - noise.seconds)
+    return EndPoints(x, score.calls, time.perf_counter() - began - noise.seconds)
 
 
 @final
@@ -253,11 +297,19 @@ class _Noise:
         return noise
 
 
-def perform(job: Job) -> Row:
-    """Run a job and measure it: its settings, each metric, nfe, seconds (see Ends) and error, "" unless the job failed."""
+def perform(job: Job, score_fn: ScoreFn | None = None) -> Record:
+    """Run a job and measure it.
+
+    Args:
+        job: what to run.
+        score_fn: the network of the job's recipe, where it is trained already.
+
+    Returns:
+        Its settings, each metric, nfe, seconds (see EndPoints) and error, "" unless the job failed.
+    """
     row = _unknown(job)
     try:
-        x, nfe, seconds = end_points(job)
+        x, nfe, seconds = end_points(job, score_fn)
         row |= {"nfe": nfe, "seconds": seconds}
         row |= {name: METRICS[name](x, job.mixture, _streams(job.seed)[2]) for name in job.metrics}
     except Exception as error:  # noqa: BLE001 - whatever a step does, the study goes on and its row says why
@@ -265,7 +317,7 @@ def perform(job: Job) -> Row:
     return row
 
 
-def _unknown(job: Job) -> Row:
+def _unknown(job: Job) -> Record:
     """A job's row before anything is known of it."""
     return job.settings | dict.fromkeys(job.metrics, math.nan) | {"nfe": -1, "seconds": math.nan, "error": "", "key": job.key}
 
@@ -286,7 +338,7 @@ def distinct(jobs: Iterable[Job]) -> list[Job]:
     return list(found.values())
 
 
-def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] | None = None) -> Generator[Row]:
+def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] | None = None) -> Generator[Record]:
     """Run jobs on an executor, yielding each row as it arrives; leaving the loop cancels what has not begun.
 
     saved: a Parquet file that each row is added to; rows of these jobs that it has already come first and are not run again, but
@@ -314,23 +366,23 @@ def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] |
             future.cancel()
 
 
-def _submit(executor: Executor, job: Job) -> "Future[Row]":
+def _submit(executor: Executor, job: Job) -> "Future[Record]":
     """The future of a job's row; one that has failed already where the executor is broken."""
     try:
         return executor.submit(perform, job)
     except BrokenExecutor as error:
-        future: Future[Row] = Future()
+        future: Future[Record] = Future()
         future.set_exception(error)
         return future
 
 
-def collect(future: "Future[Row]", job: Job) -> Row:
+def collect(future: "Future[Record]", job: Job) -> Record:
     """The row of a finished future; one that says why where its worker was lost."""
     error = future.exception()
     return future.result() if error is None else _unknown(job) | {"error": _reason(error)}
 
 
-def table(rows: Iterable[Row]) -> "pd.DataFrame":
+def table(rows: Iterable[Record]) -> "pd.DataFrame":
     """Rows as a pandas table in an order of its own, whatever order they arrived in."""
     import pandas as pd
 
@@ -341,7 +393,7 @@ def table(rows: Iterable[Row]) -> "pd.DataFrame":
     return found.sort_values(by, ignore_index=True)
 
 
-def save(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
+def save(rows: Iterable[Record], path: str | os.PathLike[str]) -> None:
     """Write rows to a Parquet file, whole or not at all."""
     path = Path(path)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -350,7 +402,7 @@ def save(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
         whole.replace(path)
 
 
-def load(path: str | os.PathLike[str]) -> list[Row]:
+def load(path: str | os.PathLike[str]) -> list[Record]:
     """The rows of a Parquet file, each with the metrics of its own job; none where there is no file yet."""
     import pandas as pd
 
@@ -395,10 +447,10 @@ def _common_multiple(steps: Sequence[int]) -> int:
     return least
 
 
-class Slope(NamedTuple):
+class SlopeFit(NamedTuple):
     """The slope of log value over log NFE, and the number of points that it was fitted to."""
 
-    value: float
+    slope: float
     points: int
 
 
@@ -417,26 +469,31 @@ class Curve:
     value: np.ndarray
     error: np.ndarray
 
-    def slope(self, zero: Reference) -> Slope | None:
-        """The least-squares slope of log sqrt(value^2 - zero^2) over log NFE, where the value is clear of the finite-sample zero.
+    def slope(self, floor: NoiseFloor) -> SlopeFit | None:
+        """Fit the least-squares slope of log sqrt(value^2 - floor^2) over log NFE, where the value is clear of the noise floor.
 
-        Clear is above CLEAR times its 95% point. What a sample's own spread adds to a distance, it adds in squares; its median
-        is taken off. None with fewer than two such points.
+        What a sample's own spread adds to a distance, it adds in squares, so the floor's mean is taken off in squares.
+
+        Args:
+            floor: what the metric shows for exact samples of the same size.
+
+        Returns:
+            The fit over the values above ABOVE_FLOOR times the floor's 95 % point; None with fewer than two of them.
         """
-        clear = self.value > CLEAR * zero.high
+        clear = self.value > ABOVE_FLOOR * floor.high
         if clear.sum() < 2:
             return None
-        error = np.sqrt(self.value[clear] ** 2 - zero.median**2)
-        return Slope(float(np.polyfit(np.log(self.nfe[clear]), np.log(error), 1)[0]), int(clear.sum()))
+        error = np.sqrt(self.value[clear] ** 2 - floor.mean.value**2)
+        return SlopeFit(float(np.polyfit(np.log(self.nfe[clear]), np.log(error), 1)[0]), int(clear.sum()))
 
-    def zero_from(self, zero: Reference) -> float | None:
-        """The NFE from which on the value stays within the finite-sample zero; None if it does not."""
-        outside = np.flatnonzero(self.value > zero.high)
+    def floor_from(self, floor: NoiseFloor) -> float | None:
+        """The NFE from which on the value stays within the noise floor; None if it does not."""
+        outside = np.flatnonzero(self.value > floor.high)
         first = outside[-1] + 1 if len(outside) else 0
         return float(self.nfe[first]) if first < len(self.nfe) else None
 
 
-def curves(rows: Iterable[Row], metric: str) -> list[Curve]:
+def curves(rows: Iterable[Record], metric: str) -> list[Curve]:
     """The rows of a race as curves in one metric; failed rows are left out, and a row that is there twice counts once.
 
     Raises ValueError for rows of more than one experiment (EXPERIMENT: target, SDE and so on), for two samplers or grids of one
@@ -447,15 +504,15 @@ def curves(rows: Iterable[Row], metric: str) -> list[Curve]:
         if metric not in row["metrics"].split():
             raise ValueError(f"metric is {metric!r}; there is a row that has {row['metrics']} only")
     _check_one(done, EXPERIMENT, "the rows are of more than one experiment")
-    found: dict[tuple[str, str], list[Row]] = {}
+    found: dict[tuple[str, str], list[Record]] = {}
     for row in done:
         found.setdefault((row["sampler"], row["grid"]), []).append(row)
     return [_curve(*name, found[name], metric) for name in sorted(found)]
 
 
-def _curve(sampler: str, grid: str, rows: list[Row], metric: str) -> Curve:
+def _curve(sampler: str, grid: str, rows: list[Record], metric: str) -> Curve:
     _check_one(rows, ("own",), f"two samplers or grids are called {sampler} on {grid}")
-    by_steps: dict[int, list[Row]] = {}
+    by_steps: dict[int, list[Record]] = {}
     for row in rows:
         by_steps.setdefault(row["steps"], []).append(row)
     columns = []
@@ -467,14 +524,9 @@ def _curve(sampler: str, grid: str, rows: list[Row], metric: str) -> Curve:
     return Curve(sampler, grid, *np.array(sorted(columns, key=lambda column: column[1])).T)
 
 
-def _check_one(rows: Iterable[Row], names: Iterable[str], words: str) -> None:
+def _check_one(rows: Iterable[Record], names: Iterable[str], words: str) -> None:
     """Refuse rows that differ in one of the columns."""
     for name in names:
         values = list(dict.fromkeys(row[name] for row in rows))
         if len(values) > 1:
             raise ValueError(f"{words}: {name} is {values[0]!r} and {values[1]!r}")
-
-
-def standard_error(values: Sequence[float] | np.ndarray) -> float:
-    """The standard error of a mean, the sample's standard deviation over sqrt(n); NaN for a single value."""
-    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan

@@ -71,20 +71,20 @@ def mixture(name: str) -> "GaussianMixture":
     return GaussianMixture(*get(name).build())
 
 
-# The catalogue: numbers are rounded so that the text form of every target stays short.
-
-
 @functools.lru_cache(maxsize=256)
 def mixture_of(target: str) -> "GaussianMixture":
-    """The mixture of a target's name, or of a mixture text.
+    """The mixture of a target's name or of a mixture text.
 
     Args:
-        target: a name from `names()`, or the text form of a mixture.
+        target: a name of the catalogue, or text such as "m -2, 0 s 0.5; m 2, 1 s 1".
 
     Raises:
-        ValueError: the text is neither.
+        ValueError: for text that is neither.
     """
     return mixture(target) if target in names() else parse_mixture(target)
+
+
+# The catalogue: numbers are rounded so that the text form of every target stays short.
 
 
 def _round_modes(

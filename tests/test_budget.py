@@ -9,13 +9,14 @@ from itertools import pairwise
 import pytest
 
 from scoredm import VESDE, TrainConfig
-from scoredm.budget import EARLIEST, MANY_STEPS, PARTS, Plan
-from scoredm.metrics import Reference
-from scoredm.studies import Job, Row, run
+from scoredm.budget import LATEST_STOP, MANY_STEPS, PARTS, Plan
+from scoredm.metrics import NoiseFloor
+from scoredm.statistics import Measurement
+from scoredm.studies import Job, Record, run
 
 METRIC = "sliced-wasserstein"
-ZERO = Reference(0.05, 0.04, 0.07)
-PERFECT = Job("tutorial", VESDE(5.0), steps=MANY_STEPS, t_min=EARLIEST, n=1000, metrics=(METRIC,))
+FLOOR = NoiseFloor(Measurement(0.05, 0.002), 0.04, 0.049, 0.07)
+PERFECT = Job("tutorial", VESDE(5.0), steps=MANY_STEPS, t_min=LATEST_STOP, n=1000, metrics=(METRIC,))
 ONE_WRONG = {
     "prior": replace(PERFECT, prior="zero"),
     "steps": replace(PERFECT, steps=5, sde=VESDE(25.0)),
@@ -26,14 +27,14 @@ SEEDS = (0, 1)
 
 
 @lru_cache
-def rows(job: Job) -> list[Row]:
+def rows(job: Job) -> list[Record]:
     with ThreadPoolExecutor(2) as pool:
         return list(run(Plan(job, SEEDS).jobs, pool))
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_one_wrong_thing_is_named_and_the_others_cost_nothing(part):
-    budget = Plan(ONE_WRONG[part], SEEDS).read(rows(ONE_WRONG[part]), METRIC, ZERO)
+    budget = Plan(ONE_WRONG[part], SEEDS).read(rows(ONE_WRONG[part]), METRIC, FLOOR)
     assert budget is not None
     assert budget.parts[part].value > 0.1
     assert budget.parts[part].value > 5 * budget.parts[part].error
@@ -41,20 +42,24 @@ def test_the_one_wrong_thing_is_named_and_the_others_cost_nothing(part):
         assert budget.parts[other].value == 0, other
         assert budget.alone[other].value == 0, other
     assert budget.alone[part] == budget.parts[part]
-    assert budget.unattributed.value == pytest.approx(budget.remainder.value)
+    assert budget.interaction.value == 0
+    assert all(effect.value == 0 for effect in budget.order_effects.values())
     assert abs(budget.remainder.value) < 0.04, "with every switch made, only the sample's own spread is left"
 
 
 def test_parts_and_remainder_add_up_to_the_whole():
     job = replace(ONE_WRONG["network"], prior="zero", steps=10, t_min=0.05, denoise=False, n=200)
-    budget = Plan(job, SEEDS).read(rows(job), METRIC, ZERO)
+    budget = Plan(job, SEEDS).read(rows(job), METRIC, FLOOR)
     assert budget is not None
     parts = sum(amount.value for amount in budget.parts.values())
-    assert budget.total.value == pytest.approx(ZERO.median + parts + budget.remainder.value)
+    assert budget.total.value == pytest.approx(FLOOR.mean.value + parts + budget.remainder.value)
     alone = sum(amount.value for amount in budget.alone.values())
-    assert budget.total.value == pytest.approx(ZERO.median + alone + budget.unattributed.value)
+    assert budget.interaction.value == pytest.approx(parts - alone)
     assert budget.alone["prior"] == budget.parts["prior"], "the first switch is made alone"
-    assert abs(budget.unattributed.value - budget.remainder.value) > 1e-3, "errors interact here: the order matters"
+    assert budget.order_effects["prior"].value == 0
+    for part in PARTS:
+        assert budget.order_effects[part].value == pytest.approx(budget.alone[part].value - budget.parts[part].value)
+    assert max(abs(effect.value) for effect in budget.order_effects.values()) > 1e-3, "errors interact here: the order matters"
 
 
 CHANGED = {"prior": {"prior"}, "steps": {"steps"}, "stop": {"t_min", "denoise"}, "network": {"recipe"}}
@@ -73,7 +78,7 @@ def test_each_rung_makes_one_switch_and_keeps_those_before_it():
         assert [changed(rungs[0], job) for job in alone] == [CHANGED[part] for part in PARTS]
         assert changed(replace(WRONG, seed=seed), rungs[0]) == {"noise_steps"}
         last = rungs[-1]
-        assert (last.prior, last.t_min, last.denoise, last.recipe) == ("exact", EARLIEST, True, None)
+        assert (last.prior, last.t_min, last.denoise, last.recipe) == ("exact", LATEST_STOP, True, None)
         assert last.steps == last.noise_steps == 1001, "the least multiple of 7 that is 1000 or more"
         assert {job.noise_steps for job in rungs + alone} == {1001}
     assert plan.jobs[: len(PARTS) + 1] == plan.rungs(0), "the run itself comes first, and its rungs before any switch alone"
@@ -89,16 +94,38 @@ def test_a_run_that_goes_further_down_already_is_not_stopped_sooner():
 def test_amounts_are_means_over_seeds_with_their_standard_errors():
     plan, values = Plan(PERFECT, (3, 4, 5, 6)), (0.1, 0.2, 0.4, 0.5)
     rows = [{"key": job.key, "error": "", METRIC: values[job.seed - 3]} for job in plan.jobs]
-    budget = plan.read(rows, METRIC, ZERO)
+    budget = plan.read(rows, METRIC, FLOOR)
     assert budget is not None
     assert budget.total.value == pytest.approx(0.3)
     assert budget.total.error == pytest.approx(math.sqrt(0.1 / 3) / 2), "squares add up to 0.1, over 4 - 1 and over 4"
-    assert budget.remainder.error == pytest.approx(budget.total.error)
+    assert budget.remainder.error == pytest.approx(math.hypot(budget.total.error, 0.002)), "the floor's own error counts too"
+
+
+def test_interactions_that_cancel_do_not_hide_that_the_order_matters():
+    """With I_12 = a and I_34 = -a the switches alone add up to the parts, yet two of them differ from their parts by a."""
+    plan, a = Plan(WRONG, (0, 1)), 0.1
+    costs = dict(zip(PARTS, (0.5, 0.4, 0.3, 0.2), strict=True))
+
+    def value(job: Job) -> float:
+        there = {part for part, names in CHANGED.items() if not (names & changed(job, plan.rungs(job.seed)[0]))}
+        left = 0.05 + sum(costs[part] for part in there)
+        return left + a * ({"prior", "steps"} <= there) - a * ({"stop", "network"} <= there)
+
+    budget = plan.read([{"key": job.key, "error": "", METRIC: value(job)} for job in plan.jobs], METRIC, FLOOR)
+    assert budget is not None
+    assert budget.interaction.value == pytest.approx(0)
+    assert {part: round(effect.value, 9) for part, effect in budget.order_effects.items()} == {
+        "prior": 0.0,
+        "steps": a,
+        "stop": 0.0,
+        "network": -a,
+    }
+    assert budget.remainder.value == pytest.approx(0)
 
 
 def test_a_metric_that_was_not_measured_is_refused():
     with pytest.raises(ValueError, match="metric is 'mmd'; the jobs of this plan measure sliced-wasserstein"):
-        Plan(PERFECT).read([], "mmd", ZERO)
+        Plan(PERFECT).read([], "mmd", FLOOR)
 
 
 def test_whole_seeds_are_shown_as_they_arrive():
@@ -106,8 +133,8 @@ def test_whole_seeds_are_shown_as_they_arrive():
     plan = Plan(job, SEEDS)
     found = {row["key"]: row for row in rows(job)}
     first = [found[job.key] for job in Plan(job, SEEDS[:1]).jobs]
-    assert plan.read(first[:-1], METRIC, ZERO) is None
-    budget = plan.read(first, METRIC, ZERO)
+    assert plan.read(first[:-1], METRIC, FLOOR) is None
+    budget = plan.read(first, METRIC, FLOOR)
     assert budget is not None
     assert budget.seeds == 1
     assert math.isnan(budget.total.error)
@@ -117,4 +144,4 @@ def test_a_failed_job_is_the_budgets_failure():
     plan = Plan(PERFECT, (0,))
     broken = [{"key": plan.jobs[0].key, "error": "ValueError: lost"}]
     with pytest.raises(RuntimeError, match="ValueError: lost"):
-        plan.read(broken, METRIC, ZERO)
+        plan.read(broken, METRIC, FLOOR)

@@ -12,16 +12,17 @@ from torch import Tensor
 from scoredm import (
     METRICS,
     GaussianMixture,
-    Reference,
+    Measurement,
+    NoiseFloor,
     compare_moments,
     component_weights,
     energy_distance,
-    fresh_range,
     fresh_reference,
     metrics,
     mmd,
     mmd_bandwidth,
     mmd_to_mixture,
+    noise_floor,
     sample_moments,
     sliced_wasserstein,
     targets,
@@ -255,7 +256,7 @@ def test_standard_errors_fit_the_scatter_of_fresh_samples():
         np.testing.assert_allclose(z.mean(0), 0, atol=0.3)
 
 
-# What zero looks like.
+# The noise floor.
 
 
 def test_a_fresh_reference_is_the_metric_of_exact_samples_of_that_size():
@@ -291,9 +292,9 @@ def test_every_named_metric_grows_when_the_sample_is_spoilt(monkeypatch, key, na
     mixture = targets.mixture(name)
     metric = METRICS[key]
     x, k = mixture.sample_labelled(1000, generator(1))
-    zero = fresh_range(mixture, 1000, metric, generator(), repeats=3)
+    floor = noise_floor(mixture, 1000, metric, generator(), repeats=3)
     spoilt = torch.cat([x, x[k == 0].repeat(40, 1)]) * 1.1
-    assert metric(spoilt, mixture, generator()) > 2 * zero.high
+    assert metric(spoilt, mixture, generator()) > 2 * floor.high
     assert metric(x, mixture, generator()) == metric(x, mixture, generator())
     assert metric.title
     assert metric.caption.endswith(".")
@@ -313,7 +314,7 @@ def test_the_size_that_a_caption_states_is_the_size_drawn(key):
     assert f"an exact sample of {metrics.REFERENCE_POINTS:,} points".replace(",", " ") in METRICS[key].caption
 
 
-def test_a_fresh_range_holds_the_middle_of_fresh_samples():
+def test_a_noise_floor_holds_the_middle_of_fresh_samples():
     seen = []
 
     def metric(x: Tensor, mixture: GaussianMixture, rng: torch.Generator | None) -> float:
@@ -321,12 +322,12 @@ def test_a_fresh_range_holds_the_middle_of_fresh_samples():
         seen.append(METRICS["weights"](x, mixture, rng))
         return seen[-1]
 
-    found = fresh_range(MIXTURE, 200, metric, generator(), repeats=21)
+    found = noise_floor(MIXTURE, 200, metric, generator(), repeats=21)
     assert len(set(seen)) == 21
-    assert found == Reference(float(np.median(seen)), sorted(seen)[1], sorted(seen)[19])
-    assert found == fresh_range(MIXTURE, 200, METRICS["weights"], generator(), repeats=21)
+    assert found == NoiseFloor(Measurement.mean(seen), sorted(seen)[1], float(np.median(seen)), sorted(seen)[19])
+    assert found == noise_floor(MIXTURE, 200, METRICS["weights"], generator(), repeats=21)
     again = [METRICS["weights"](MIXTURE.sample(200, generator(seed)), MIXTURE) for seed in range(400)]
-    wide = fresh_range(MIXTURE, 200, METRICS["weights"], generator(), repeats=400)
+    wide = noise_floor(MIXTURE, 200, METRICS["weights"], generator(), repeats=400)
     assert np.mean([wide.low < value < wide.high for value in again]) == pytest.approx(0.9, abs=0.06)
 
 
@@ -375,13 +376,14 @@ def test_other_refusals():
         with pytest.raises(ValueError, match="the bandwidth is"):
             mmd_to_mixture(torch.zeros(4, 2), MIXTURE, h)
     with pytest.raises(ValueError, match="repeats is 0"):
-        fresh_range(MIXTURE, 10, METRICS["mmd"], generator(), repeats=0)
+        noise_floor(MIXTURE, 10, METRICS["mmd"], generator(), repeats=0)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_prepared_projections_give_the_same_distance(dim):
     x, y = (torch.randn(500, dim, generator=generator(seed)) + 100 + seed for seed in (1, 2))
     centre = torch.full((dim,), 101.0)
-    prepared = [metrics.sorted_projections(points, centre, 50, generator(3)) for points in (x, y)]
+    directions = metrics.random_directions(50, dim, generator(3))
+    prepared = [metrics.sorted_projections(points, centre, directions) for points in (x, y)]
     assert prepared[0].shape == (1 if dim == 1 else 50, 500)
     assert metrics.paired_distance(*prepared) == pytest.approx(sliced_wasserstein(x, y, generator(3), 50), rel=1e-5)

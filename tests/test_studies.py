@@ -38,8 +38,9 @@ from scoredm import (
     studies,
     targets,
 )
-from scoredm.metrics import METRICS, Reference
+from scoredm.metrics import METRICS, NoiseFloor
 from scoredm.simulation import coarsen, sample
+from scoredm.statistics import Measurement
 from scoredm.studies import Job, curves, end_points, learned_score, load, perform, race, run, table
 
 SDE = VESDE(10.0)
@@ -411,10 +412,9 @@ def test_jobs_that_share_a_recipe_train_once(monkeypatch):
             return iter(())
 
     monkeypatch.setattr(studies, "Trainer", Slow)
-    studies._trained.cache_clear()
+    monkeypatch.setattr(studies, "_networks", studies._Networks(8))
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: learned_score("tutorial", SDE, TrainConfig(seed=77)), range(3)))
-    studies._trained.cache_clear()
     assert len(trained) == 1
 
 
@@ -554,18 +554,18 @@ def power_rows(slope: float, zero: float, seeds: int = 3) -> list[dict]:
 
 
 def test_a_slope_is_fitted_clear_of_the_finite_sample_zero_only():
-    zero = Reference(0.04, 0.03, 0.045)
+    floor = NoiseFloor(Measurement(0.04, 0.001), 0.03, 0.04, 0.045)
     rows = [*power_rows(-2.0, 0.04), arrived(replace(DDIM, sampler="heun")) | {"error": "lost"}]
     (curve,) = curves(rows[::-1], METRIC)
     assert curve.steps.tolist() == curve.nfe.tolist() == [5, 10, 20, 30, 40, 80, 160]
-    fit = curve.slope(zero)
+    fit = curve.slope(floor)
     assert fit is not None
     assert fit.points == 3, "5, 10 and 20 steps: 1.2, 0.3 and 0.085; 30 steps, 0.052, are no longer clear of 0.045"
-    assert fit.value == pytest.approx(-2.0, abs=0.001)
-    assert curve.zero_from(zero) == 40, "30 / 40^2 = 0.019, and 0.0443 with the zero"
+    assert fit.slope == pytest.approx(-2.0, abs=0.001)
+    assert curve.floor_from(floor) == 40, "30 / 40^2 = 0.019, and 0.0443 with the zero"
     assert curve.error[0] == pytest.approx(0.01 * 0.04 / math.sqrt(3))
-    assert curve.slope(Reference(0.4, 0.3, 0.5)) is None, "one point is no line"
-    assert curve.zero_from(Reference(0.001, 0.0005, 0.002)) is None
+    assert curve.slope(NoiseFloor(Measurement(0.4, 0.01), 0.3, 0.4, 0.5)) is None, "one point is no line"
+    assert curve.floor_from(NoiseFloor(Measurement(0.001, 0.0), 0.0005, 0.001, 0.002)) is None
 
 
 def test_a_row_that_is_there_twice_counts_once():

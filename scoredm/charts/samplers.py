@@ -10,46 +10,61 @@ import pandas as pd
 
 from scoredm.charts import palette
 from scoredm.charts.common import Spec, finish
+from scoredm.grids import GRIDS
+from scoredm.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from scoredm.budget import Budget
-    from scoredm.metrics import Reference
+    from scoredm.metrics import NoiseFloor
     from scoredm.studies import Curve
 
-# Race: a colour and a point shape for each sampler, a dash for each grid. Euler-Maruyama is the sampler of the other pages.
-HUES = {
-    "ancestral": palette.COMPONENTS[6],
-    "predictor-corrector": palette.COMPONENTS[7],
-    "langevin": palette.COMPONENTS[1],
-    "ddim": palette.COMPONENTS[0],
-    "flow-euler": palette.COMPONENTS[4],
-    "heun": palette.COMPONENTS[2],
-    "dpm-solver": palette.COMPONENTS[3],
-    "rk45": palette.COMPONENTS[5],
-}
-SHAPES = {
-    "euler-maruyama": "circle",
-    "ancestral": "square",
-    "predictor-corrector": "cross",
-    "langevin": "M-0.8,-0.8L0.8,-0.8L-0.8,0.8L0.8,0.8Z",
-    "ddim": "diamond",
-    "flow-euler": "triangle-left",
-    "heun": "triangle-up",
-    "dpm-solver": "triangle-down",
-    "rk45": "triangle-right",
-}
-DASHES = {"uniform": [1, 0], "log-snr": [7, 4], "karras": [2, 3]}
+# Race: a sampler has a colour and a point shape, a grid has a dash: its own, or the next of these by its place in the registry.
+# There is one shape more than there are colours, so that samplers after the last of either differ in one of the two.
+HUES = tuple(palette.COMPONENTS[i] for i in (6, 7, 1, 0, 4, 2, 3, 5))
+BOW_TIE = "M-0.8,-0.8L0.8,-0.8L-0.8,0.8L0.8,0.8Z"
+SHAPES = (
+    "circle",
+    "square",
+    "cross",
+    BOW_TIE,
+    "diamond",
+    "triangle-left",
+    "triangle-up",
+    "triangle-down",
+    "triangle-right",
+    "wedge",
+)
+DASHES = ((1, 0), (7, 4), (2, 3), (8, 3, 2, 3), (12, 3), (4, 2))
 NOTHING_LEFT = "no difference left to see"
+
+
+def _place(key: str, registry: "Mapping[str, object]") -> int:
+    """Where a key stands in its registry; what is not in it stands behind."""
+    return [*registry, key].index(key)
 
 
 def colour(sampler: str, mode: str) -> str:
     """The colour of a sampler, by its key in SAMPLERS."""
-    return HUES.get(sampler, palette.SAMPLES[mode])
+    place = _place(sampler, SAMPLERS)
+    own = SAMPLERS[sampler].colour if sampler in SAMPLERS else None
+    return own or (HUES[(place - 1) % len(HUES)] if place else palette.SAMPLES[mode])
+
+
+def shape(sampler: str) -> str:
+    """The shape of a sampler's points, a name or path of Vega-Lite, by its key in SAMPLERS."""
+    own = SAMPLERS[sampler].shape if sampler in SAMPLERS else None
+    return own or SHAPES[_place(sampler, SAMPLERS) % len(SHAPES)]
+
+
+def dash(grid: str) -> list[int]:
+    """The dashes of a grid's lines, by its key in GRIDS."""
+    own = GRIDS[grid].dash if grid in GRIDS else None
+    return list(own or DASHES[_place(grid, GRIDS) % len(DASHES)])
 
 
 @cache
 def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tuple[str, str], ...], quality: str) -> Spec:
-    """Quality against evaluations, a line for each sampler and grid, over the band of the finite-sample zero.
+    """Quality against evaluations, a line for each sampler and grid, over the band of the noise floor.
 
     samplers, grids: (key, title) pairs; quality: the title of the vertical axis.
     """
@@ -57,8 +72,8 @@ def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tup
     titles = [title for _, title in samplers]
     few = alt.Legend(orient="top", columns=2, labelLimit=160, symbolSize=90, symbolStrokeWidth=2)
     shades = alt.Scale(domain=titles, range=[colour(key, mode) for key, _ in samplers])
-    shapes = alt.Scale(domain=titles, range=[SHAPES[key] for key, _ in samplers])
-    dashes = alt.Scale(domain=[title for _, title in grids], range=[DASHES[key] for key, _ in grids])
+    shapes = alt.Scale(domain=titles, range=[shape(key) for key, _ in samplers])
+    dashes = alt.Scale(domain=[title for _, title in grids], range=[dash(key) for key, _ in grids])
     y_axis = alt.Axis(tickCount=5, format="~g")
     y = alt.Y("value:Q", title=quality, scale=alt.Scale(type="log", nice=False, padding=8), axis=y_axis)
     x = alt.X(
@@ -76,31 +91,31 @@ def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tup
         "color": alt.Color("sampler:N", title=None, scale=shades, legend=few),
         "detail": "grid:N",
     }
-    dash = alt.StrokeDash(
+    strokes = alt.StrokeDash(
         "grid:N", title=None, scale=dashes, legend=alt.Legend(orient="top", symbolSize=300) if len(grids) > 1 else None
     )
-    line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=dash, **series)
+    line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=strokes, **series)
     bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=quality), y2="high:Q", **series)
-    shape = alt.Shape("sampler:N", title=None, scale=shapes, legend=few)
+    marks = alt.Shape("sampler:N", title=None, scale=shapes, legend=few)
     tips = [alt.Tooltip(name) for name in ("sampler:N", "grid:N", "steps:Q", "nfe:Q")]
     tips.append(alt.Tooltip("value:Q", format=".3~g"))
     points = base.mark_point(filled=True, size=70, opacity=1, stroke=ink, strokeWidth=0.4).encode(
-        y=y, shape=shape, tooltip=tips, **series
+        y=y, shape=marks, tooltip=tips, **series
     )
-    zero, runs = "datum.kind == 'zero'", "datum.kind == 'run'"
-    layers = band.transform_filter(zero) + line.transform_filter(runs) + bars.transform_filter(runs)
+    floor, runs = "datum.kind == 'floor'", "datum.kind == 'run'"
+    layers = band.transform_filter(floor) + line.transform_filter(runs) + bars.transform_filter(runs)
     corners = base.mark_point(opacity=0).encode(x=x, y=y).transform_filter("datum.kind == 'corner'")
-    return finish(layers + points.transform_filter(runs) + words.transform_filter(zero) + corners, 330)
+    return finish(layers + points.transform_filter(runs) + words.transform_filter(floor) + corners, 330)
 
 
 def race_table(
-    curves: "Sequence[Curve]", zero: "Reference", samplers: Mapping[str, str], grids: Mapping[str, str], costs: tuple[int, int]
+    curves: "Sequence[Curve]", floor: "NoiseFloor", samplers: Mapping[str, str], grids: Mapping[str, str], costs: tuple[int, int]
 ) -> pd.DataFrame:
     """Rows of race_spec; samplers, grids: titles by key, costs: the least and the most NFE to make room for."""
-    low = min([zero.low, *(float(curve.value[curve.value > 0].min(initial=zero.low)) for curve in curves)])
-    high = max((float(curve.value.max()) for curve in curves), default=10 * zero.high)
+    low = min([floor.low, *(float(curve.value[curve.value > 0].min(initial=floor.low)) for curve in curves)])
+    high = max((float(curve.value.max()) for curve in curves), default=10 * floor.high)
     parts = [
-        pd.DataFrame({"kind": "zero", "low": [zero.low], "high": [zero.high]}),
+        pd.DataFrame({"kind": "floor", "low": [floor.low], "high": [floor.high]}),
         pd.DataFrame({"kind": "corner", "nfe": costs, "value": [low, high]}),
     ]
     for curve in curves:
@@ -122,18 +137,18 @@ def race_table(
     return pd.concat(parts, ignore_index=True)
 
 
-# Error budget: bars that hang from one another, from the whole down to the finite-sample zero.
+# Error budget: bars that hang from one another, from the whole down to the noise floor.
 
-TOTAL, REMAINDER, ZERO, ALONE = "This run", "Remainder", "Finite-sample zero", "switched alone"
+TOTAL, REMAINDER, FLOOR, ALONE = "This run", "Remainder", "Noise floor", "switched alone"
 
 
 @cache
 def budget_spec(mode: str, parts: tuple[str, ...], quality: str) -> Spec:
-    """A bar for the whole, one for each part, which begins where the one above ends, and one for the finite-sample zero."""
+    """A bar for the whole, one for each part, which begins where the one above ends, and one for the noise floor."""
     ink, muted = palette.INK[mode], palette.MUTED[mode]
-    names = [TOTAL, *parts, REMAINDER, ZERO]
+    names = [TOTAL, *parts, REMAINDER, FLOOR]
     shades = (
-        {TOTAL: ink} | dict.fromkeys(parts, palette.SAMPLES[mode]) | {parts[-1]: palette.LEARNED, REMAINDER: muted, ZERO: muted}
+        {TOTAL: ink} | dict.fromkeys(parts, palette.SAMPLES[mode]) | {parts[-1]: palette.LEARNED, REMAINDER: muted, FLOOR: muted}
     )
     y = alt.Y("part:N", title=None, sort=names, scale=alt.Scale(domain=names), axis=alt.Axis(labelFontSize=13, labelLimit=180))
     base = alt.Chart().encode(y=y)
@@ -142,7 +157,7 @@ def budget_spec(mode: str, parts: tuple[str, ...], quality: str) -> Spec:
         x=x,
         x2="end:Q",
         color=alt.Color("part:N", scale=alt.Scale(domain=list(shades), range=list(shades.values())), legend=None),
-        opacity=alt.condition("datum.part == '" + ZERO + "'", alt.value(0.45), alt.value(0.9)),
+        opacity=alt.condition("datum.part == '" + FLOOR + "'", alt.value(0.45), alt.value(0.9)),
         tooltip=[alt.Tooltip("part:N"), alt.Tooltip("amount:Q", format=".3~g"), alt.Tooltip("error:Q", format=".2~g")],
     )
     errors = base.mark_rule(strokeWidth=2, color=ink).encode(x=alt.X("low:Q", title=quality), x2="high:Q")
@@ -173,8 +188,8 @@ def budget_table(budget: "Budget", names: Mapping[str, str]) -> pd.DataFrame:
         level -= amount.value
     rest = budget.remainder
     rows.append(_bar(REMAINDER, rest.value, level, level - rest.value, rest.error))
-    zero = budget.zero
-    rows.append(_bar(ZERO, zero.median, 0.0, zero.median, np.nan) | {"low": zero.low, "high": zero.high})
+    floor = budget.noise_floor
+    rows.append(_bar(FLOOR, floor.mean.value, 0.0, floor.mean.value, floor.mean.error) | {"low": floor.low, "high": floor.high})
     return pd.DataFrame(rows)
 
 

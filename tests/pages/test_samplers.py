@@ -13,13 +13,14 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, Sampler, TrainConfig, studies, targets, zero_mean_prior
-from scoredm.budget import Amount, Budget, Plan
+from scoredm.budget import Budget, Plan
 from scoredm.charts.samplers import rounded_up
 from scoredm.experiment import Experiment
 from scoredm.grids import GRIDS
 from scoredm.likelihood import flow_log_prob
-from scoredm.metrics import Reference
+from scoredm.metrics import NoiseFloor
 from scoredm.samplers import SAMPLERS
+from scoredm.statistics import Measurement
 from scoredm.studies import Curve, Job, curves, perform, race
 from scoredm.ui.samplers import budget as budgets, likelihood, measuring, race as races
 from tests.pages.conftest import APP
@@ -69,7 +70,7 @@ def test_the_lines_are_the_librarys_race(open_page, seeds, target):
     assert not at.exception and not at.warning
     assert status(at).startswith("**Press Start**: 32 runs, about")
     before = chart_rows(at)
-    assert set(before["kind"]) == {"zero", "corner"}, "an empty race shows the band"
+    assert set(before["kind"]) == {"floor", "corner"}, "an empty race shows the band"
     finish(at)
     sde, steps = VESDE(25.0), [5, 10, 20, 40]
     jobs = race(
@@ -90,9 +91,9 @@ def test_the_lines_are_the_librarys_race(open_page, seeds, target):
         line = found[(found["sampler"] == SAMPLERS[curve.sampler].title) & (found["grid"] == GRIDS[curve.grid].title)]
         np.testing.assert_allclose(line["value"], curve.value, rtol=1e-6)
         np.testing.assert_allclose(line["nfe"], np.array(steps) * (2 if curve.sampler == "heun" else 1) + 1)
-    zero = measuring.zero(target, seed, "covariance", 200)
-    band = rows[rows["kind"] == "zero"]
-    assert (band["low"].item(), band["high"].item()) == pytest.approx((zero.low, zero.high))
+    floor = measuring.noise_floor(target, seed, "covariance", 200)
+    band = rows[rows["kind"] == "floor"]
+    assert (band["low"].item(), band["high"].item()) == pytest.approx((floor.low, floor.high))
     assert says(at, "| DDIM · Even in t |") and says(at, "| Flow, Heun · Karras, ρ = 7 |")
     assert len(at.get("vega_lite_chart")) == 1 + 2 + 1, "the race, an end for each sampler, and the truth"
     assert any(e.label == "Every run: 32 rows" for e in at.expander)
@@ -213,10 +214,10 @@ def test_the_bars_are_the_librarys_budget(open_page, seeds, target):
     finish(at)
     job = Job(target, VESDE(25.0), steps=10, prior="zero", t_min=0.1, denoise=False, n=200, metrics=("covariance",))
     plan = Plan(job, (seed, seed + 1))
-    expected = plan.read(map(perform, plan.jobs), "covariance", measuring.zero(target, seed, "covariance", 200))
+    expected = plan.read(map(perform, plan.jobs), "covariance", measuring.noise_floor(target, seed, "covariance", 200))
     assert expected is not None
     bars = chart_rows(at).set_index("part")
-    assert bars.index.tolist() == ["This run", *budgets.PARTS.values(), "Remainder", "Finite-sample zero"]
+    assert bars.index.tolist() == ["This run", *budgets.PARTS.values(), "Remainder", "Noise floor"]
     for part, name in budgets.PARTS.items():
         amount = expected.parts[part].value
         assert bars.loc[name, "amount"] == pytest.approx(amount, abs=1e-9)
@@ -225,7 +226,7 @@ def test_the_bars_are_the_librarys_budget(open_page, seeds, target):
     assert bars["amount"].iloc[1:].sum() == pytest.approx(bars.loc["This run", "amount"])
     np.testing.assert_allclose(bars["start"].iloc[2:6], bars["end"].iloc[1:5], err_msg="each hangs from the last")
     assert bars.loc["Prior", "start"] == bars.loc["This run", "end"]
-    assert bars.loc["Remainder", "end"] == pytest.approx(bars.loc["Finite-sample zero", "end"])
+    assert bars.loc["Remainder", "end"] == pytest.approx(bars.loc["Noise floor", "end"])
     assert says(at, "| Steps |") and says(at, "2 seeds; ± is a standard error.")
 
 
@@ -257,7 +258,7 @@ def test_a_failed_budget_says_why(open_page, seeds, monkeypatch):
     assert at.error[0].value.startswith("A run failed: its points ran off to infinity.")
 
 
-ZERO = Reference(0.05, 0.04, 0.06)
+FLOOR = NoiseFloor(Measurement(0.05, 0.0), 0.04, 0.05, 0.06)
 
 
 def curve(sampler: str, values, nfe=(6, 11, 21, 41), error: float = 0.001) -> Curve:
@@ -267,28 +268,31 @@ def curve(sampler: str, values, nfe=(6, 11, 21, 41), error: float = 0.001) -> Cu
 
 def test_the_race_in_words():
     fast, slow = curve("heun", [0.4, 0.1, 0.055, 0.05]), curve("ddim", [0.8, 0.4, 0.2, 0.1])
-    assert races.verdict([slow, fast], ["DDIM", "Heun"], ZERO) == (
-        "**Heun is at the zero with 21 evaluations of the score.** Not within these steps: DDIM."
+    assert races.verdict([slow, fast], ["DDIM", "Heun"], FLOOR) == (
+        "**Heun is at the noise floor with 21 evaluations of the score.** Not within these steps: DDIM."
     )
-    both = races.verdict([slow, fast, fast], ["DDIM", "Heun", "DPM"], ZERO, whole=False)
-    assert both.startswith("**So far: Heun and DPM are at the zero with 21 evaluations of the score.**"), "a tie has two names"
-    assert races.verdict([slow], ["DDIM"], ZERO, whole=False).startswith("**So far none gets")
-    none = races.verdict([slow], ["DDIM"], ZERO)
-    assert none.startswith("**None gets to the zero with these steps.** DDIM comes closest, to 0.100;")
-    table = races.table([slow, fast, curve("rk45", [0.05, 0.05, 0.05, 0.05])], ["DDIM", "Heun", "RK"], ZERO).splitlines()
+    both = races.verdict([slow, fast, fast], ["DDIM", "Heun", "DPM"], FLOOR, whole=False)
+    assert both.startswith("**So far: Heun and DPM are at the noise floor with 21 evaluations of the score.**"), (
+        "a tie has two names"
+    )
+    assert races.verdict([slow], ["DDIM"], FLOOR, whole=False).startswith("**So far none reaches")
+    none = races.verdict([slow], ["DDIM"], FLOOR)
+    assert none.startswith("**None reaches the noise floor with these steps.** DDIM comes closest, to 0.100;")
+    table = races.table([slow, fast, curve("rk45", [0.05, 0.05, 0.05, 0.05])], ["DDIM", "Heun", "RK"], FLOOR).splitlines()
     slope = np.polyfit(np.log([6, 11, 21, 41]), np.log(np.sqrt(np.array([0.8, 0.4, 0.2, 0.1]) ** 2 - 0.05**2)), 1)[0]
     assert table[2] == f"| DDIM | −{abs(slope):.2f} | 0.1000 ± 0.0010 | 41 | – |"
     assert table[3].startswith("| Heun | −") and table[3].endswith("| 0.0500 ± 0.0010 | 41 | 21 |")
-    assert table[4] == "| RK | at the zero | 0.0500 ± 0.0010 | 6 | 6 |"
+    assert table[4] == "| RK | at the floor | 0.0500 ± 0.0010 | 6 | 6 |"
     assert table[-1].startswith(":small[– : fewer than two values clear of the band")
-    assert len(races.table([fast], ["Heun"], ZERO).splitlines()) == 3, "a dash is explained where there is one"
+    assert len(races.table([fast], ["Heun"], FLOOR).splitlines()) == 3, "a dash is explained where there is one"
 
 
 def budget(**parts: float) -> Budget:
-    amounts = {name: Amount(parts.get(name, 0.0), 0.002) for name in budgets.PARTS}
-    alone = Amount(parts.get("unattributed", 0.0), 0.002)
-    total = ZERO.median + sum(amount.value for amount in amounts.values())
-    return Budget(Amount(total, 0.002), amounts, amounts, Amount(0.0, 0.002), alone, ZERO, 8)
+    amounts = {name: Measurement(parts.get(name, 0.0), 0.002) for name in budgets.PARTS}
+    effects = {name: Measurement(parts.get("effect", 0.0) * (name == "steps"), 0.002) for name in budgets.PARTS}
+    alone = {name: Measurement(amounts[name].value + effects[name].value, 0.002) for name in budgets.PARTS}
+    total = FLOOR.mean.value + sum(amount.value for amount in amounts.values())
+    return Budget(Measurement(total, 0.002), amounts, alone, effects, Measurement(0.0, 0.002), Measurement(0.0, 0.002), FLOOR, 8)
 
 
 def test_the_budget_in_words():
@@ -301,13 +305,14 @@ def test_the_budget_in_words():
     assert small.startswith("**Most is lost to the prior: 0.00500 of 0.0550") and "One sample would not show it" in small
     assert budgets.largest(budget(prior=0.004)).startswith("**No part is clear of its own error.**")
     found = budget(prior=0.02, steps=0.06)
-    other = replace(found, alone=found.alone | {"stop": Amount(0.07, 0.002)})
+    other = replace(found, alone=found.alone | {"stop": Measurement(0.07, 0.002)})
     assert "made alone, the switch of the stop at t_min takes off more" in budgets.largest(other)
     for value in (0.05, 0.063):  # less, and more by less than the errors
-        assert "made alone" not in budgets.largest(replace(found, alone=found.alone | {"stop": Amount(value, 0.002)}))
-    assert "hardly matters" in budgets.unattributed(budget(unattributed=0.003))
-    assert "0.0300 ± 0.0020 unattributed" in budgets.unattributed(budget(unattributed=0.03))
-    assert "take off 0.0300 ± 0.0020 too much" in budgets.unattributed(budget(unattributed=-0.03))
+        assert "made alone" not in budgets.largest(replace(found, alone=found.alone | {"stop": Measurement(value, 0.002)}))
+    assert "the same as in this order" in budgets.order_words(budget(effect=0.003))
+    for effect, alone in ((0.03, "0.0900"), (-0.03, "0.0300")):
+        words = budgets.order_words(budget(steps=0.06, effect=effect))
+        assert f"the steps takes off 0.0600 ± 0.0020 in this order, and {alone} ± 0.0020 alone" in words
     lines = budgets.table(budget(prior=0.02, steps=0.06)).splitlines()
     assert lines[2] == "| Prior | 0.0200 ± 0.0020 | 0.0200 ± 0.0020 |"
     assert lines[-1] == "| **Sum: this run** | **0.1300 ± 0.0020** | **0.1300 ± 0.0020** |"
@@ -337,7 +342,7 @@ def test_the_pace_is_that_of_the_runs(network):
 def test_a_single_component_has_no_weights_to_be_wrong():
     assert "weights" in measuring.metrics(Experiment("tutorial"))
     assert "weights" not in measuring.metrics(Experiment("one-mode"))
-    assert math.isfinite(measuring.zero("one-mode", 1, "mean", 200).high)
+    assert math.isfinite(measuring.noise_floor("one-mode", 1, "mean", 200).high)
 
 
 def the_figures(at: AppTest) -> dict[str, str]:

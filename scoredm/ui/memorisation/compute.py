@@ -119,7 +119,7 @@ def alike(experiment: Experiment, points: "Points") -> bool:
     from scoredm.ui.comparison import compare
 
     beside = compare(experiment, points.array())
-    return beside.distance <= UNLIKE * beside.fresh.max()
+    return beside.distance <= UNLIKE * beside.fresh_distances.max()
 
 
 # The three scores

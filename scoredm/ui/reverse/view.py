@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,32 +11,36 @@ from scoredm.charts import palette
 from scoredm.charts.samples import Panel
 from scoredm.experiment import Experiment
 from scoredm.ui import comparison, show
-from scoredm.ui.comparison import Compared, Row
 from scoredm.ui.reverse import compute
+
+if TYPE_CHECKING:
+    from scoredm.comparison import SampleComparison, Statistic
 
 FEW, SMALL = 3, 1e-3  # weights in the table at most; what is smaller would make it too wide
 
 
-def verdict(experiment: Experiment, settings: compute.Reverse, beside: Compared) -> str:
+def verdict(experiment: Experiment, settings: compute.Reverse, beside: "SampleComparison") -> str:
     """What the largest difference is, and what to try against it."""
+    from scoredm.comparison import Statistic
+
     worst, gap = beside.worst, beside.worst.found - beside.worst.exact
-    if worst.surprise > beside.chance:
+    if beside.off:
         way = "high" if gap > 0 else "low"
-        fault = f"{worst.name} is {show.number(abs(gap), 2)} too {way}, {worst.surprise:.0f} standard errors."
+        fault = f"{worst.name} is {show.number(abs(gap), 2)} too {way}, {abs(worst.z_score):.0f} standard errors."
         return f"**{fault}** {_advice(experiment, settings, beside, worst)}"
     if beside.far:
-        distance = Row("distance", "distance", beside.usual[1], beside.distance, 0.0)
-        fault = f"The distance is larger than that of any of {len(beside.fresh)} exact samples."
+        distance = Statistic("distance", "distance", beside.noise_floor[1], beside.distance, 0.0)
+        fault = f"The distance is larger than that of any of {len(beside.fresh_distances)} exact samples."
         return f"**{fault}** {_advice(experiment, settings, beside, distance)}"
     return (
         f"**None of these {beside.count} figures tells these samples from exact ones.** The largest difference, {worst.name}, "
-        f"is {worst.surprise:.1f} standard errors."
+        f"is {abs(worst.z_score):.1f} standard errors."
     )
 
 
-def table(beside: Compared) -> list[tuple[str, float, float, float]]:
+def table(beside: "SampleComparison") -> list[tuple[str, float, float, float]]:
     """Name, exact, found and error of each row, of weights only a few; the very small in units of a power of ten."""
-    few = [row for row in beside.rows if row.kind != "weight" or len(beside.weights.exact) <= FEW]
+    few = [row for row in beside.statistics if row.kind != "weight" or len(beside.weights.exact) <= FEW]
     lines = []
     for row in few:
         power = -math.floor(math.log10(row.exact)) if 0 < row.exact < SMALL else 0
@@ -45,20 +50,20 @@ def table(beside: Compared) -> list[tuple[str, float, float, float]]:
     return lines
 
 
-def distance(beside: Compared, n: int) -> str:
+def distance(beside: "SampleComparison", n: int) -> str:
     """The distance beside what perfect samples of n points show, and what the names in the table mean."""
-    low, middle, high = (show.number(v) for v in beside.usual)
+    low, middle, high = (show.number(v) for v in beside.noise_floor)
     axes = "*Along* and *across*: the data's long and short axis. " if beside.turned else ""
     most = ""
-    if beside.usual[2] < beside.distance <= beside.fresh.max():
-        most = f", at most {show.number(float(beside.fresh.max()))} in {len(beside.fresh)}"
+    if beside.noise_floor[2] < beside.distance <= beside.fresh_distances.max():
+        most = f", at most {show.number(float(beside.fresh_distances.max()))} in {len(beside.fresh_distances)}"
     return (
         f"{axes}Sliced Wasserstein distance to an exact sample: **{show.number(beside.distance)}**. "
         f"Other exact samples of {n} points: {middle} ({low} to {high}){most}; that is what no distance looks like."
     )
 
 
-def _advice(experiment: Experiment, settings: compute.Reverse, beside: Compared, row: Row) -> str:
+def _advice(experiment: Experiment, settings: compute.Reverse, beside: "SampleComparison", row: "Statistic") -> str:
     """What to try against the gap in a row: the stop, the start or the steps, whichever explains half of it."""
     t, gap, sde = settings.t_min, row.found - row.exact, experiment.sde
     left = _left(experiment, t, row.kind)
@@ -73,13 +78,13 @@ def _advice(experiment: Experiment, settings: compute.Reverse, beside: Compared,
     return "Compare more steps." if settings.steps < REVERSE_STEPS.high else "Compare the ways back on *Samplers*."
 
 
-def _start_costs(experiment: Experiment, settings: compute.Reverse, beside: Compared, row: Row) -> float:
+def _start_costs(experiment: Experiment, settings: compute.Reverse, beside: "SampleComparison", row: "Statistic") -> float:
     """By how much a row differs from that of the same run, on the same noise, from the exact p_1."""
     alike = replace(settings, prior="exact", follow=True, by_component=False)
     exact = comparison.compare(experiment, compute.from_exact_start(experiment, alike))
     if row.kind == "distance":
         return beside.distance - exact.distance
-    return row.found - next(other.found for other in exact.rows if other.name == row.name)
+    return row.found - next(other.found for other in exact.statistics if other.name == row.name)
 
 
 def _left(experiment: Experiment, t: float, kind: str) -> float:

@@ -14,9 +14,10 @@ from scoredm.ui.samplers import measuring
 from scoredm.ui.show import fixed, number, with_error
 
 if TYPE_CHECKING:
-    from scoredm.budget import Amount, Budget, Plan
+    from scoredm.budget import Budget, Plan
+    from scoredm.statistics import Measurement
 
-CLEAR = 2.0  # standard errors from which a part counts as more than luck
+SURE = 2.0  # standard errors from which a part counts as more than chance
 PARTS = {"prior": "Prior", "steps": "Steps", "stop": "Stop at t_min", "network": "Network"}
 ADVICE = {
     "prior": "start from the matched Gaussian or from p₁ itself, or let the forward process add more noise",
@@ -68,15 +69,15 @@ def table(found: "Budget") -> str:
     error = max((amount.error for amount in amounts if amount.error > 0), default=0.001)
     decimals = max(0, 1 - int(np.floor(np.log10(error))))
 
-    def shown(amount: "Amount") -> str:
+    def shown(amount: "Measurement") -> str:
         spread = f" ± {fixed(amount.error, decimals)}" if np.isfinite(amount.error) else ""
         return fixed(amount.value, decimals) + spread
 
     lines = ["| | part | switched alone |", "|:--|--:|--:|"]
     lines += [f"| {PARTS[part]} | {shown(amount)} | {shown(found.alone[part])} |" for part, amount in found.parts.items()]
-    lines.append(f"| Remainder | {shown(found.remainder)} | |")
-    lines.append(f"| Unattributed | | {shown(found.unattributed)} |")
-    lines.append(f"| Finite-sample zero | {fixed(found.zero.median, decimals)} | {fixed(found.zero.median, decimals)} |")
+    lines.append(f"| Remainder | {shown(found.remainder)} | {shown(found.remainder)} |")
+    lines.append(f"| Interaction | | {shown(found.interaction)} |")
+    lines.append(f"| Noise floor | {shown(found.noise_floor.mean)} | {shown(found.noise_floor.mean)} |")
     lines.append(f"| **Sum: this run** | **{shown(found.total)}** | **{shown(found.total)}** |")
     return "\n".join(lines)
 
@@ -84,14 +85,14 @@ def table(found: "Budget") -> str:
 def largest(found: "Budget") -> str:
     """The part that costs most, how sure that is, and what to do about it."""
     part, amount = max(found.parts.items(), key=lambda item: item[1].value)
-    if amount.value <= CLEAR * np.nan_to_num(amount.error):
+    if amount.value <= SURE * np.nan_to_num(amount.error):
         return "**No part is clear of its own error.** More seeds would tell smaller parts from none."
-    lost, whole, zero = (number(value) for value in (amount.value, found.total.value, found.zero.median))
-    words = f"**Most is lost to {_WHERE[part]}: {lost} of {whole}; perfect samples have {zero}.**"
-    if amount.value < (found.zero.high - found.zero.low) / 2:
+    lost, whole, floor = (number(value) for value in (amount.value, found.total.value, found.noise_floor.mean.value))
+    words = f"**Most is lost to {_WHERE[part]}: {lost} of {whole}; perfect samples have {floor}.**"
+    if amount.value < (found.noise_floor.high - found.noise_floor.low) / 2:
         words += " One sample would not show it: fresh ones differ by more. On shared noise it is clear all the same."
     (alone, most), same = max(found.alone.items(), key=lambda item: item[1].value), found.alone[part]
-    if most.value - same.value > CLEAR * np.hypot(*np.nan_to_num([most.error, same.error])):
+    if most.value - same.value > SURE * np.hypot(*np.nan_to_num([most.error, same.error])):
         words += f" That is in this order: made alone, the switch of {_WHERE[alone]} takes off more."
     return f"{words} To win it back, {ADVICE[part]}."
 
@@ -99,12 +100,10 @@ def largest(found: "Budget") -> str:
 _WHERE = {"prior": "the prior", "steps": "the steps", "stop": "the stop at t_min", "network": "the network"}
 
 
-def unattributed(found: "Budget") -> str:
-    """What the switches made alone leave over, and why."""
-    gap, error = found.unattributed.value, np.nan_to_num(found.unattributed.error)
-    amount = with_error(abs(gap), found.unattributed.error)
-    if abs(gap) < CLEAR * error:
-        return f"Made alone, the four switches add up to the whole within its error ({amount} apart): the order hardly matters."
-    if gap > 0:
-        return f"Made alone, the four switches leave {amount} unattributed: errors hide behind one another, so the order matters."
-    return f"Made alone, the four switches take off {amount} too much: errors are counted twice, so the order matters."
+def order_words(found: "Budget") -> str:
+    """By how much a part depends on the order of the switches."""
+    part, effect = max(found.order_effects.items(), key=lambda item: abs(item[1].value) - SURE * np.nan_to_num(item[1].error))
+    if abs(effect.value) <= SURE * np.nan_to_num(effect.error):
+        return f"Made alone, each switch takes off the same as in this order, within {SURE:g} standard errors."
+    alone, in_order = (with_error(amount.value, amount.error) for amount in (found.alone[part], found.parts[part]))
+    return f"The order matters: the switch of {_WHERE[part]} takes off {in_order} in this order, and {alone} alone."

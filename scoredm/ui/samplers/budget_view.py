@@ -47,9 +47,9 @@ def _watch(experiment: Experiment, settings: Measure, study: Study, live: bool) 
     if live and not studying.going(study):
         st.rerun()
     study_view.status(study, live, "Measure", lambda: show.duration(measuring.seconds(experiment, study)))
-    zero = measuring.zero(experiment.target, experiment.seed, settings.metric, settings.n)
+    floor = measuring.noise_floor(experiment.target, experiment.seed, settings.metric, settings.n)
     try:
-        found = budget.plan(experiment, settings).read(study.rows, settings.metric, zero)
+        found = budget.plan(experiment, settings).read(study.rows, settings.metric, floor)
     except RuntimeError as problem:
         st.error(f"A run failed: {measuring.reason(str(problem))}. Change the run and measure again.")
         return
@@ -66,8 +66,8 @@ def _watch(experiment: Experiment, settings: Measure, study: Study, live: bool) 
 def show_budget(found: "Budget", metric: str) -> None:
     """The bars, their numbers, and what they say."""
     spec = charts.budget_spec(show.mode(), tuple(budget.PARTS.values()), measuring.quality(metric))
-    alt = "The error of this run as bars that hang from one another: its parts, the remainder and the finite-sample zero"
+    alt = "The error of this run as bars that hang from one another: its parts, the remainder and the noise floor"
     show.chart(spec, charts.budget_table(found, budget.PARTS), key="budget", alt=alt)
     st.markdown(budget.largest(found))
     st.markdown(budget.table(found))
-    st.caption(f"{found.seeds} seeds; ± is a standard error. {budget.unattributed(found)}")
+    st.caption(f"{found.seeds} seeds; ± is a standard error. {budget.order_words(found)}")

@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from scoredm.experiment import Experiment
+from scoredm.statistics import Measurement
 from scoredm.streams import generator
 from scoredm.ui.show import duration, number, with_error
 from scoredm.ui.training import learned
@@ -18,7 +19,7 @@ from scoredm.ui.training import learned
 if TYPE_CHECKING:
     import torch
 
-    from scoredm.likelihood import Encoding, KLEstimate
+    from scoredm.likelihood import Encoding
     from scoredm.mixture import GaussianMixture
     from scoredm.score import ScoreFn
 
@@ -42,14 +43,6 @@ class Settings:
         return FIRST_T if self.learned else 0.0
 
 
-@dataclass(frozen=True)
-class Amount:
-    """A mean over the fresh points, and its standard error."""
-
-    value: float
-    error: float
-
-
 @dataclass(frozen=True, eq=False)
 class Found:
     """Log densities of the data and of the model on a grid and at fresh points of the data, and what follows from them.
@@ -63,11 +56,11 @@ class Found:
     model: np.ndarray  # (M,)
     fresh_exact: np.ndarray  # (FRESH,)
     fresh_model: np.ndarray  # (FRESH,)
-    exact_bits: Amount
-    model_bits: Amount
-    divergence: "KLEstimate"
-    prior_divergence: "KLEstimate"
-    network_divergence: "KLEstimate"
+    exact_bits: Measurement
+    model_bits: Measurement
+    divergence: Measurement
+    prior_divergence: Measurement
+    network_divergence: Measurement
 
     @property
     def mass(self) -> np.ndarray:
@@ -152,23 +145,12 @@ def compare(experiment: Experiment, settings: Settings) -> Found:
         model[:m].numpy(),
         exact[there].numpy(),
         model[there].numpy(),
-        _mean(bits_per_dimension(exact[there], experiment.dim)),
-        _mean(bits_per_dimension(model[there], experiment.dim)),
-        _divergence(by_all),
-        _divergence(by_prior),
-        _divergence(by_all - by_prior),
+        Measurement.mean(bits_per_dimension(exact[there], experiment.dim).numpy()),
+        Measurement.mean(bits_per_dimension(model[there], experiment.dim).numpy()),
+        Measurement.mean(by_all.numpy()),
+        Measurement.mean(by_prior.numpy()),
+        Measurement.mean((by_all - by_prior).numpy()),
     )
-
-
-def _mean(terms: "torch.Tensor") -> Amount:
-    return Amount(float(terms.mean()), float(terms.std()) / len(terms) ** 0.5)
-
-
-def _divergence(terms: "torch.Tensor") -> "KLEstimate":
-    from scoredm.likelihood import KLEstimate
-
-    mean = _mean(terms)
-    return KLEstimate(mean.value, mean.error)
 
 
 def waiting(experiment: Experiment, settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""What the race and the error budget share: choices by name, the finite-sample zero, what runs cost here, and why they failed.
+"""What the race and the error budget share: choices by name, the noise floor, what runs cost here, and why they failed.
 
 Torch and the library are imported inside the functions, so that a page's frame is on screen before they load.
 """
@@ -16,13 +16,12 @@ from scoredm.ui.samplers import studying
 from scoredm.ui.training import learned
 
 if TYPE_CHECKING:
-    from scoredm.metrics import Reference
-    from scoredm.studies import Job, Row
+    from scoredm.metrics import NoiseFloor
+    from scoredm.studies import Job, Record
     from scoredm.training import TrainConfig
 
-FRESH, FEW = 40, 12  # fresh exact samples that say what "no difference" looks like; few of them where a metric is slow
+FRESH, FEW = 40, 12  # fresh exact samples that say what chance alone produces; few of them where a metric is slow
 SLOW = ("energy",)
-ADAPTIVE = 8  # evaluations that an adaptive method takes between two times of a grid, about
 
 
 def samplers() -> dict[str, str]:
@@ -64,7 +63,7 @@ def quality(metric: str) -> str:
 
 def costs(jobs: "Sequence[Job]") -> tuple[int, int]:
     """The least and the most evaluations of the score among jobs, where they are known beforehand."""
-    asked = [job.method.nfe(job.steps) or ADAPTIVE * job.steps for job in jobs]
+    asked = [job.method.expected_nfe(job.steps) for job in jobs]
     return min(asked), max(asked)
 
 
@@ -76,13 +75,13 @@ def recipe(experiment: Experiment, wanted: bool) -> "TrainConfig | None":
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def zero(target: str, seed: int, metric: str, n: int) -> "Reference":
-    """The finite-sample zero: the metric for fresh exact samples of n points."""
-    from scoredm.metrics import METRICS, fresh_range
+def noise_floor(target: str, seed: int, metric: str, n: int) -> "NoiseFloor":
+    """The noise floor: the metric for fresh exact samples of n points."""
+    from scoredm import metrics
 
     experiment = Experiment(target, seed)
     repeats = FEW if metric in SLOW else FRESH
-    return fresh_range(experiment.mixture, n, METRICS[metric], generator(experiment, "metric"), repeats)
+    return metrics.noise_floor(experiment.mixture, n, metrics.METRICS[metric], generator(experiment, "metric"), repeats)
 
 
 class Pace(NamedTuple):
@@ -94,7 +93,7 @@ class Pace(NamedTuple):
 
     def seconds(self, job: "Job") -> float:
         """What a run takes."""
-        asked = job.method.nfe(job.steps) or ADAPTIVE * job.steps
+        asked = job.method.expected_nfe(job.steps)
         drawn = (job.noise_steps or job.steps) if job.method.stochastic else 0
         return asked * self.evaluation + drawn * self.noise + self.metric
 
@@ -136,7 +135,7 @@ def seconds(experiment: Experiment, study: studying.Study) -> float:
     return runs / studying.THREADS + training
 
 
-def failures(rows: "Iterable[Row]", titles: Mapping[str, str]) -> list[str]:
+def failures(rows: "Iterable[Record]", titles: Mapping[str, str]) -> list[str]:
     """What went wrong in the runs that failed, a line for each."""
     return [
         f"{titles.get(row['sampler'], row['sampler'])} with {row['steps']} steps, seed {row['seed']}: {reason(row['error'])}"

@@ -15,7 +15,7 @@ from scoredm.ui.samplers import measuring
 from scoredm.ui.show import fixed, number, with_error
 
 if TYPE_CHECKING:
-    from scoredm.metrics import Reference
+    from scoredm.metrics import NoiseFloor
     from scoredm.studies import Curve, Job
 
 
@@ -70,9 +70,9 @@ def named(curve: "Curve", titles: Mapping[str, str], grid_titles: Mapping[str, s
     return f"{titles[curve.sampler]} · {grid_titles[curve.grid]}" if several else titles[curve.sampler]
 
 
-def verdict(found: Sequence["Curve"], names: Sequence[str], zero: "Reference", whole: bool = True) -> str:
-    """Who gets to the finite-sample zero first, and who does not; whole: every run has arrived."""
-    there = [(curve.zero_from(zero), name) for curve, name in zip(found, names, strict=True)]
+def verdict(found: Sequence["Curve"], names: Sequence[str], floor: "NoiseFloor", whole: bool = True) -> str:
+    """Who reaches the noise floor first, and who does not; whole: every run has arrived."""
+    there = [(curve.floor_from(floor), name) for curve, name in zip(found, names, strict=True)]
     arrived = [cost for cost, _ in there if cost is not None]
     so_far = "" if whole else "So far: "
     if arrived:
@@ -80,25 +80,29 @@ def verdict(found: Sequence["Curve"], names: Sequence[str], zero: "Reference", w
         missing = [name for cost, name in there if cost is None]
         rest = f" Not within these steps: {'; '.join(missing)}." if missing else ""
         verb = "is" if len(first) == 1 else "are"
-        return f"**{so_far}{' and '.join(first)} {verb} at the zero with {min(arrived):.0f} evaluations of the score.**{rest}"
+        return (
+            f"**{so_far}{' and '.join(first)} {verb} at the noise floor with {min(arrived):.0f} evaluations of the score.**{rest}"
+        )
     curve, name = min(zip(found, names, strict=True), key=lambda pair: pair[0].value.min())
     closest = number(float(curve.value.min()))
     return (
-        f"**{'None' if whole else 'So far none'} gets to the zero with these steps.** {name} comes closest, to {closest}; "
-        f"fresh exact samples are {number(zero.low, 2)} to {number(zero.high, 2)} apart."
+        f"**{'None' if whole else 'So far none'} reaches the noise floor with these steps.** {name} comes closest, to {closest}; "
+        f"fresh exact samples are {number(floor.low, 2)} to {number(floor.high, 2)} apart."
     )
 
 
-def table(found: Sequence["Curve"], names: Sequence[str], zero: "Reference") -> str:
+def table(found: Sequence["Curve"], names: Sequence[str], floor: "NoiseFloor") -> str:
     """The curves line by line, as a table in Markdown."""
-    lines = ["| | slope | best | evaluations | at the zero from |", "|:--|--:|--:|--:|--:|"]
+    lines = ["| | slope | best | evaluations | at the noise floor from |", "|:--|--:|--:|--:|--:|"]
     for curve, name in zip(found, names, strict=True):
-        fit, there, best = curve.slope(zero), curve.zero_from(zero), int(np.argmin(curve.value))
-        slope = fixed(fit.value, 2) if fit else "–"
-        if fit is None and not (curve.value > zero.high).any():
-            slope = "at the zero"
+        fit, there, best = curve.slope(floor), curve.floor_from(floor), int(np.argmin(curve.value))
+        slope = fixed(fit.slope, 2) if fit else "–"
+        if fit is None and not (curve.value > floor.high).any():
+            slope = "at the floor"
         value = with_error(float(curve.value[best]), float(curve.error[best]))
         lines.append(f"| {name} | {slope} | {value} | {curve.nfe[best]:.0f} | {'–' if there is None else f'{there:.0f}'} |")
     if any("| – |" in line for line in lines[2:]):
-        lines.append("\n:small[– : fewer than two values clear of the band for a slope, or not at the zero within these steps.]")
+        lines.append(
+            "\n:small[– : fewer than two values clear of the band for a slope, or not at the noise floor within these steps.]"
+        )
     return "\n".join(lines)

@@ -58,7 +58,7 @@ def _watch(experiment: Experiment, settings: Race, study: Study, live: bool) -> 
         st.rerun()
     study_view.status(study, live, "Start", lambda: show.duration(measuring.seconds(experiment, study)))
     with st.spinner("Comparing fresh exact samples", show_time=False):
-        zero = measuring.zero(experiment.target, experiment.seed, settings.metric, settings.n)
+        floor = measuring.noise_floor(experiment.target, experiment.seed, settings.metric, settings.n)
     rows, order = list(study.rows), (*settings.samplers, *settings.grids)
     found = sorted(curves(rows, settings.metric), key=lambda curve: (order.index(curve.sampler), order.index(curve.grid)))
     titles, grids = measuring.samplers(), measuring.grids()
@@ -68,8 +68,8 @@ def _watch(experiment: Experiment, settings: Race, study: Study, live: bool) -> 
         tuple((key, grids[key]) for key in settings.grids),
         measuring.quality(settings.metric),
     )
-    table = charts.race_table(found, zero, titles, grids, measuring.costs(study.jobs))
-    alt = f"{measuring.quality(settings.metric)} against evaluations of the score for each sampler, over the finite-sample zero"
+    table = charts.race_table(found, floor, titles, grids, measuring.costs(study.jobs))
+    alt = f"{measuring.quality(settings.metric)} against evaluations of the score for each sampler, over the noise floor"
     show.chart(spec, table, key="race", alt=alt)
     names = [race.named(curve, titles, grids, len(settings.grids) > 1) for curve in found]
     if not found:
@@ -78,9 +78,9 @@ def _watch(experiment: Experiment, settings: Race, study: Study, live: bool) -> 
             "own); each stops at t = 0.001 and ends with the Tweedie step. The band is where fresh exact samples lie."
         )
     if found and not live:
-        st.markdown(race.verdict(found, names, zero, study.done))
+        st.markdown(race.verdict(found, names, floor, study.done))
     if found:
-        st.markdown(race.table(found, names, zero))
+        st.markdown(race.table(found, names, floor))
     for line in measuring.failures(rows, titles)[:4]:
         st.warning(f"Failed: {line}.", icon=":material/error:")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, final
 import streamlit as st
 
 if TYPE_CHECKING:
-    from scoredm.studies import Job, Row
+    from scoredm.studies import Job, Record
 
 STUDIES = 32  # kept for everybody
 ROWS = 20_000  # kept for everybody
@@ -30,14 +30,14 @@ class Found:
     def __init__(self, most: int = ROWS) -> None:
         """Nothing yet; most: rows kept."""
         self._most = most
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, Record] = {}
         self._lock = threading.Lock()
 
-    def row(self, job: "Job") -> "Row | None":
+    def row(self, job: "Job") -> "Record | None":
         """The row of a job, if it has one."""
         return self._rows.get(job.key)
 
-    def keep(self, row: "Row") -> None:
+    def keep(self, row: "Record") -> None:
         """Keep a row, and let the oldest go."""
         with self._lock:
             if not row["error"]:
@@ -55,11 +55,11 @@ class Study:
         known = {job: found.row(job) for job in jobs}
         self.jobs = jobs
         self.name = hash(tuple(job.key for job in jobs))
-        self.rows: list[Row] = [row for row in known.values() if row is not None]
+        self.rows: list[Record] = [row for row in known.values() if row is not None]
         self._found = found
         self._executor = executor
         self._left = deque(job for job, row in known.items() if row is None)
-        self._running: dict[Future[Row], Job] = {}
+        self._running: dict[Future[Record], Job] = {}
         self._until = 0.0
         self._lock = threading.RLock()
 
@@ -91,7 +91,7 @@ class Study:
             self._running[future] = job
             future.add_done_callback(self._arrived)
 
-    def _arrived(self, future: "Future[Row]") -> None:
+    def _arrived(self, future: "Future[Record]") -> None:
         from scoredm.studies import collect
 
         with self._lock:

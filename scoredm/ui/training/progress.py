@@ -228,7 +228,7 @@ def inside(chosen: Recipe, run: "Run") -> None:
     )
     left, right = st.columns(2)
     with left:
-        low, middle, high = (show.number(value) for value in beside[0].usual)
+        low, middle, high = (show.number(value) for value in beside[0].noise_floor)
         rows = {
             "By the learned score": show.number(beside[0].distance),
             "By the exact score": show.number(beside[1].distance),
@@ -243,7 +243,7 @@ def inside(chosen: Recipe, run: "Run") -> None:
         )
         with st.container(horizontal=True):
             printed = _panels(experiment, pair, "light")
-            shares = comparison.SHARES
+            shares = comparison.outline(experiment, 0.0).shares
             show.download("learned-samples", lambda: figures.samples(printed, shares), "Download samples")
             _download_curves(chosen, run)
 
