@@ -104,7 +104,7 @@ def test_amounts_are_means_over_seeds_with_their_standard_errors():
 def test_interactions_that_cancel_do_not_hide_that_the_order_matters():
     """With I_12 = a and I_34 = -a the switches alone add up to the parts, yet two of them differ from their parts by a."""
     plan, a = Plan(WRONG, (0, 1)), 0.1
-    costs = dict(zip(PARTS, (0.5, 0.4, 0.3, 0.2), strict=True))
+    costs: dict[str, float] = {"prior": 0.5, "steps": 0.4, "stop": 0.3, "network": 0.2}
 
     def value(job: Job) -> float:
         there = {part for part, names in CHANGED.items() if not (names & changed(job, plan.rungs(job.seed)[0]))}
