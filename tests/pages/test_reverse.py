@@ -21,10 +21,10 @@ from scoredm import (
     targets,
 )
 from scoredm.charts import figures, samples
+from scoredm.comparison import FEW_FRESH, MANY_FRESH, PROJECTIONS
 from scoredm.experiment import Experiment
 from scoredm.screens.animation import MOST_FRAMES
 from scoredm.streams import generator
-from scoredm.comparison import FEW_FRESH, MANY_FRESH, PROJECTIONS
 from scoredm.ui import comparison, shell
 from scoredm.ui.reverse import compute, view
 
