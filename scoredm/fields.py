@@ -152,14 +152,26 @@ def score_on(score_fn: ScoreFn, times: Times, points: Tensor) -> np.ndarray:
         return np.stack([score_fn(at.contiguous(), float(t)).numpy() for t, at in zip(times, points, strict=True)])
 
 
+def full_lengths(vectors: np.ndarray) -> np.ndarray:
+    """The length that is drawn at full size at each time: the 95th percentile. Longer vectors are drawn as if they had it.
+
+    Args:
+        vectors: (T, M, D).
+
+    Returns:
+        (T,), 0 where all vectors are zero: what a legend has to say about arrows drawn by `arrow_lengths`.
+    """
+    return np.quantile(np.linalg.norm(vectors, axis=-1), 0.95, axis=1)
+
+
 def arrow_lengths(vectors: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Vectors made short enough to draw: at each time the 95th percentile of length becomes the spacing, and none is longer.
+    """Vectors made short enough to draw: at each time those of the length `full_lengths` or more become as long as the spacing.
 
     vectors: (T, M, 2), spacing: (T,) in data units -> (T, M, 2).
     """
     length = np.linalg.norm(vectors, axis=-1)
-    typical = np.maximum(np.quantile(length, 0.95, axis=1, keepdims=True), 1e-12)
-    shown = spacing[:, None] * np.minimum(length / typical, 1.0)
+    full = np.maximum(full_lengths(vectors)[:, None], 1e-12)
+    shown = spacing[:, None] * np.minimum(length / full, 1.0)
     return vectors * (shown / np.maximum(length, 1e-12))[..., None]
 
 
@@ -180,13 +192,20 @@ def bands(pictures: np.ndarray, n: int) -> np.ndarray:
     return np.round(np.clip(pictures, 0, 1) * n) / n
 
 
-def bundle_lengths(vectors: np.ndarray, spacing: float) -> np.ndarray:
+def bundle_lengths(vectors: np.ndarray, spacing: float) -> tuple[np.ndarray, float]:
     """Bundles of vectors made short enough to draw, each bundle by one factor, so that its sums still come out.
 
-    The 95th percentile of the bundles' longest vectors becomes the spacing, and no vector is longer; (N, M, 2) -> (N, M, 2).
+    Args:
+        vectors: (N, M, 2), N bundles.
+        spacing: in data units; no vector is drawn longer.
+
+    Returns:
+        The vectors as they are drawn, (N, M, 2), and the length that is drawn at full size: the 95th percentile of the bundles'
+        longest vectors. Bundles with a longer one are drawn as if their longest had it.
     """
     longest = np.linalg.norm(vectors, axis=-1).max(axis=1, keepdims=True)
-    return vectors * (arrow_lengths(longest[None], np.array([spacing]))[0] / np.maximum(longest, 1e-12))[..., None]
+    factors = arrow_lengths(longest[None], np.array([spacing]))[0] / np.maximum(longest, 1e-12)
+    return vectors * factors[..., None], float(full_lengths(longest[None])[0])
 
 
 def contours(

@@ -117,6 +117,27 @@ def test_arrows_keep_their_direction_and_fit_their_cells():
     np.testing.assert_allclose(shown / length[..., None], vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), atol=1e-5)
 
 
+def test_a_drawn_arrow_is_as_long_as_the_reference_arrow_says():
+    """Up to the full length an arrow's length over the spacing is its vector's length over the full length; then it is 1."""
+    vectors = torch.randn(2, 400, 2, generator=torch.Generator().manual_seed(3)).double().numpy() * np.array([[[1.0]], [[50.0]]])
+    spacing = np.array([0.5, 2.0])
+    full = fields.full_lengths(vectors)
+    length = np.linalg.norm(vectors, axis=-1)
+    assert (length > full[:, None]).mean(axis=1) == pytest.approx(0.05, abs=0.0026)
+    drawn = np.linalg.norm(fields.arrow_lengths(vectors, spacing), axis=-1)
+    np.testing.assert_allclose(drawn / spacing[:, None], np.minimum(length / full[:, None], 1.0), rtol=1e-9)
+    assert fields.full_lengths(np.zeros((1, 5, 2))) == [0.0]
+
+
+def test_a_bundle_is_shortened_as_a_whole_to_the_length_that_is_handed_back():
+    vectors = torch.randn(300, 3, 2, generator=torch.Generator().manual_seed(4)).double().numpy()
+    drawn, full = fields.bundle_lengths(vectors, 0.25)
+    longest = np.linalg.norm(vectors, axis=-1).max(axis=1)
+    expected = np.minimum(0.25 / full, 0.25 / longest)  # one factor a bundle
+    np.testing.assert_allclose(drawn, vectors * expected[:, None, None], rtol=1e-9)
+    assert (longest > full).mean() == pytest.approx(0.05, abs=0.004)
+
+
 def test_ellipses_are_the_component_covariances():
     mixture = targets.mixture("tutorial")
     for t, shapes in zip(TIMES, fields.ellipses(mixture, SDE, TIMES), strict=True):

@@ -140,7 +140,7 @@ def _score_bundles(experiment: Experiment, settings: ScoreField) -> tuple[np.nda
         owners = np.full((len(points), 1), -1)
     else:
         vectors, owners = decomposition.largest_contributions(p_t, points, ARROW_PARTS if few else 0)
-    vectors = fields.bundle_lengths(vectors, float(window[1] - window[0]) / across)
+    vectors, _full = fields.bundle_lengths(vectors, float(window[1] - window[0]) / across)
     return np.repeat(points.numpy(), owners.shape[1], axis=0), vectors.reshape(-1, 2), owners.ravel()
 
 
