@@ -1,6 +1,5 @@
 """The charts of the maths page: specs built once, and the tables they draw."""
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 import altair as alt
@@ -9,38 +8,44 @@ import pandas as pd
 
 from scoredm.charts import palette
 from scoredm.charts.common import TIME, Spec, colours, finish
+from scoredm.language import N_, _, cache
 
 if TYPE_CHECKING:
-    from scoredm.identities import TwoSides
+    from scoredm.screens.maths import DsmSides
 
-NOISY, FLOW = "with noise", "without: probability flow"
-DSM, ESM, RIGHT = "DSM, simulated", "ESM", "ESM + constant"
-FLOOR, SPREAD = "D − σ² E‖∇log p‖²", "spread of x₀, simulated"
-WEIGHTINGS = {"tutorial": "tutorial, σ²", "likelihood": "likelihood, g²", "truncation": "soft truncation", "edm": "Karras et al."}
+NOISY, FLOW = N_("with noise"), N_("without noise: probability flow")
+DSM, ESM, RIGHT, CHOSEN = N_("DSM, simulated"), "ESM", N_("ESM + constant"), "chosen"
+FLOOR, SPREAD = "D − σ² E‖∇log p‖²", N_("spread of x₀, simulated")
+WEIGHTINGS = {
+    "tutorial": N_("tutorial, σ²"),
+    "likelihood": N_("likelihood, g²"),
+    "truncation": N_("soft truncation"),
+    "edm": "Karras et al.",
+}
 DASHES = {"tutorial": [1, 0], "likelihood": [8, 4], "truncation": [2, 2], "edm": [12, 3, 2, 3]}
 
 
 @cache
-def roads_spec(mode: str) -> Spec:
+def paths_spec(mode: str) -> Spec:
     """The first coordinate of reverse paths over time, with noise and without noise."""
     line = (
         alt.Chart()
         .mark_line(strokeWidth=1.4, opacity=0.9)
         .encode(
             x=TIME,
-            y=alt.Y("x:Q", title="first coordinate of x"),
+            y=alt.Y("x:Q", title=_("first coordinate of x")),
             detail="path:N",
-            color=colours({NOISY: palette.SAMPLES[mode], FLOW: palette.INK[mode]}),
+            color=colours({_(NOISY): palette.SAMPLES[mode], _(FLOW): palette.INK[mode]}),
         )
     )
     return finish(line, 300)
 
 
-def roads_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.DataFrame:
-    """Rows of roads_spec; times: (T,), noisy and flow: (T, N)."""
+def paths_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.DataFrame:
+    """Rows of paths_spec; times: (T,), noisy and flow: (T, N)."""
     parts = [
         pd.DataFrame({"t": times, "x": paths[:, i], "path": f"{series} {i}", "series": series})
-        for series, paths in ((NOISY, noisy), (FLOW, flow))
+        for series, paths in ((_(NOISY), noisy), (_(FLOW), flow))
         for i in range(paths.shape[1])
     ]
     return pd.concat(parts, ignore_index=True)
@@ -48,56 +53,59 @@ def roads_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.Da
 
 @cache
 def sides_spec(mode: str) -> Spec:
-    """Both losses against the share of the exact score: two parabolas that differ by a constant."""
-    series = colours({DSM: palette.SAMPLES[mode], RIGHT: palette.INK[mode], ESM: palette.MUTED[mode]})
+    """Both losses against the share of the exact score: two parabolas a constant apart, with a rule at the chosen share."""
+    series = colours({_(DSM): palette.SAMPLES[mode], _(RIGHT): palette.INK[mode], ESM: palette.MUTED[mode]})
     base = alt.Chart().encode(
-        x=alt.X("share:Q", title="share c of the exact score", scale=alt.Scale(nice=False)),
-        y=alt.Y("loss:Q", title="σ²-weighted loss"),
+        x=alt.X("share:Q", title=_("share c of the exact score"), scale=alt.Scale(nice=False)),
+        y=alt.Y("loss:Q", title=_("σ²-weighted loss")),
         color=series,
     )
-    lines = base.mark_line(strokeWidth=2).transform_filter(alt.datum.series != DSM)
-    dots = base.mark_point(filled=True, size=55, opacity=1).transform_filter(alt.datum.series == DSM)
-    return finish(lines + dots, 270)
+    lines = base.mark_line(strokeWidth=2).transform_filter(alt.FieldOneOfPredicate("series", [_(RIGHT), ESM]))
+    dots = base.mark_point(filled=True, size=55, opacity=1).transform_filter(alt.datum.series == _(DSM))
+    rule = alt.Chart().mark_rule(strokeWidth=1.5, strokeDash=[4, 3], color=palette.MUTED[mode]).encode(x="share:Q")
+    return finish(lines + dots + rule.transform_filter(alt.datum.series == CHOSEN), 270)
 
 
-def sides_table(sides: "TwoSides") -> pd.DataFrame:
+def sides_table(found: "DsmSides") -> pd.DataFrame:
     """Rows of sides_spec."""
-    columns = {RIGHT: sides.esm + sides.floor, ESM: sides.esm, DSM: sides.dsm}
-    return pd.concat(
-        [pd.DataFrame({"share": sides.shares, "loss": loss, "series": name}) for name, loss in columns.items()],
-        ignore_index=True,
-    )
+    sides = found.sides
+    columns = {_(RIGHT): sides.esm + sides.floor, ESM: sides.esm, _(DSM): sides.dsm}
+    parts = [pd.DataFrame({"share": sides.shares, "loss": loss, "series": name}) for name, loss in columns.items()]
+    chosen = pd.DataFrame({"share": [found.share], "loss": [np.nan], "series": [CHOSEN]})
+    return pd.concat([*parts, chosen], ignore_index=True)
 
 
 @cache
 def floor_spec(mode: str) -> Spec:
     """The floor over time: by quadrature as a line, by random draws as points with error bars of two standard errors."""
-    base = alt.Chart().encode(x=TIME, color=colours({FLOOR: palette.INK[mode], SPREAD: palette.SAMPLES[mode]}))
-    y = alt.Y("floor:Q", title="least possible loss", axis=alt.Axis(format=".3~g"))
+    base = alt.Chart().encode(x=TIME, color=colours({FLOOR: palette.INK[mode], _(SPREAD): palette.SAMPLES[mode]}))
+    y = alt.Y("floor:Q", title=_("least possible loss"), axis=alt.Axis(format=".3~g"))
     line = base.mark_line(strokeWidth=2).encode(y=y).transform_filter(alt.datum.series == FLOOR)
-    drawn = base.transform_filter(alt.datum.series == SPREAD)
-    bars = drawn.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title="least possible loss"), y2="high:Q")
+    drawn = base.transform_filter(alt.datum.series == _(SPREAD))
+    bars = drawn.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=_("least possible loss")), y2="high:Q")
     return finish(line + bars + drawn.mark_point(filled=True, size=40, opacity=1).encode(y=y), 300)
 
 
 def floor_table(times: np.ndarray, floor: np.ndarray, at: np.ndarray, spread: np.ndarray, error: np.ndarray) -> pd.DataFrame:
     """Rows of floor_spec; times, floor: (T,); at, spread, error: (M,)."""
-    drawn = {"t": at, "floor": spread, "low": spread - 2 * error, "high": spread + 2 * error, "series": SPREAD}
+    drawn = {"t": at, "floor": spread, "low": spread - 2 * error, "high": spread + 2 * error, "series": _(SPREAD)}
     return pd.concat([pd.DataFrame({"t": times, "floor": floor, "series": FLOOR}), pd.DataFrame(drawn)], ignore_index=True)
 
 
 @cache
 def weightings_spec(mode: str) -> Spec:
     """Four weightings of the error of the predicted noise, against the noise level."""
-    names = list(WEIGHTINGS.values())
+    names = [_(title) for title in WEIGHTINGS.values()]
     dash = alt.Scale(domain=names, range=[DASHES[name] for name in WEIGHTINGS])
     legend = alt.Legend(orient="top", columns=2, labelLimit=260, symbolSize=300)
     line = (
         alt.Chart()
         .mark_line(strokeWidth=2, color=palette.INK[mode])
         .encode(
-            x=alt.X("level:Q", title="noise σ / α, in standard deviations of the data", scale=alt.Scale(type="log", nice=False)),
-            y=alt.Y("share:Q", title="weighting, per unit of ln(σ / α)"),
+            x=alt.X(
+                "level:Q", title=_("noise σ / α, in standard deviations of the data"), scale=alt.Scale(type="log", nice=False)
+            ),
+            y=alt.Y("share:Q", title=_("weighting, per unit of ln(σ / α)")),
             strokeDash=alt.StrokeDash("series:N", title=None, scale=dash, legend=legend),
         )
     )
@@ -106,5 +114,5 @@ def weightings_spec(mode: str) -> Spec:
 
 def weightings_table(level: np.ndarray, shares: dict[str, np.ndarray]) -> pd.DataFrame:
     """Rows of weightings_spec; level: (T,), each share (T,)."""
-    parts = [pd.DataFrame({"level": level, "share": share, "series": WEIGHTINGS[name]}) for name, share in shares.items()]
+    parts = [pd.DataFrame({"level": level, "share": share, "series": _(WEIGHTINGS[name])}) for name, share in shares.items()]
     return pd.concat(parts, ignore_index=True)

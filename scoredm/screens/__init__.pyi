@@ -1,1 +1,1 @@
-from . import animation as animation, forward as forward, home as home
+from . import animation as animation, forward as forward, home as home, maths as maths

@@ -3,10 +3,15 @@
 Screen functions cache nothing themselves. A frozen experiment and frozen settings are the key; results are kept for all readers.
 """
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from scoredm import charts, screens
 from scoredm.experiment import Experiment
+
+if TYPE_CHECKING:
+    from scoredm.identities import TwoSides
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -31,3 +36,33 @@ def portrait(target: str) -> "screens.home.Portrait":
 def thumbnail(target: str, mode: str) -> str:
     """The portrait as a picture, for the sidebar and the home page."""
     return charts.pictures.portrait(portrait(target), mode)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def reverse_paths(experiment: Experiment, eta: float) -> "screens.maths.ReversePaths":
+    """See `screens.maths.reverse_paths`."""
+    return screens.maths.reverse_paths(experiment, eta)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def dsm_sides(experiment: Experiment, wrong: str, t: float) -> "TwoSides":
+    """See `screens.maths.dsm_sides`."""
+    return screens.maths.dsm_sides(experiment, wrong, t)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def floor_curve(experiment: Experiment) -> "screens.maths.FloorCurve":
+    """See `screens.maths.floor_curve`."""
+    return screens.maths.floor_curve(experiment)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def weightings(experiment: Experiment) -> "screens.maths.Weightings":
+    """See `screens.maths.weightings`."""
+    return screens.maths.weightings(experiment)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def parametrisations(experiment: Experiment, t: float) -> "screens.maths.Parametrisations":
+    """See `screens.maths.parametrisations`."""
+    return screens.maths.parametrisations(experiment, t)

@@ -11,8 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, dsm_floor, exact_score, targets
 from scoredm.charts import maths as charts
+from scoredm.commandline import numbers
 from scoredm.experiment import Experiment
-from scoredm.ui import maths, shell
+from scoredm.screens import maths
+from scoredm.ui import shell
+from scoredm.ui.show import number
 
 OpenPage = Callable[..., AppTest]
 TOPICS = ("reverse", "dsm", "floor", "weightings", "parametrisations")
@@ -51,10 +54,10 @@ def test_topics_take_other_kinds(open_page: OpenPage, topic: str, kind: str) -> 
     assert not at.exception and not at.error and not at.warning
 
 
-def test_both_roads_lead_to_the_data_whatever_the_sde() -> None:
+def test_both_processes_lead_to_the_data_whatever_the_sde() -> None:
     for kind, parameters in (("vp", (0.1, 20.0)), ("cosine", ())):
-        for _, exact, found, error in maths.roads(Experiment("tutorial", kind=kind, parameters=parameters), 1.0).rows:
-            assert abs(found - exact) < 4 * error + 0.02
+        for row in maths.reverse_paths(Experiment("tutorial", kind=kind, parameters=parameters), 1.0).rows:
+            assert abs(row.found - row.exact) < 4 * row.error + 0.02
 
 
 def test_one_point_of_a_shrinking_sde_in_both_parametrisations() -> None:
@@ -81,7 +84,7 @@ def both_sides(at: AppTest) -> tuple[float, float, float, float]:
 
 
 def test_the_wrong_score_moves_one_side_and_not_the_constant(open_page: OpenPage) -> None:
-    at = settled(open_page("maths", topic="dsm", at=0.3))
+    at = settled(open_page("maths", topic="dsm", time=0.3))
     dsm, right, esm, constant = both_sides(at)
     assert constant == pytest.approx(dsm_floor(targets.mixture("tutorial"), VESDE(25.0), 0.3), rel=5e-3)
     assert right == pytest.approx(2, abs=0.03)  # s = 0 has D
@@ -93,21 +96,21 @@ def test_the_wrong_score_moves_one_side_and_not_the_constant(open_page: OpenPage
     at.segmented_control(key="wrong").set_value("gaussian").run()
     assert both_sides(at)[2] < 0.3 * esm / 4
     assert both_sides(at)[3] == constant
-    at.slider(key="at").set_value(0.8).run()
+    at.slider(key="time").set_value(0.8).run()
     assert not at.exception
     assert both_sides(at)[3] < 0.5 * constant
 
 
-def test_the_noise_dial_changes_paths_and_keeps_the_law(open_page: OpenPage) -> None:
-    still = maths.roads(Experiment("tutorial"), 0.0)
+def test_the_noise_dial_changes_paths_and_keeps_the_distribution(open_page: OpenPage) -> None:
+    still = maths.reverse_paths(Experiment("tutorial"), 0.0)
     apart = np.abs(still.noisy - still.flow)
     assert apart[0].max() == 0 and 0 < apart[-1].max() < 0.3, "one flow by two methods: Euler's error lies between"
     for eta in (0.5, 1.0):
-        run = maths.roads(Experiment("tutorial"), eta)
+        run = maths.reverse_paths(Experiment("tutorial"), eta)
         assert np.array_equal(run.noisy[0], run.flow[0])  # the same starts
         assert not np.allclose(run.noisy[-1], run.flow[-1], atol=0.1)
-        for _, exact, found, error in run.rows:
-            assert abs(found - exact) < 4 * error + 0.02
+        for row in run.rows:
+            assert abs(row.found - row.exact) < 4 * row.error + 0.02
     at = settled(open_page("maths", topic="reverse"))
     before = words(at)
     at.slider(key="eta").set_value(0.5).run()
@@ -117,15 +120,16 @@ def test_the_noise_dial_changes_paths_and_keeps_the_law(open_page: OpenPage) -> 
 
 def test_flow_paths_do_not_cross_on_the_line() -> None:
     """An ODE's paths keep their order, which noise does not."""
-    run = maths.roads(Experiment("two-modes"), 1.0)
+    run = maths.reverse_paths(Experiment("two-modes"), 1.0)
     order = np.argsort(run.flow[0])
     assert (np.diff(run.flow[:, order], axis=1) > 0).all()
     assert not (np.diff(run.noisy[:, order], axis=1) > 0).all()
 
 
 def test_tables_hold_both_sides() -> None:
-    both = maths.sides(Experiment(), "zero", 0.3)
-    rows = charts.sides_table(both)
+    both = maths.dsm_sides(Experiment(), "zero", 0.3)
+    rows = charts.sides_table(maths.at_share(both, 0.25))
+    assert rows.loc[rows["series"] == charts.CHOSEN, "share"].tolist() == [0.25]
     dsm, esm, right = (rows.loc[rows["series"] == name, "loss"].to_numpy() for name in (charts.DSM, charts.ESM, charts.RIGHT))
     assert np.allclose(right - esm, both.floor)
     assert both.shares[esm.argmin()] == 1
@@ -134,7 +138,8 @@ def test_tables_hold_both_sides() -> None:
     assert np.allclose(curve.floor[-1], 0.045, atol=1e-3)
     at_draws = dsm_floor(targets.mixture("tutorial"), VESDE(25.0), curve.at)
     assert np.all(np.abs(curve.spread - at_draws) < 4 * curve.error)
-    level, shares = maths.weightings(Experiment())
+    weighted = maths.weightings(Experiment())
+    level, shares = weighted.level, weighted.shares
     assert set(charts.weightings_table(level, shares)["series"]) == set(charts.WEIGHTINGS.values())
     assert np.allclose(shares["likelihood"], shares["likelihood"][0]), "the likelihood weighting is flat in ln(sigma / alpha)"
     assert shares["tutorial"][-1] > 10 * shares["tutorial"][0]
@@ -144,7 +149,7 @@ def test_tables_hold_both_sides() -> None:
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_axes_have_names(mode: str) -> None:
-    for spec in (charts.roads_spec(mode), charts.sides_spec(mode), charts.floor_spec(mode), charts.weightings_spec(mode)):
+    for spec in (charts.paths_spec(mode), charts.sides_spec(mode), charts.floor_spec(mode), charts.weightings_spec(mode)):
         assert {"x", "y"} <= {channel for channel, title in _titles(spec) if title}
 
 
@@ -168,7 +173,7 @@ def test_the_parametrisations_agree_with_the_library(open_page: OpenPage) -> Non
 
 
 def test_bad_links_give_a_page_and_a_message(open_page: OpenPage) -> None:
-    at = settled(open_page("maths", topic="dsm", wrong="?", share="1e308", at="-3", eta="nan", lam="0"))
+    at = settled(open_page("maths", topic="dsm", wrong="?", share="1e308", time="-3", eta="nan", lam="0"))
     assert not at.exception
     assert sum(w.value.count("instead.") for w in at.warning) == 4  # eta is not on this topic
     at = settled(open_page("maths", topic="nonsense", eta="nan"))
@@ -188,15 +193,38 @@ def test_the_flow_has_no_error_to_see_and_small_etas_have():
     experiment = Experiment()
     found = {}
     for eta in (0.0, 1.0):
-        run = maths.roads(experiment, eta)
-        found[eta] = {name: (value - exact) / exact for name, exact, value, _ in run.rows if name.startswith("Var")}
-    euler, flow = found[0.0]["Var x₁, η = 0"], found[0.0]["Var x₁, flow"]
-    assert flow == found[1.0]["Var x₁, flow"]
+        run = maths.reverse_paths(experiment, eta)
+        found[eta] = {row.flow: (row.found - row.exact) / row.exact for row in run.rows if row.moment == "variance"}
+    euler, flow = found[0.0][False], found[0.0][True]
+    assert flow == found[1.0][True]
     assert euler - flow == pytest.approx(-0.031, abs=0.004), "on the same starts the luck of the draw drops out"
 
 
-@pytest.mark.parametrize(
-    ("mixture", "words"), [("m 0 s 0.001", "it starts at 9.69 × 10⁻⁵, not near D = 1"), ("m 0 s 2", "it starts near D = 1")]
-)
-def test_the_floor_is_told_as_it_runs(mixture, words):
-    assert maths.floor_words(maths.floor_curve(Experiment(mixture)), 1).startswith(words)
+@pytest.mark.parametrize(("mixture", "near"), [("m 0 s 0.001", False), ("m 0 s 2", True)])
+def test_the_caption_of_the_floor_says_where_it_starts(open_page: OpenPage, mixture: str, near: bool) -> None:
+    curve = maths.floor_curve(Experiment(mixture))
+    assert curve.near_dim is near
+    at = settled(open_page("maths", topic="floor", target="own", mixture=mixture))
+    start = "near D = 1, because a little noise" if near else f"at {number(float(curve.floor[0]))}, not near D = 1"
+    assert any(f"the floor starts {start}" in caption.value for caption in at.caption)
+
+
+def test_the_losses_are_known_at_every_share() -> None:
+    sides = maths.dsm_sides(Experiment(), "gaussian", 0.3)
+    for share, dsm, esm in zip(sides.shares, sides.dsm, sides.esm, strict=True):
+        found = maths.at_share(sides, float(share))
+        assert (found.dsm, found.esm) == (pytest.approx(dsm), pytest.approx(esm, abs=1e-12))
+    between = maths.at_share(sides, 0.55)  # ESM is (1 - c)^2 times its value at c = 0
+    assert between.esm == pytest.approx(0.45**2 * maths.at_share(sides, 0.0).esm)
+
+
+def test_settings_out_of_bounds_are_refused_with_the_value_and_the_range() -> None:
+    with pytest.raises(ValueError, match=r"eta is 9\.0; it must be a number from 0 to 2"):
+        maths.Settings(eta=9.0)
+    with pytest.raises(ValueError, match="topic is 'nonsense'; it must be one of reverse, dsm"):
+        maths.Settings(topic="nonsense")
+
+
+def test_the_command_line_runs_every_topic() -> None:
+    for topic in (*TOPICS, "summary"):
+        assert isinstance(numbers(maths.run(Experiment(), maths.Settings(topic=topic))), dict)
