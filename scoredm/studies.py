@@ -379,7 +379,17 @@ def _submit(executor: Executor, job: Job) -> "Future[Record]":
 def collect(future: "Future[Record]", job: Job) -> Record:
     """The row of a finished future; one that says why where its worker was lost."""
     error = future.exception()
-    return future.result() if error is None else _unknown(job) | {"error": _reason(error)}
+    return future.result() if error is None else failed(job, _reason(error))
+
+
+def failed(job: Job, reason: str) -> Record:
+    """The result of a job that could not be run.
+
+    Args:
+        job: the job.
+        reason: why, in plain words.
+    """
+    return _unknown(job) | {"error": reason}
 
 
 def table(rows: Iterable[Record]) -> "pd.DataFrame":

@@ -1,0 +1,229 @@
+"""Long work that many readers share: it is done in small units, by one pool of threads, for as long as somebody watches.
+
+Pages are interrupted and rerun at any moment, so long work cannot live in them. A `Work` hands out units: a slice of a training
+run, one job of a study, one check. A `Pool` of threads takes the next unit from the work that has had least time so far, so all
+work shares the cores fairly, however long its units are. Work goes on while some viewer's lease on it is alive, so that what
+nobody watches stops by itself.
+
+One lock, the pool's, guards who waits, who watches and what is handed out. It is held for moments only, never during a unit.
+"""
+
+import atexit
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import final
+from weakref import WeakSet
+
+LEASE_SECONDS = 5.0
+SLICE_SECONDS = 0.05  # how long a unit takes that can be cut anywhere
+MAX_THREADS = 8
+MARKS = 40  # the pace is measured over so many units
+
+Unit = Callable[[], None]
+
+
+class Work(ABC):
+    """Long work that is done one unit at a time while somebody watches.
+
+    Attributes:
+        pool: whose threads do it.
+        error: why it cannot go on, in plain words; None while nothing went wrong.
+    """
+
+    at_once = 1  # units that may be under way at the same time
+
+    def __init__(self, pool: "Pool") -> None:
+        """Wait for a viewer.
+
+        Args:
+            pool: whose threads do the work.
+        """
+        self.pool = pool
+        self.error: str | None = None
+        self.used = 0.0  # seconds of the pool's threads
+        self.under_way = 0
+        self._leases: dict[str, float] = {}
+        self._marks: deque[tuple[float, float]] = deque(maxlen=MARKS)
+        self._pace: float | None = None
+        self._dependants: WeakSet[Work] = WeakSet()
+
+    @abstractmethod
+    def take(self) -> Unit | None:
+        """The next unit, or None where nothing can be done now; called with the pool's lock, so it must be quick."""
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+
+    @property
+    @abstractmethod
+    def share(self) -> float:
+        """How much of the work is done, from 0 to 1, counted in the time that it takes."""
+
+    @property
+    def needs(self) -> "Iterable[Work]":
+        """Other work that must be done first; whoever watches this watches that too."""
+        return ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is done or cannot go on."""
+        return self.done or self.error is not None
+
+    @property
+    def watched(self) -> bool:
+        """Whether some viewer's lease is alive."""
+        now = time.monotonic()
+        return any(end > now for end in tuple(self._leases.values()))
+
+    @property
+    def running(self) -> bool:
+        """Whether somebody watches and something is left to do."""
+        return self.watched and not self.ended
+
+    @property
+    def resting(self) -> bool:
+        """Whether no thread has a unit of it or is about to take one."""
+        return not self.under_way and not self.pool.has(self)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to the end at the pace measured last, with the cores shared as they were; None before it is known."""
+        return None if self._pace is None else (1 - self.share) * self._pace
+
+    def renew(self, viewer: str) -> None:
+        """Note that a viewer wants the work to go on for the next LEASE_SECONDS.
+
+        Args:
+            viewer: a name of the viewer's own.
+        """
+        for other in self.needs:
+            other.renew(viewer)
+        with self.pool.lock:
+            self._leases[viewer] = time.monotonic() + LEASE_SECONDS
+        self.pool.enqueue(self)
+
+    def release(self, viewer: str) -> None:
+        """Note that a viewer no longer asks for progress; unless others do, the work stops after the units under way.
+
+        Args:
+            viewer: the name that was given to `renew`.
+        """
+        with self.pool.lock:
+            self._leases.pop(viewer, None)
+        for other in self.needs:
+            other.release(viewer)
+
+    def wake(self, dependant: "Work") -> None:
+        """Remember other work that can go on once this has ended."""
+        self._dependants.add(dependant)
+
+    def begin(self) -> None:
+        """Count a unit that was taken; the pool's business, with its lock."""
+        if not self.under_way and not self._marks:
+            self._marks.append((time.monotonic(), self.share))
+        self.under_way += 1
+        self.used += SLICE_SECONDS
+
+    def finish(self, seconds: float) -> list["Work"]:
+        """Count a unit that has ended and measure the pace; the pool's business, with its lock.
+
+        Returns:
+            The work that waited for the end of this.
+        """
+        self.under_way -= 1
+        self.used += seconds - SLICE_SECONDS
+        self._marks.append((time.monotonic(), self.share))
+        (began, before), (now, after) = self._marks[0], self._marks[-1]
+        if after > before:
+            self._pace = (now - began) / (after - before)
+        if not self.running and not self.under_way:
+            self._marks.clear()
+            self._leases = {viewer: end for viewer, end in self._leases.items() if end > now}
+        return list(self._dependants) if self.ended else []
+
+
+@final
+class Pool:
+    """Daemon threads, one per core and at most MAX_THREADS, that do the units of whatever work is watched.
+
+    Attributes:
+        lock: guards the queue, and what work hands out and takes back.
+        size: number of threads.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        """Start the threads; they end with `shutdown`, at the latest when the process exits.
+
+        Args:
+            threads: how many; by default one per core and at most MAX_THREADS.
+        """
+        self.lock = threading.RLock()
+        self.size = threads or min(MAX_THREADS, os.cpu_count() or 1)
+        self._changed = threading.Condition(self.lock)
+        self._queue: list[Work] = []
+        self._least = 0.0  # time used by the work that was taken up last: a newcomer has no claim to what was before it
+        self._stopping = False
+        self._threads = [threading.Thread(target=self._work, name=f"work-{i}", daemon=True) for i in range(self.size)]
+        for thread in self._threads:
+            thread.start()
+        # A thread still inside torch when the interpreter goes down aborts the process.
+        atexit.register(self.shutdown)
+
+    def has(self, work: Work) -> bool:
+        """Whether work waits for a thread."""
+        with self.lock:
+            return work in self._queue
+
+    def enqueue(self, work: Work) -> None:
+        """Put work at the back of the queue, unless it is there already, has enough units under way, or is not to go on."""
+        with self._changed:
+            if work in self._queue or work.under_way >= work.at_once or not work.running:
+                return
+            if not work.under_way:
+                work.used = max(work.used, self._least)
+            self._queue.append(work)
+            self._changed.notify()
+
+    def shutdown(self) -> None:
+        """Stop all threads after the units they are in, and wait for them; the work stays as it is."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        atexit.unregister(self.shutdown)
+
+    def _work(self) -> None:
+        while (taken := self._next()) is not None:
+            work, unit = taken
+            began = time.monotonic()
+            try:
+                unit()
+            except Exception as error:  # noqa: BLE001 - whatever fails, the thread goes on and the viewers are told
+                work.error = str(error) or type(error).__name__
+            with self.lock:
+                waiting = work.finish(time.monotonic() - began)
+            for other in [work, *waiting]:
+                self.enqueue(other)
+
+    def _next(self) -> tuple[Work, Unit] | None:
+        """Wait for a unit; None when the threads are to stop."""
+        with self._changed:
+            while True:
+                self._changed.wait_for(lambda: self._queue or self._stopping)
+                if self._stopping:
+                    return None
+                work = min(self._queue, key=lambda waiting: waiting.used)
+                self._queue.remove(work)
+                unit = work.take() if work.running else None
+                if unit is not None:
+                    self._least = max(self._least, work.used)
+                    work.begin()
+                    self.enqueue(work)
+                    return work, unit
