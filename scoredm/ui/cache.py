@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from scoredm.identities import TwoSides
 
 
+@st.cache_resource(show_spinner=False)
+def workshop() -> "scoredm.tasks.Workshop":
+    """All long work of this process: one pool of threads, and the trained networks and studies that readers share."""
+    return scoredm.tasks.Workshop()
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
 def forward(experiment: Experiment, settings: "screens.forward.Settings") -> "screens.forward.Result":
     """See `screens.forward.run`."""
@@ -39,7 +45,31 @@ def thumbnail(target: str, mode: str) -> str:
     return charts.pictures.portrait(portrait(target), mode)
 
 
-@st.cache_resource(show_spinner=False)
-def workshop() -> "scoredm.tasks.Workshop":
-    """All long work of this process: one pool of threads, and the trained networks and studies that readers share."""
-    return scoredm.tasks.Workshop()
+@st.cache_resource(max_entries=64, show_spinner=False)
+def reverse_paths(experiment: Experiment, eta: float) -> "screens.maths.ReversePaths":
+    """See `screens.maths.reverse_paths`."""
+    return screens.maths.reverse_paths(experiment, eta)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def dsm_sides(experiment: Experiment, wrong: str, t: float) -> "TwoSides":
+    """See `screens.maths.dsm_sides`."""
+    return screens.maths.dsm_sides(experiment, wrong, t)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def floor_curve(experiment: Experiment) -> "screens.maths.FloorCurve":
+    """See `screens.maths.floor_curve`."""
+    return screens.maths.floor_curve(experiment)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def weightings(experiment: Experiment) -> "screens.maths.Weightings":
+    """See `screens.maths.weightings`."""
+    return screens.maths.weightings(experiment)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def parametrisations(experiment: Experiment, t: float) -> "screens.maths.Parametrisations":
+    """See `screens.maths.parametrisations`."""
+    return screens.maths.parametrisations(experiment, t)
