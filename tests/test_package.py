@@ -1,5 +1,6 @@
 """What an installed package has: light to import, every file in it, and one list of public names."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -50,3 +51,38 @@ def test_each_public_name_is_listed_once_and_under_its_own_name():
     names = [new.strip() for _, new in pairs]
     assert [old.strip() for old, _ in pairs] == names
     assert len(set(names)) == len(names) > 60
+
+
+# What stands beside the package
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_file_says_the_same_version():
+    version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    assert f"\nversion: {version}\n" in text("CITATION.cff")
+    assert re.findall(r"^## \[([\d.]+)\]", text("CHANGELOG.md"), flags=re.MULTILINE)[0] == version
+
+
+def test_a_commit_is_checked_by_what_the_gate_runs():
+    """The gate runs the hooks' commands, ruff's on everything, and the tests after them."""
+    hooks = re.findall(r"^ +entry: (.+)$", text(".pre-commit-config.yaml"), flags=re.MULTILINE)
+    gate = [line.removesuffix(" .") for line in text(".ci/run").splitlines()]
+    start = gate.index(hooks[0])
+    assert gate[start:] == [*hooks, "pytest"]
+
+
+def test_files_named_for_contributors_exist():
+    named = re.findall(r"`([\w./]+/[\w./]*)[` ]", text("CONTRIBUTING.md") + text("SECURITY.md"))
+    assert len(named) > 15
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_each_recipe_touches_at_most_three_files_beside_tests():
+    recipes = [line.split("|") for line in text("CONTRIBUTING.md").splitlines() if line.startswith("| ")][1:]
+    assert len(recipes) == 12
+    for _, change, files, test, _ in recipes:
+        assert len(re.findall(r"`[^`]*[/.](?:py|pyi|md|toml)`", files)) <= 3, change
+        assert test.strip(), change
