@@ -30,7 +30,8 @@ def travels(path: PurePath) -> bool:
     if path.suffix == ".py":
         return True
     folder = ".".join(path.parent.parts)
-    return any(fnmatch(path.name, pattern) for pattern in SETUPTOOLS["package-data"].get(folder, []))
+    patterns = SETUPTOOLS["package-data"]
+    return any(fnmatch(path.name, pattern) for pattern in [*patterns["*"], *patterns.get(folder, [])])
 
 
 def test_every_file_of_the_package_is_installed_with_it():
