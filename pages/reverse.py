@@ -3,7 +3,7 @@
 import streamlit as st
 
 from scoredm.charts import figures, samples as charts
-from scoredm.ui import comparison, controls, shell, show
+from scoredm.ui import cache, controls, shell, show
 from scoredm.ui.reverse import compute, view
 from scoredm.ui.stage import stage
 
@@ -40,7 +40,7 @@ with side:
 settings = compute.Reverse(n, steps, prior, t_min, tweedie, camera == "follow", colour == "component")
 with side, st.spinner("Sampling"):
     run = compute.reverse(experiment, settings)
-    beside = comparison.compare(experiment, run.end)
+    beside = cache.compare(experiment, run.end)
 
 with picture:
     drawn = min(n, compute.DRAWN[experiment.dim])
@@ -86,6 +86,6 @@ with control:
 equation.latex(view.update(step))
 
 show.download(
-    "before-after", lambda: figures.samples(view.panels(experiment, run, "light"), comparison.outline(experiment, 0.0).shares)
+    "before-after", lambda: figures.samples(view.panels(experiment, run, "light"), cache.outline(experiment, 0.0).shares)
 )
 shell.sections("reverse")

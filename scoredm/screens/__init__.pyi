@@ -1,1 +1,7 @@
-from . import animation as animation, forward as forward, home as home, maths as maths
+from . import (
+    animation as animation,
+    comparing as comparing,
+    forward as forward,
+    home as home,
+    maths as maths,
+)

@@ -5,6 +5,7 @@ Screen functions cache nothing themselves. A frozen experiment and frozen settin
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 import scoredm
@@ -12,6 +13,8 @@ from scoredm import charts, screens
 from scoredm.experiment import Experiment
 
 if TYPE_CHECKING:
+    from scoredm.comparison import FreshSamples, SampleComparison
+    from scoredm.fields import Outline
     from scoredm.identities import TwoSides
 
 
@@ -73,3 +76,21 @@ def weightings(experiment: Experiment) -> "screens.maths.Weightings":
 def parametrisations(experiment: Experiment, t: float) -> "screens.maths.Parametrisations":
     """See `screens.maths.parametrisations`."""
     return screens.maths.parametrisations(experiment, t)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def fresh_samples(target: str, seed: int, n: int, count: int) -> "FreshSamples":
+    """See `screens.comparing.fresh_samples`."""
+    return screens.comparing.fresh_samples(target, seed, n, count)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def compare(experiment: Experiment, points: np.ndarray) -> "SampleComparison":
+    """See `screens.comparing.compare`."""
+    return screens.comparing.compare(experiment, points, fresh_samples)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def outline(experiment: Experiment, t: float) -> "Outline":
+    """See `screens.comparing.outline`."""
+    return screens.comparing.outline(experiment, t)

@@ -23,9 +23,10 @@ from scoredm import (
 from scoredm.charts import figures, samples
 from scoredm.comparison import FEW_FRESH, MANY_FRESH, PROJECTIONS
 from scoredm.experiment import Experiment
+from scoredm.screens import comparing
 from scoredm.screens.animation import MOST_FRAMES
 from scoredm.streams import generator
-from scoredm.ui import comparison, shell
+from scoredm.ui import cache, shell
 from scoredm.ui.reverse import compute, view
 
 TUTORIAL = targets.mixture("tutorial")
@@ -199,9 +200,9 @@ def test_the_update_on_the_page_follows_its_slider(open_page):
 
 def test_distance_is_zero_to_itself_and_grows_by_the_shift():
     experiment = Experiment("tutorial", parameters=(25.0,))
-    y = comparison.reference(experiment, 2000).numpy()
-    assert comparison.compare(experiment, y).distance == 0
-    moved = comparison.compare(experiment, y + np.array([3.0, 0.0], dtype=np.float32))
+    y = comparing.reference(experiment, 2000)
+    assert cache.compare(experiment, y).distance == 0
+    moved = cache.compare(experiment, y + np.array([3.0, 0.0], dtype=np.float32))
     assert moved.distance == pytest.approx(3 / np.sqrt(2), rel=0.15)  # 3 |cos| over 32 directions, root mean square
     low, middle, high = moved.noise_floor
     assert 0 < low < middle < high < 0.2
@@ -212,17 +213,15 @@ def test_distance_is_zero_to_itself_and_grows_by_the_shift():
 def test_a_perfect_sampler_would_pass():
     experiment = Experiment("grid", parameters=(25.0,))
     x = experiment.mixture.sample(2000, torch.Generator().manual_seed(7)).numpy()
-    beside = comparison.compare(experiment, x)
+    beside = cache.compare(experiment, x)
     assert not (beside.off or beside.far)
     assert 0.5 * beside.fresh_distances.min() < beside.distance < 2 * beside.fresh_distances.max()
     rng = generator(experiment, "reference")
     reference, fresh = (experiment.mixture.sample(2000, rng) for _ in range(2))
     expected = sliced_wasserstein(fresh, reference, generator(experiment, "metric"), PROJECTIONS)
     assert beside.fresh_distances[0] == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_array_equal(reference, comparison.reference(experiment, 2000))
-    np.testing.assert_array_equal(
-        comparison.compare(Experiment("grid", parameters=(5.0,)), x).fresh_distances, beside.fresh_distances
-    )
+    np.testing.assert_array_equal(reference, comparing.reference(experiment, 2000))
+    np.testing.assert_array_equal(cache.compare(Experiment("grid", parameters=(5.0,)), x).fresh_distances, beside.fresh_distances)
 
 
 def test_a_needle_that_is_too_wide_is_seen_across_it(open_page):
@@ -236,17 +235,17 @@ def test_a_needle_that_is_too_wide_is_seen_across_it(open_page):
     assert error == pytest.approx(1e4 * across.var() * np.sqrt(2 / len(across)), rel=0.1)
     assert rows["Var along"][0] == pytest.approx(7.9996, abs=0.005)
     assert says(at, "Var across is 0.0052 too high") and says(at, "the data's long and short axis")
-    beside = comparison.compare(Experiment(), compute.reverse(Experiment(), settings()).end)
+    beside = cache.compare(Experiment(), compute.reverse(Experiment(), settings()).end)
     assert not beside.turned
 
 
 def test_a_sample_with_the_right_moments_is_still_told_by_its_distance():
     experiment = Experiment("one-mode")
     ends = np.repeat(np.array([1.3, 2.7], dtype=np.float32), 500)[:, None]  # mean 2 and standard deviation 0.7, on two points
-    beside = comparison.compare(experiment, ends)
+    beside = cache.compare(experiment, ends)
     assert abs(beside.worst.z_score) < 0.1 and beside.far and len(beside.fresh_distances) == MANY_FRESH
     assert view.verdict(experiment, settings(), beside).startswith("**The distance is larger than that of any of 199 exact")
-    near = comparison.compare(experiment, experiment.mixture.sample(1000, torch.Generator().manual_seed(1)).numpy())
+    near = cache.compare(experiment, experiment.mixture.sample(1000, torch.Generator().manual_seed(1)).numpy())
     assert len(near.fresh_distances) == FEW_FRESH and view.verdict(experiment, settings(), near).startswith("**None of these 3")
 
 
@@ -263,14 +262,14 @@ def test_the_examples_of_the_discussion_come_out():
     told = section("Read more")
     cosine = Experiment(kind="cosine", parameters=())
     for experiment, steps, words in ((Experiment(), 5, "a variance of 2.9"), (cosine, 10, "10 steps give 3.7")):
-        found = comparison.compare(experiment, compute.reverse(experiment, settings(10_000, steps)).end).statistics[2]
+        found = cache.compare(experiment, compute.reverse(experiment, settings(10_000, steps)).end).statistics[2]
         assert words in told and found.name == "Var x₁"
         assert found.found == pytest.approx(float(words[-3:]), abs=0.05 + 3 * found.error)
         assert found.z_score > 5
-    found = comparison.compare(Experiment(), compute.reverse(Experiment(), settings(steps=20)).end)
+    found = cache.compare(Experiment(), compute.reverse(Experiment(), settings(steps=20)).end)
     assert not found.off
     needles = compute.reverse(Experiment("needle"), settings(steps=400)).end
-    needle = comparison.compare(Experiment("needle"), needles).statistics[4]
+    needle = cache.compare(Experiment("needle"), needles).statistics[4]
     assert "almost three times" in told and 2.5 < np.sqrt(needle.found / needle.exact) < 3
 
 
@@ -286,7 +285,7 @@ def test_contours_hold_their_share_of_an_independent_sample(target, t):
     experiment = Experiment(target, parameters=(10.0,))
     distribution = experiment.mixture.diffuse(1.0, float(experiment.sde.sigma(t)))
     heights = distribution.log_prob(distribution.sample(40_000, torch.Generator().manual_seed(3)).double())
-    lines = comparison.outline(experiment, t).lines
+    lines = cache.outline(experiment, t).lines
     along = [distribution.log_prob(torch.tensor(line, dtype=torch.float64)) for line in lines]
     assert all(float(level.max() - level.min()) < 0.1 for level in along)
     held = {
@@ -382,7 +381,7 @@ def test_absurd_links_give_the_nearest_page_and_say_so(open_page):
 def test_the_figure_shows_estimates_over_exact_lines(target):
     experiment = Experiment(target)
     run = compute.reverse(experiment, settings(300, 20))
-    start, end = (comparison.outline(experiment, t) for t in (1.0, 0.0))
+    start, end = (cache.outline(experiment, t) for t in (1.0, 0.0))
     figure = figures.samples(view.panels(experiment, run, "light"), fields.SHARES)
     one, two, three = figure.axes
     assert two.get_xlim() == three.get_xlim() == tuple(end.box[:2])

@@ -116,7 +116,7 @@ def alike(experiment: Experiment, points: "Points") -> bool:
     given = own()
     if given is None or given.points != points or len(points) < 2:
         return True
-    from scoredm.ui.comparison import compare
+    from scoredm.ui.cache import compare
 
     beside = compare(experiment, points.array())
     return beside.distance <= UNLIKE * beside.fresh_distances.max()
@@ -129,7 +129,7 @@ def alike(experiment: Experiment, points: "Points") -> bool:
 def target(experiment: Experiment, points: "Points") -> Target:
     """How far fresh data are from the training points, and where to look."""
     from scoredm.memorisation import copy_distance, nearest_distances
-    from scoredm.ui.comparison import outline
+    from scoredm.ui.cache import outline
 
     fresh = nearest_distances(experiment.mixture.sample(FRESH, generator(experiment, "reference")), points.array())
     lines = outline(experiment, 0.0)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scoredm import screens
 from scoredm.address import REVERSE_STEPS
 from scoredm.charts import palette
 from scoredm.charts.samples import Panel
 from scoredm.experiment import Experiment
-from scoredm.ui import comparison, show
+from scoredm.ui import cache, show
 from scoredm.ui.reverse import compute
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _advice(experiment: Experiment, settings: compute.Reverse, beside: "SampleCo
 def _start_costs(experiment: Experiment, settings: compute.Reverse, beside: "SampleComparison", row: "Statistic") -> float:
     """By how much a row differs from that of the same run, on the same noise, from the exact p_1."""
     alike = replace(settings, prior="exact", follow=True, by_component=False)
-    exact = comparison.compare(experiment, compute.from_exact_start(experiment, alike))
+    exact = cache.compare(experiment, compute.from_exact_start(experiment, alike))
     if row.kind == "distance":
         return beside.distance - exact.distance
     return row.found - next(other.found for other in exact.statistics if other.name == row.name)
@@ -114,8 +115,8 @@ def _vector(values: np.ndarray) -> str:
 
 def panels(experiment: Experiment, run: compute.ReverseRun, mode: str) -> list[Panel]:
     """Both ends of the run beside samples of the mixture, over exact lines; the first shows the window of the others."""
-    start, end = comparison.outline(experiment, 1.0), comparison.outline(experiment, 0.0)
-    truth = comparison.reference(experiment, len(run.end)).numpy()
+    start, end = cache.outline(experiment, 1.0), cache.outline(experiment, 0.0)
+    truth = screens.comparing.reference(experiment, len(run.end))
     return [
         Panel("Start, t = 1", run.start, start.box, start.lines, palette.SAMPLES[mode], frame=end.box),
         Panel(f"End, t = {run.times[-1]:.3g}", run.end, end.box, end.lines, palette.SAMPLES[mode]),

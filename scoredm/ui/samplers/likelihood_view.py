@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm.charts import samplers as charts
 from scoredm.experiment import Experiment
-from scoredm.ui import comparison, controls, show
+from scoredm.ui import cache, controls, show
 from scoredm.ui.samplers import likelihood, study_view
 from scoredm.ui.samplers.likelihood import Found, Settings
 
@@ -34,7 +34,7 @@ def draw(experiment: Experiment) -> None:
 
 def _map(experiment: Experiment, found: Found) -> None:
     mode, most = show.mode(), charts.rounded_up(found.usual)
-    outline = comparison.outline(experiment, 0.0)
+    outline = cache.outline(experiment, 0.0)
     table = charts.difference_table(found.x, found.model - found.exact, found.mass, outline.lines, most)
     alt = "Log density of the model minus the exact one over the plane, fading where there is no data, with exact contours"
     show.chart(charts.difference_spec(mode, most), table, key="difference", alt=alt)

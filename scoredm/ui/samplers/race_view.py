@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from scoredm import screens
 from scoredm.charts import palette, samplers as charts
 from scoredm.charts.samples import Panel
 from scoredm.experiment import Experiment
-from scoredm.ui import comparison, controls, show
+from scoredm.ui import cache, controls, show
 from scoredm.ui.samplers import measuring, race, study_view, studying
 from scoredm.ui.samplers.race import Race
 from scoredm.ui.samplers.studying import Study
@@ -98,9 +99,9 @@ def _ends(experiment: Experiment, settings: Race, study: Study) -> None:
     with st.spinner("Sampling"):
         points = {sampler: race.end_points(job) for sampler, job in jobs.items()}
     found = {curve.sampler: curve for curve in curves(study.rows, settings.metric) if curve.grid == grid}
-    mode, names, outline = show.mode(), measuring.samplers(), comparison.outline(experiment, 0.0)
+    mode, names, outline = show.mode(), measuring.samplers(), cache.outline(experiment, 0.0)
     drawn = [(_title(names[key], found.get(key), steps), x, charts.colour(key, mode)) for key, x in points.items()]
-    drawn.append(("Exact samples", comparison.reference(experiment, settings.n).numpy(), palette.MUTED[mode]))
+    drawn.append(("Exact samples", screens.comparing.reference(experiment, settings.n), palette.MUTED[mode]))
     show.panels([Panel(title, x, outline.box, outline.lines, colour) for title, x, colour in drawn], "end")
     lines = "Contours hold 25, 50, 75 and 95 % of the data." if experiment.dim == 2 else "The curve is the exact density."
     st.caption(f"What to look for: the same starts, {steps} steps each, beside exact samples. {lines}")

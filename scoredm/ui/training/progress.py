@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from scoredm import screens
 from scoredm.charts import figures, palette, training as charts
 from scoredm.charts.samples import Panel
 from scoredm.experiment import Experiment
-from scoredm.ui import comparison, show
+from scoredm.ui import cache, show
 from scoredm.ui.stage import stage
 from scoredm.ui.training import learned, recipe, runs
 from scoredm.ui.training.runs import Recipe
@@ -215,7 +216,7 @@ def inside(chosen: Recipe, run: "Run") -> None:
         with st.spinner("Sampling with the learned score", show_time=False):
             pair = learned.paired_samples(experiment, model, eps)
             panels = _panels(experiment, pair, show.mode())
-            beside = [comparison.compare(experiment, points) for points in (pair.learned, pair.exact)]
+            beside = [cache.compare(experiment, points) for points in (pair.learned, pair.exact)]
     except ValueError as problem:
         st.error(f"The samples of this model cannot be compared: {problem}. Try a lower rate.")
         return
@@ -243,7 +244,7 @@ def inside(chosen: Recipe, run: "Run") -> None:
         )
         with st.container(horizontal=True):
             printed = _panels(experiment, pair, "light")
-            shares = comparison.outline(experiment, 0.0).shares
+            shares = cache.outline(experiment, 0.0).shares
             show.download("learned-samples", lambda: figures.samples(printed, shares), "Download samples")
             _download_curves(chosen, run)
 
@@ -260,10 +261,10 @@ def _download_curves(chosen: Recipe, run: "Run") -> None:
 
 def _panels(experiment: Experiment, pair: "PairedSamples", mode: str) -> list[Panel]:
     """The three samples over the exact lines, in the colours of a theme."""
-    outline = comparison.outline(experiment, 0.0)
+    outline = cache.outline(experiment, 0.0)
     samples = {
         "By the learned score": (pair.learned, palette.LEARNED),
         "By the exact score": (pair.exact, palette.SAMPLES[mode]),
-        "Of the mixture": (comparison.reference(experiment, learned.COMPARED).numpy(), palette.MUTED[mode]),
+        "Of the mixture": (screens.comparing.reference(experiment, learned.COMPARED), palette.MUTED[mode]),
     }
     return [Panel(title, points, outline.box, outline.lines, colour) for title, (points, colour) in samples.items()]
