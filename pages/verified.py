@@ -2,29 +2,29 @@
 
 import streamlit as st
 
-from scoredm.ui import controls, shell
-from scoredm.ui.verified import view
-from scoredm.ui.verified.bench import bench
+from scoredm.language import _
+from scoredm.ui import background, controls, shell, verified
 
-POLL_SECONDS = 0.5
-FOLLOW = {
-    True: "These are of the tutorial's experiment, whatever the sidebar says.",
-    False: "These are of your experiment: change the target, the SDE or the seed in the sidebar and run them again.",
-}
+KNOWN = ("values", "notebook")  # groups whose checks belong to the tutorial's experiment
 
 experiment = shell.header("verified")
 group = controls.choose("verified", "group", label_visibility="collapsed")
-mine = bench()
-live = mine.busy
-st.fragment(view.watch, run_every=POLL_SECONDS if live else None)(mine, experiment, group, live)
-st.caption(
-    "What to look for: found is expected, within the tolerance. "
-    + FOLLOW[group in ("values", "notebook")]
-    + " The source is behind each question mark."
-)
+listed = verified.mine()
+background.watch(lambda: verified.draw(listed, experiment, group), listed)
+if group in KNOWN:
+    words = _(
+        "What to look for: “found” should equal “expected” to within the tolerance. These checks belong to the tutorial's "
+        "experiment, whatever the sidebar says. The source is behind each question mark."
+    )
+else:
+    words = _(
+        "What to look for: “found” should equal “expected” to within the tolerance. These checks belong to your experiment: "
+        "change the target, the SDE or the seed in the sidebar and run them again. The source is behind each question mark."
+    )
+st.caption(words)
 st.download_button(
-    "Download table",
-    lambda: view.table(mine, experiment),
+    _("Download table"),
+    lambda: verified.table(listed, experiment),
     file_name="scoredm-verified.csv",
     mime="text/csv",
     icon=":material/download:",

@@ -4,4 +4,5 @@ from . import (
     forward as forward,
     home as home,
     maths as maths,
+    verified as verified,
 )

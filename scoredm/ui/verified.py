@@ -1,0 +1,227 @@
+"""What the verified page shows: the table of checks with what they found, its summary, and the same as a file."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from scoredm import screens
+from scoredm.address import TABLE
+from scoredm.experiment import Experiment
+from scoredm.language import _, ngettext
+from scoredm.parameters import Choice
+from scoredm.ui import background, show
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+    from scoredm.checks import Check
+    from scoredm.screens.verified import CheckKey, Outcome
+    from scoredm.tasks import Checks
+
+    MyChecks = Checks[CheckKey, Outcome]
+
+CSV_COLUMNS = (
+    *("check", "topic", "statement", "target", "sde", "seed"),
+    *("expected", "found", "tolerance", "verdict", "seconds", "source"),
+)
+NUMBER_WIDTH, VERDICT_WIDTH, BUTTON_WIDTH = 88, 80, 72
+
+# Where there is room the rows line up as a table; on a phone each is a card, and its numbers are labelled one by one.
+STYLE = """<style>
+[class*="st-key-check-"] p, .st-key-checks-head p {{font-size: 0.875rem; font-variant-numeric: tabular-nums;}}
+[class*="st-key-check-"] {{border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); padding-top: 0.35rem;}}
+@media (min-width: 641px) {{
+  [class*="st-key-check-"], .st-key-checks-head {{flex-wrap: nowrap !important;}}
+  :is([class*="st-key-check-"], .st-key-checks-head) > :nth-child(1) {{flex: 1 1 0 !important; min-width: 0 !important;}}
+  [class*="st-key-check-"] > :nth-child(n+2), .st-key-checks-head > :nth-child(n+2) {{flex-shrink: 0 !important;}}
+}}
+@media (max-width: 640px) {{
+  .st-key-checks-head > :nth-child(-n+5) {{display: none !important;}}
+  [class*="st-key-check-"] > :nth-child(1) {{min-width: 100% !important;}}
+  [class*="st-key-check-"] > :nth-child(2)::before {{content: "{expected}";}}
+  [class*="st-key-check-"] > :nth-child(3)::before {{content: "{found}";}}
+  [class*="st-key-check-"] > :nth-child(4)::before {{content: "{tolerance}";}}
+  [class*="st-key-check-"] > ::before {{font-size: 0.75rem; opacity: 0.7;}}
+}}
+</style>"""
+
+
+def titles() -> dict[str, str]:
+    """The titles of the groups, in the reader's language."""
+    groups = TABLE["verified"]["group"]
+    return {name: _(title) for name, title in groups.titles.items()} if isinstance(groups, Choice) else {}
+
+
+def mine() -> "MyChecks":
+    """This reader's list of checks."""
+    return background.checks(screens.verified.perform)
+
+
+def draw(listed: "MyChecks", experiment: Experiment, group: str) -> None:
+    """Draw the summary and the checks of a group as they are now."""
+    listed.keep(lambda key: key.experiment in (experiment, None))
+    _summary(listed, experiment)
+    words = {name: _(name) for name in ("expected", "found", "tolerance")}
+    st.html(STYLE.format(**words))
+    chosen = screens.verified.checks_of(group)
+    keys = [screens.verified.key_of(check, experiment) for check in chosen]
+    with st.container(gap="small"):
+        head = [_("**Check**"), _("**Expected**"), _("**Found**"), _("**Tolerance**"), _("**Verdict**")]
+        with _row("checks-head", head, None):
+            label = _("Run {n}").format(n=len(keys))
+            help_text = ngettext("Run this check", "Run these {n} checks", len(keys)).format(n=len(keys))
+            arguments = (listed, keys)
+            st.button(label, key="run-these", on_click=background.run_checks, args=arguments, help=help_text, width="stretch")
+        for check in chosen:
+            _check_row(listed, check, experiment)
+
+
+def _summary(listed: "MyChecks", experiment: Experiment) -> None:
+    """One line: what to do, how far it is, or how it came out; and the button that goes with it."""
+    every = screens.verified.checks_of()
+    keys = [screens.verified.key_of(check, experiment) for check in every]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if listed.done:
+            st.button(
+                _("Run all"),
+                icon=":material/play_arrow:",
+                type="primary",
+                on_click=background.run_checks,
+                args=(listed, keys),
+                key="run-all",
+                width=120,
+            )
+        else:
+            st.button(_("Stop"), icon=":material/stop:", on_click=_stop, args=(listed,), key="stop", width=120)
+        ended = sum(key in listed.outcomes for key in keys)
+        share = ended / len(keys) if listed.done else listed.share
+        st.progress(share, _summary_words(listed, experiment, every), width="stretch")
+
+
+def _stop(listed: "MyChecks") -> None:
+    """Drop what waits; the check that runs still ends."""
+    listed.keep(lambda _key: False)
+
+
+def _summary_words(listed: "MyChecks", experiment: Experiment, every: "Sequence[Check]") -> str:
+    if listed.current is not None:
+        words = _("**Running** *{check}*, {done} of {total} done.")
+        return words.format(check=listed.current.name, done=listed.finished, total=listed.asked)
+    outcomes = {check: listed.outcomes.get(screens.verified.key_of(check, experiment)) for check in every}
+    ran = {check: outcome for check, outcome in outcomes.items() if outcome is not None}
+    if not ran:
+        words = _("**Press Run all: {n} checks.** Most take a fraction of a second, a few take seconds.")
+        return words.format(n=len(every))
+    seconds = sum(outcome.seconds for outcome in ran.values())
+    failed = [f"*{check.name}* ({titles()[check.group]})" for check, outcome in ran.items() if not outcome.passed]
+    if failed:
+        words = _("**{failed} of {ran} fail** on this machine: {names}. Not run: {left}.")
+    elif len(ran) < len(every):
+        words = _("**{ran} of {ran} pass** on this machine, in {seconds:.1f} s. Not run: {left}.")
+    else:
+        words = _("**{ran} of {ran} pass** on this machine, in {seconds:.1f} s.")
+    left = len(every) - len(ran)
+    return words.format(failed=len(failed), ran=len(ran), names=", ".join(failed), seconds=seconds, left=left)
+
+
+def _row(key: str, cells: Sequence[str], check: "Check | None") -> "DeltaGenerator":
+    """A claim, three numbers and the verdict, on one line where there is room; returns the place for a button."""
+    row = st.container(horizontal=True, vertical_alignment="center", key=key, gap="small")
+    row.markdown(cells[0], width="stretch", help=None if check is None else _("Source: {source}").format(source=check.source))
+    for cell in cells[1:-1]:
+        row.markdown(cell, width=NUMBER_WIDTH)
+    row.markdown(cells[-1], width=VERDICT_WIDTH)
+    return row.container(width=BUTTON_WIDTH)
+
+
+def _check_row(listed: "MyChecks", check: "Check", experiment: Experiment) -> None:
+    key = screens.verified.key_of(check, experiment)
+    outcome = listed.outcomes.get(key)
+    place = _row(f"check-{check.name}", [check.statement, *_cells(outcome), _verdict(listed, key, check.slow)], check)
+    with place:
+        waits = listed.waits(key) or listed.current == key
+        arguments = (listed, [key])
+        name = f"run-{check.name}"
+        st.button(_("Run"), key=name, on_click=background.run_checks, args=arguments, disabled=waits, width="stretch")
+    if outcome is not None and outcome.reason:
+        st.caption(_("This check could not be finished: {reason}.").format(reason=outcome.reason))
+
+
+def _verdict(listed: "MyChecks", key: "CheckKey", slow: bool) -> str:
+    if listed.current == key:
+        return _("… runs")
+    if listed.waits(key):
+        return _("waits")
+    outcome = listed.outcomes.get(key)
+    if outcome is None:
+        return _("not run  \n:small[takes seconds]") if slow else _("not run")
+    verdict = _("✓ pass") if outcome.passed else _(":red[**✗ fail**]")
+    return f"{verdict}  \n:small[{_duration(outcome.seconds)}]"
+
+
+def _duration(seconds: float) -> str:
+    return _("{seconds:.2f} s").format(seconds=seconds) if seconds >= 0.005 else _("under 0.01 s")
+
+
+def _cells(outcome: "Outcome | None") -> list[str]:
+    """Expected, found and tolerance, to the digits that the tolerance asks for."""
+    if outcome is None or not outcome.expected:
+        return ["–"] * 3
+    allowed = outcome.tolerance if len(outcome.tolerance) > 1 else outcome.tolerance * len(outcome.expected)
+    sides = [
+        "  \n".join(shown(value, tolerance) for value, tolerance in zip(side, allowed, strict=True))
+        for side in (outcome.expected, outcome.found)
+    ]
+    at_most = "≤ " if outcome.at_most else ""
+    return [at_most + sides[0], sides[1], "  \n".join(f"± {show.number(tolerance, 2)}" for tolerance in outcome.tolerance)]
+
+
+def shown(value: float, tolerance: float) -> str:
+    """A number with one digit more than its tolerance; where those digits are all 0, two significant digits."""
+    if not np.isfinite(value):
+        return "–"
+    decimals = max(0, 1 - int(np.floor(np.log10(tolerance))))
+    if round(value, decimals) == 0 or decimals > show.DECIMALS:
+        return show.number(value, 2 if abs(value) < tolerance else 3)
+    return show.fixed(value, decimals)
+
+
+def table(listed: "MyChecks", experiment: Experiment) -> str:
+    """Every check as CSV, those that have not run among them; its words are English, as files for programs are."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    names = [
+        "check",
+        "topic",
+        "statement",
+        "target",
+        "sde",
+        "seed",
+        "expected",
+        "found",
+        "tolerance",
+        "verdict",
+        "seconds",
+        "source",
+    ]
+    rows.writerow(names)
+    for check in screens.verified.checks_of():
+        outcome = listed.outcomes.get(screens.verified.key_of(check, experiment))
+        about = ["", "", ""] if check.fixed else [experiment.target, experiment.sde_label, experiment.seed]
+        rows.writerow([check.name, titles()[check.group], check.statement, *about, *_csv_cells(outcome), check.source])
+    return out.getvalue()
+
+
+def _csv_cells(outcome: "Outcome | None") -> list[str]:
+    """Expected, found, tolerance, verdict and seconds, with spaces between several numbers."""
+    if outcome is None:
+        return ["", "", "", "not run", ""]
+    seconds = f"{outcome.seconds:.3f}"
+    if outcome.reason:
+        return ["", "", "", f"fail: {outcome.reason}", seconds]
+    sides = [" ".join(repr(v) for v in side) for side in (outcome.expected, outcome.found, outcome.tolerance)]
+    return [("at most " if outcome.at_most else "") + sides[0], *sides[1:], "pass" if outcome.passed else "fail", seconds]
