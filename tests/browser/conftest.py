@@ -36,17 +36,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextmanager
 def running(script: Path, log: Path, *args: str) -> Iterator[str]:
-    """A Streamlit server for one script, from the repository's root; yields its address and stops it at the end."""
+    """A Streamlit server for one script, from the root of the script's checkout; yields its address and stops it at the end."""
+    root = next((folder for folder in script.absolute().parents if (folder / "scoredm").is_dir()), ROOT)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.fileWatcherType", "none"]
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
     with log.open("w", encoding="utf-8") as output:
         server = subprocess.Popen(
             [*command, "--", *args],
-            cwd=ROOT,
+            cwd=root,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             stdout=output,
             stderr=subprocess.STDOUT,
