@@ -1,7 +1,7 @@
 """Seconds from opening a link on a fresh server to the page's title and to the whole page, in headless Chromium; a line per page.
 
-Run as `python -m tests.benchmarks.first_paint [FOLDER ...]`, each folder a checkout of the app; without one it measures this folder.
-With several they take turns, page by page and round by round. Each figure is the median of the rounds.
+Run as `python -m tests.benchmarks.first_paint [FOLDER ...]`, each folder a checkout of the app; without one it measures this
+folder. With several they take turns, page by page and round by round. Each figure is the median of the rounds.
 """
 
 import shutil
@@ -49,10 +49,8 @@ def main(folders: list[str]) -> None:
             for _round in range(ROUNDS):
                 for checkout, times in zip(checkouts, found, strict=True):
                     times.append(seconds(browser, checkout, page_name))
-            cells = [
-                f"title {statistics.median(t for t, _ in times):5.2f} s, whole page {statistics.median(r for _, r in times):5.2f} s"
-                for times in found
-            ]
+            medians = [[statistics.median(column) for column in zip(*times, strict=True)] for times in found]
+            cells = [f"title {title:5.2f} s, whole page {ready:5.2f} s" for title, ready in medians]
             print(f"{page_name or 'home':13} {'   |   '.join(cells)}", flush=True)
         browser.close()
 
