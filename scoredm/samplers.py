@@ -255,6 +255,7 @@ class Sampler:
         order: of the error in the distribution for a small step; None where it has none.
         visits: Langevin steps at each time before the step down.
         caption: a sentence for the help on screen.
+        source: the paper it is from.
         shape: of its points, a name or path of Vega-Lite; chosen by its place in SAMPLERS where there is none.
         colour: in CSS; chosen by its place in SAMPLERS where there is none.
     """
@@ -266,6 +267,7 @@ class Sampler:
     order: int | None = 1
     visits: int = 0
     caption: str = ""
+    source: str = ""
     shape: str | None = None
     colour: str | None = None
 
@@ -285,20 +287,78 @@ class Sampler:
 ADAPTIVE_EVALUATIONS = 8  # that an adaptive method takes between two times of a grid, about
 LANGEVIN_VISITS = 5
 
+SONG = "Song et al. 2020, arXiv 2011.13456"
+
 SAMPLERS = {
-    "euler-maruyama": Sampler("Euler-Maruyama", lambda: euler_maruyama, stochastic=True),
-    "ancestral": Sampler("Ancestral (DDPM)", lambda: ancestral, stochastic=True),
+    "euler-maruyama": Sampler(
+        "Euler-Maruyama",
+        lambda: euler_maruyama,
+        stochastic=True,
+        caption="The reverse SDE in plain steps, as in the tutorial.",
+        source=f"{SONG}, section 4.1",
+    ),
+    "ancestral": Sampler(
+        "Ancestral (DDPM)",
+        lambda: ancestral,
+        stochastic=True,
+        caption="Guesses the clean data and draws the less noisy point given both.",
+        source="Ho et al. 2020, arXiv 2006.11239",
+    ),
     "predictor-corrector": Sampler(
-        "Predictor-corrector", PredictorCorrector, evaluations=2, stochastic=True, order=None, visits=1
+        "Predictor-corrector",
+        PredictorCorrector,
+        evaluations=2,
+        stochastic=True,
+        order=None,
+        visits=1,
+        caption="A step of Langevin dynamics at each time, then an ancestral step down.",
+        source=f"{SONG}, algorithm 1",
     ),
     "langevin": Sampler(
-        "Annealed Langevin", AnnealedLangevin, evaluations=LANGEVIN_VISITS, stochastic=True, order=None, visits=LANGEVIN_VISITS
+        "Annealed Langevin",
+        AnnealedLangevin,
+        evaluations=LANGEVIN_VISITS,
+        stochastic=True,
+        order=None,
+        visits=LANGEVIN_VISITS,
+        caption=f"{LANGEVIN_VISITS} steps of Langevin dynamics at each noise level.",
+        source="Song and Ermon 2019, arXiv 1907.05600",
     ),
-    "ddim": Sampler("DDIM", lambda: ddim),
-    "flow-euler": Sampler("Flow, Euler", lambda: flow_euler),
-    "heun": Sampler("Flow, Heun", lambda: heun, evaluations=2, order=2),
-    "dpm-solver": Sampler("DPM-Solver++(2M)", DPMSolver2M, order=2),
-    "rk45": Sampler("Flow, adaptive RK45", AdaptiveFlow, evaluations=None, order=5),
+    "ddim": Sampler(
+        "DDIM",
+        lambda: ddim,
+        caption="Guesses the clean data and the noise, and puts them together again with less noise.",
+        source="Song, Meng and Ermon 2020, arXiv 2010.02502",
+    ),
+    "flow-euler": Sampler(
+        "Flow, Euler",
+        lambda: flow_euler,
+        caption="The probability-flow ODE in plain steps.",
+        source=f"{SONG}, section 4.3",
+    ),
+    "heun": Sampler(
+        "Flow, Heun",
+        lambda: heun,
+        evaluations=2,
+        order=2,
+        caption="The probability-flow ODE; each step takes the mean of the slopes at both its ends.",
+        source="Karras et al. 2022, arXiv 2206.00364",
+    ),
+    "dpm-solver": Sampler(
+        "DPM-Solver++(2M)",
+        DPMSolver2M,
+        order=2,
+        caption="DDIM that continues the change of its last guess.",
+        source="Lu et al. 2022, arXiv 2211.01095",
+    ),
+    "rk45": Sampler(
+        "Flow, adaptive RK45",
+        AdaptiveFlow,
+        evaluations=None,
+        order=5,
+        caption="The probability-flow ODE by a solver that chooses its own steps.",
+        source="Dormand and Prince 1980",
+    ),
 }
 
 

@@ -447,6 +447,35 @@ def race(
     ]
 
 
+def equal_cost_steps(samplers: Iterable[str], nfe: int, choices: Sequence[int] | None = None) -> dict[str, int]:
+    """Choose for each sampler the number of steps that costs nearest to a number of evaluations of the score.
+
+    Samplers are compared fairly at equal evaluations, not at equal steps: a step of Heun costs two, one of DDIM costs one.
+
+    Args:
+        samplers: keys of SAMPLERS.
+        nfe: evaluations of the score to spend, 1 or more.
+        choices: the numbers of steps to choose from, such as those of a race; by default any.
+
+    Returns:
+        The steps of each sampler, 1 or more; of two that are as near, the fewer. What an adaptive method costs is only known
+        about.
+
+    Raises:
+        ValueError: for nfe below 1, or no choices.
+    """
+    if nfe < 1:
+        raise ValueError(f"nfe is {nfe}; it must be 1 or more")
+    if choices is not None and not choices:
+        raise ValueError("choices is empty; there must be one or more numbers of steps to choose from")
+    found = {}
+    for name in samplers:
+        each = SAMPLERS[name].expected_nfe(1)
+        candidates = sorted(choices) if choices is not None else (max(1, nfe // each), nfe // each + 1)
+        found[name] = min(candidates, key=lambda steps: abs(steps * each - nfe))
+    return found
+
+
 def _common_multiple(steps: Sequence[int]) -> int:
     least = math.lcm(*(_whole("steps", count, *WHOLE["steps"]) for count in steps))
     if least > MOST_STEPS:

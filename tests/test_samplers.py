@@ -25,6 +25,7 @@ from scoredm import (
     DPMSolver2M,
     GeometricVESDE,
     PredictorCorrector,
+    ScoreNet,
     SubVPSDE,
     ancestral,
     ddim,
@@ -388,6 +389,30 @@ def test_a_run_costs_the_evaluations_that_the_sampler_names(name, steps):
 def test_a_corrector_visits_each_time_but_the_last():
     assert replace(SAMPLERS["langevin"], visits=2).times([1.0, 0.5, 0.1]) == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.1]
     assert SAMPLERS["heun"].times((1.0, 0.5)) == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("sde", [VESDE(25.0), VPSDE()], ids=repr)
+def test_heun_asks_no_score_at_time_0_and_ends_with_an_euler_step(sde):
+    network, x = ScoreNet(sde), seeded(8, 2)
+    with torch.no_grad():
+        end = heun(sde, network, x, 0.5, 0.0, x)
+        assert torch.isfinite(end).all()
+        torch.testing.assert_close(end, flow_euler(sde, network, x, 0.5, 0.0, x))
+
+
+def test_a_score_that_is_not_finite_ends_the_adaptive_solver_in_words():
+    with pytest.raises(RuntimeError, match=r"t = 1 hold NaN or infinity"):
+        AdaptiveFlow()(VESDE(), lambda x, _: x * math.nan, torch.ones(2, 2), 1.0, T_MIN, torch.zeros(2, 2))
+
+
+def test_a_step_that_does_not_change_the_log_snr_leaves_the_multistep_solver_finite():
+    still = VESDE(1e-10)  # its noise is at an end, in float64, long before t = 1
+    score, times = exact_score(targets.mixture("tutorial"), still), [1.0, 0.8, 0.6, 0.4, 0.2, 1e-3]
+    x, solver = seeded(5, 2), DPMSolver2M()
+    assert float(still.log_snr(1.0)) == float(still.log_snr(0.8))
+    for t, t_next in pairwise(times):
+        x = solver(still, score, x, t, t_next, x)
+        assert torch.isfinite(x).all()
 
 
 def test_one_multistep_object_for_two_runs_gives_what_two_objects_give():

@@ -4,6 +4,7 @@ import math
 import os
 import stat
 import sys
+import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -41,7 +42,7 @@ from scoredm import (
 from scoredm.metrics import METRICS, NoiseFloor
 from scoredm.simulation import coarsen, sample
 from scoredm.statistics import Measurement
-from scoredm.studies import Job, curves, end_points, learned_score, load, perform, race, run, table
+from scoredm.studies import Job, curves, end_points, equal_cost_steps, learned_score, load, perform, race, run, table
 
 SDE = VESDE(10.0)
 METRIC = "mmd"
@@ -416,6 +417,67 @@ def test_jobs_that_share_a_recipe_train_once(monkeypatch):
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: learned_score("tutorial", SDE, TrainConfig(seed=77)), range(3)))
     assert len(trained) == 1
+
+
+def test_different_networks_are_trained_at_the_same_time(monkeypatch):
+    """Each waits for the other to have begun: one lock for all would make both fail."""
+    both = threading.Barrier(2, timeout=20)
+
+    class Meeting:
+        score_fn = torch.nn.Identity()
+
+        def __init__(self, *args):
+            both.wait()
+
+        def __iter__(self):
+            return iter(())
+
+    monkeypatch.setattr(studies, "Trainer", Meeting)
+    monkeypatch.setattr(studies, "_networks", studies._Networks(8))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda seed: learned_score("tutorial", SDE, TrainConfig(seed=seed)), (1, 2)))
+
+
+def test_training_that_fails_is_tried_again(monkeypatch):
+    networks, score = studies._Networks(2), torch.nn.Identity()
+
+    def broken():
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        networks.get("a", broken)
+    assert networks.get("a", lambda: score) is score
+    assert networks.get("a", broken) is score
+    for key in ("b", "c"):
+        networks.get(key, lambda: score)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        networks.get("a", broken)  # only the last two are kept
+
+
+def test_a_network_that_is_trained_already_is_taken_as_it_is(monkeypatch):
+    job = Job("tutorial", SDE, "ddim", steps=5, n=50, recipe=TrainConfig(steps=20), t_min=0.01)
+
+    def refuse(*_):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(studies, "learned_score", refuse)
+    exact = exact_score(job.mixture, SDE)
+    found = end_points(job, exact)
+    torch.testing.assert_close(found.x, end_points(replace(job, recipe=None)).x, rtol=1e-4, atol=1e-4)
+    assert perform(job, exact)["error"] == ""
+    with pytest.raises(ValueError, match="give it a recipe"):
+        end_points(replace(job, recipe=None), exact)
+
+
+def test_samplers_are_given_the_steps_that_cost_alike():
+    chosen = equal_cost_steps(SAMPLERS, 40)
+    assert {name: SAMPLERS[name].expected_nfe(steps) for name, steps in chosen.items()} == dict.fromkeys(SAMPLERS, 40)
+    assert equal_cost_steps(["heun", "ddim", "langevin"], 40, [5, 10, 20, 40]) == {"heun": 20, "ddim": 40, "langevin": 10}
+    assert equal_cost_steps(["langevin"], 1) == {"langevin": 1}
+    with pytest.raises(ValueError, match="nfe is 0"):
+        equal_cost_steps(["ddim"], 0)
+    with pytest.raises(ValueError, match="choices is empty"):
+        equal_cost_steps(["ddim"], 10, [])
 
 
 def test_seeds_change_the_numbers_and_names_do_not():

@@ -20,6 +20,7 @@ from typing import final
 
 from scoredm.checks import identities, known_values
 from scoredm.checks.finding import Case, Finding
+from scoredm.samplers import SAMPLERS
 
 FIXED = ("values", "notebook")  # groups that do not ask for a case
 
@@ -198,18 +199,11 @@ CHECKS = (
         Check(
             f"order-{name}",
             "samplers",
-            f"{title}: from $p_1$ to $p_{{0.5}}$ of Gaussian data its error falls with this power of the step.",
-            source,
-            identities.ORDERS[name],
+            f"{SAMPLERS[name].title}: from $p_1$ to $p_{{0.5}}$ of Gaussian data its error falls with this power of the step.",
+            SAMPLERS[name].source,
+            check,
         )
-        for name, title, source in (
-            ("euler-maruyama", "Euler-Maruyama", f"{SONG}, section 4.1"),
-            ("ancestral", "Ancestral (DDPM)", "Ho et al. 2020, arXiv 2006.11239"),
-            ("ddim", "DDIM", "Song, Meng and Ermon 2020, arXiv 2010.02502"),
-            ("flow-euler", "Probability flow by Euler", f"{SONG}, section 4.3"),
-            ("heun", "Probability flow by Heun", "Karras et al. 2022, arXiv 2206.00364"),
-            ("dpm-solver", "DPM-Solver++(2M)", "Lu et al. 2022, arXiv 2211.01095"),
-        )
+        for name, check in identities.ORDERS.items()
     ),
     Check(
         "prior-divergence",

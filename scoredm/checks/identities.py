@@ -441,5 +441,7 @@ def recursion(case: Case) -> Finding:
 
 
 ORDERS: dict[str, Callable[[Case], Finding]] = {
-    name: partial(order, name) for name in ("euler-maruyama", "ancestral", "ddim", "flow-euler", "heun", "dpm-solver")
+    name: partial(order, name)
+    for name, sampler in SAMPLERS.items()
+    if sampler.order is not None and sampler.evaluations is not None
 }

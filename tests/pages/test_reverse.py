@@ -232,7 +232,7 @@ def test_a_needle_that_is_too_wide_is_seen_across_it(open_page):
     across = (run.end[:, 1].astype(np.float64) - run.end[:, 0]) / np.sqrt(2)
     exact, found, error = rows["10⁴ Var across"]
     assert (exact, found) == (4, pytest.approx(1e4 * across.var(ddof=1), rel=6e-3))
-    assert error == pytest.approx(1e4 * across.var() * np.sqrt(2 / len(across)), rel=0.1)
+    assert error == pytest.approx(4 * np.sqrt(2 / len(across)), rel=0.05)
     assert rows["Var along"][0] == pytest.approx(7.9996, abs=0.005)
     assert says(at, "Var across is 0.0052 too high") and says(at, "the data's long and short axis")
     beside = cache.compare(Experiment(), compute.reverse(Experiment(), settings()).end)
@@ -252,7 +252,7 @@ def test_a_sample_with_the_right_moments_is_still_told_by_its_distance():
 STEEP = {"sde": "cosine", "rsteps": 10}
 
 
-@pytest.mark.parametrize("link", [STEEP, {"rsteps": 5}, {"target": "own", "mixture": "m0s0.001"}, {"target": "spike"}])
+@pytest.mark.parametrize("link", [STEEP, {"rsteps": 5}, {"target": "own", "mixture": "m0s0.001"}])
 def test_steps_that_are_too_long_are_not_blamed_on_the_start(open_page, link):
     at = open_page("reverse", **link)
     assert says(at, "standard errors.** Compare more steps.")
