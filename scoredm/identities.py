@@ -16,19 +16,6 @@ from scoredm.sde import SDE
 WRONG = ("zero", "gaussian", "frozen")  # scores to put into the two losses
 
 
-def posterior_mean(mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> Tensor:
-    """E[x_0 | x_t = x] by Bayes' rule over the components, without the score; x: (..., D) -> (..., D).
-
-    sum_k r_k(x) [mu_k + alpha S_k (alpha^2 S_k + sigma^2 I)^{-1} (x - alpha mu_k)], r_k the responsibilities under p_t.
-    """
-    p_t, (alpha, _) = mixture.at(sde, t), sde.scales(t)
-    gain = alpha * torch.linalg.solve(p_t.covariances, mixture.covariances)  # the factors commute
-    offset = x.to(torch.float64)[..., None, :] - p_t.means
-    guesses = mixture.means + torch.einsum("kij,...kj->...ki", gain, offset)
-    r = p_t.responsibilities(x.to(torch.float64))
-    return torch.einsum("...k,...ki->...i", r, guesses).to(x.dtype)
-
-
 def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
     """A score that is not that of p_t: 0, that of one Gaussian with the data's moments, or that of the data at every t.
 
@@ -37,7 +24,7 @@ def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
     if kind == "zero":
         return lambda x, _t: torch.zeros_like(x)
     if kind == "gaussian":
-        return exact_score(GaussianMixture.gaussian(mixture.mean, mixture.covariance), sde)
+        return exact_score(mixture.gaussian_fit(), sde)
     if kind == "frozen":
         return lambda x, _t: mixture.score(x)
     raise ValueError(f"there is no wrong score {kind!r}; choose one of {', '.join(WRONG)}")
@@ -95,7 +82,7 @@ def posterior_spread(
     x0 = mixture.sample(n, generator)
     x = sde.perturb(x0, t, torch.randn(x0.shape, generator=generator))
     alpha, sigma = sde.scales(t)
-    square = (alpha / sigma) ** 2 * (x0 - posterior_mean(mixture, sde, x, t)).double().square().sum(-1)
+    square = (alpha / sigma) ** 2 * (x0 - mixture.posterior_mean(x, alpha, sigma)).double().square().sum(-1)
     return float(square.mean()), float(square.std()) / math.sqrt(n)
 
 

@@ -13,45 +13,66 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scoredm.mixture import GaussianMixture
+from scoredm.mixture import GaussianMixture, typical_std
+from scoredm.roots import bisect
 from scoredm.score import ScoreFn, score_and_divergence
 from scoredm.sde import SDE
 from scoredm.statistics import Measurement
 
-BISECTIONS = 60
 LOG_SHARE = 0.1  # of log-SNR in the grid: where the data are drowned, a wrong score moves points all the same
 
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """Where the flow carries points, and the log of how much it stretches volume there, from t_min to 1.
+    """Where the probability flow carries points from t_min to t = 1, and how much it stretches volume there.
 
-    log p(x) = log prior(latent) + log_volume, for any prior: one encoding serves them all.
+    log p(x) = log prior(latent) + log_volume, for any prior, so that one encoding serves them all.
+
+    Attributes:
+        latent: The points at t = 1, (N, D), float64.
+        log_volume: log |det d latent / d x|, (N,).
     """
 
-    latent: Tensor  # (N, D), at t = 1, float64
-    log_volume: Tensor  # (N,), log |det d latent / d x|
+    latent: Tensor
+    log_volume: Tensor
 
     def log_prob(self, prior: GaussianMixture) -> Tensor:
-        """log p(x) of the model with this distribution at t = 1, (N,)."""
+        """The log density of a model whose distribution at t = 1 is `prior`, (N,), in nats."""
         return prior.log_prob(self.latent) + self.log_volume
+
+
+def flow_scale(mixture: GaussianMixture) -> float:
+    """A good `scale` for `encode`: half the standard deviation of a mode, in the units of x.
+
+    It is the geometric mean over the axes and, by weight, over the components.
+    """
+    return typical_std(mixture) / 2
 
 
 def encode(score_fn: ScoreFn, sde: SDE, x: Tensor, *, t_min: float = 0.0, steps: int = 100, scale: float = 0.5) -> Encoding:
     """Follow the probability flow from t_min up to t = 1, keeping account of volume.
 
-    With c = scale, tan(phi) = sigma / (c alpha) and r = sqrt(c^2 alpha^2 + sigma^2), in z = x / r the flow of every SDE is
+    With c = scale, tan(phi) = sigma / (c alpha), r = sqrt(c^2 alpha^2 + sigma^2) and a = x / alpha at t_min, in
+    z = (x - alpha a) / r the flow of every SDE is
 
         dz/dphi = -tan(phi) (z + r s),   d log|dz| / dphi = -tan(phi) (D + r^2 div s),
 
-    smooth at both ends: the right side is 0 at t = 0, and at every t for data N(0, c^2 I). It is solved by the classical
-    Runge-Kutta method of order 4 on an even grid of tau = phi - 0.1 log cos(phi): even in sigma near t = 0, where detail is
-    small, and even in the log-SNR once the noise is far larger than the data.
-    A step takes 4 evaluations of the score and its divergence.
-    x: (N, D), points at t_min; t_min: 0 for an exact score, above 0 for a network, which has no value at 0;
-    scale: about half the standard deviation of a mode, in the units of x.
-    Raises ValueError for other shapes, NaN or infinity, steps below 1, t_min outside [0, 1), scale not above 0 or a score that is
-    not finite at t_min.
+    smooth at both ends: the right side is 0 at t = 0. A point's path is measured from where it would be without any noise, so
+    that data far from the origin lose no digits. It is solved by the classical Runge-Kutta method of order 4 on an even grid of
+    tau = phi - 0.1 log cos(phi): even in sigma near t = 0, where detail is small, and even in the log-SNR once the noise is far
+    larger than the data. A step takes 4 evaluations of the score and its divergence.
+
+    Args:
+        score_fn: The score, exact or learned.
+        sde: The forward diffusion.
+        x: Points at t_min, (N, D).
+        t_min: 0 for an exact score, above 0 for a network, which has no value at 0.
+        steps: The number of Runge-Kutta steps.
+        scale: About half the standard deviation of a mode, in the units of x: see `flow_scale`.
+
+    Raises:
+        ValueError: For other shapes, NaN or infinity, steps below 1, t_min outside [0, 1), scale not above 0, or a score that
+            is not finite at t_min.
     """
     _check(x, t_min, steps, scale)
     x = x.detach().to(torch.float64)
@@ -59,20 +80,21 @@ def encode(score_fn: ScoreFn, sde: SDE, x: Tensor, *, t_min: float = 0.0, steps:
     signal, noise = ([float(part(t)) for t in times] for part in (sde.alpha, sde.sigma))
     radius = [math.hypot(scale * a, s) for a, s in zip(signal, noise, strict=True)]
     rate = [s / (scale * a + LOG_SHARE * s) for a, s in zip(signal, noise, strict=True)]
+    anchor = x / signal[0]
     h = length / steps
 
     def slope(state: Tensor, i: int) -> Tensor:
-        s, divergence = score_and_divergence(score_fn, radius[i] * state[:, :-1], times[i])
+        s, divergence = score_and_divergence(score_fn, signal[i] * anchor + radius[i] * state[:, :-1], times[i])
         if i == 0 and not torch.isfinite(s).all():
             raise ValueError(f"the score is not finite at t_min = {t_min:g}; a network needs t_min above 0")
         change = torch.cat([state[:, :-1] + radius[i] * s, (x.shape[1] + radius[i] ** 2 * divergence)[:, None]], 1)
         return -rate[i] * change
 
-    state = torch.cat([x / radius[0], torch.zeros_like(x[:, :1])], 1)
+    state = torch.zeros(len(x), x.shape[1] + 1, dtype=torch.float64, device=x.device)
     for i in range(0, 2 * steps, 2):
         state = _runge_kutta(slope, state, i, h)
     log_volume = state[:, -1] + x.shape[1] * math.log(radius[-1] / radius[0])
-    return Encoding(radius[-1] * state[:, :-1], log_volume)
+    return Encoding(signal[-1] * anchor + radius[-1] * state[:, :-1], log_volume)
 
 
 def _check(x: Tensor, t_min: float, steps: int, scale: float) -> None:
@@ -95,15 +117,9 @@ def _grid(sde: SDE, t_min: float, count: int, scale: float) -> tuple[list[float]
         noise, signal = torch.as_tensor(sde.sigma(t)), scale * torch.as_tensor(sde.alpha(t))
         return torch.atan2(noise, signal) + LOG_SHARE * (torch.hypot(noise, signal) / signal).log()
 
-    ends = torch.tensor([t_min, 1.0], dtype=torch.float64)
-    first, last = tau(ends).tolist()
-    wanted = torch.linspace(first, last, count + 1, dtype=torch.float64)
-    low, high = (torch.full_like(wanted, float(t)) for t in ends)
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        below = tau(middle) < wanted
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return [t_min, *high[1:-1].tolist(), 1.0], last - first
+    first, last = tau(torch.tensor([t_min, 1.0], dtype=torch.float64)).tolist()
+    times = bisect(tau, torch.linspace(first, last, count + 1, dtype=torch.float64), t_min, 1.0)
+    return [t_min, *times[1:-1].tolist(), 1.0], last - first
 
 
 def _runge_kutta(slope: Callable[[Tensor, int], Tensor], y: Tensor, i: int, h: float) -> Tensor:
@@ -125,19 +141,44 @@ def flow_log_prob(
     steps: int = 100,
     scale: float = 0.5,
 ) -> Tensor:
-    """log p(x) of a model by its probability flow, in nats; x: (N, D) -> (N,), float64.
+    """The log density of a model by its probability flow.
 
-    log p(x) = log prior(x_1) + int_{t_min}^1 (f D - g^2 div s / 2) dt along the flow from x to x_1.
+    log p(x) = log prior(x_1) + int_{t_min}^1 (f D - g^2 div s / 2) dt along the flow from x to x_1
+
     Where t_min is above 0 it is the density of the model's distribution at t_min, where a sampler with that t_min stops.
-    The other arguments, the method and what it raises: `encode`. Source: Song et al. 2020, arXiv 2011.13456, eq. 39.
+
+    Args:
+        score_fn: The score, exact or learned.
+        sde: The forward diffusion.
+        prior: The model's distribution at t = 1.
+        x: Points at t_min, (N, D).
+        t_min: As in `encode`.
+        steps: As in `encode`.
+        scale: As in `encode`.
+
+    Returns:
+        log p(x) in nats, (N,), float64.
+
+    Raises:
+        ValueError: As `encode`.
+
+    References:
+        Song et al. 2020, arXiv 2011.13456, section 4.3.
     """
     return encode(score_fn, sde, x, t_min=t_min, steps=steps, scale=scale).log_prob(prior)
 
 
 def bits_per_dimension(log_prob: Tensor, dim: int) -> Tensor:
-    """-log p(x) / (D ln 2): nats as bits for each coordinate, less being better; below 0 where the density is above 1.
+    """A log density in bits for each coordinate, less being better; below 0 where the density is above 1.
 
-    log_prob: any shape, in nats; dim: D. Raises ValueError for dim below 1.
+    -log p(x) / (D ln 2)
+
+    Args:
+        log_prob: Of any shape, in nats.
+        dim: D, 1 or more.
+
+    Raises:
+        ValueError: If dim is below 1.
     """
     if dim < 1:
         raise ValueError(f"dim is {dim}; it must be 1 or more")
@@ -150,10 +191,18 @@ def kl_divergence(
     n: int = 10_000,
     generator: torch.Generator | None = None,
 ) -> Measurement:
-    """KL(p_0 || model) = E[log p_0(x) - log p_model(x)], x from p_0, in nats, as a mean over n draws, with its standard error.
+    """The Kullback-Leibler divergence of a model from a mixture, in nats, as a mean over draws of the mixture.
 
-    log_model: (n, D) float64 -> (n,), such as `flow_log_prob` with its other arguments filled in.
-    Raises ValueError unless n is a whole number, 2 or more.
+    KL(p_0 || model) = E[log p_0(x) - log p_model(x)], x from p_0
+
+    Args:
+        mixture: The distribution p_0.
+        log_model: The model's log density, (n, D) float64 -> (n,), such as `flow_log_prob` with its other arguments filled in.
+        n: The number of draws, 2 or more.
+        generator: Makes the draws.
+
+    Raises:
+        ValueError: If n is not a whole number, 2 or more.
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 2:
         raise ValueError(f"n is {n!r}; it must be a whole number, 2 or more")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scoredm.mixture import GaussianMixture
+from scoredm.mixture import GaussianMixture, typical_std
 from scoredm.statistics import Measurement
 
 # Distances are computed in blocks of about this many numbers; a block of pairs stays within a core's cache.
@@ -261,8 +261,7 @@ def mmd_bandwidth(mixture: GaussianMixture) -> float:
     targets' grid of 25, one component 10 % too heavy, and all components 10 % too wide: 26 000 and 1 200 at h, 46 000 and 1 300
     at h / 2, 19 000 and 30 000 at 4 h, and 28 000 and 5.6 million at the width of the whole mixture, 14 h.
     """
-    variances, _ = mixture.principal_axes
-    return math.exp(float(mixture.weights @ variances.log().mean(1)) / 2)
+    return typical_std(mixture)
 
 
 def _checked_bandwidth(h: float) -> float:

@@ -18,6 +18,13 @@ from scoredm.sde import SDE, Time, over_leading_axes
 # Rows are evaluated in blocks of about this many numbers per component array: memory stays bounded and in cache.
 BLOCK_NUMBERS = 1 << 19
 
+# Rounding may move a point by this share of the narrowest standard deviation; where float32 would move it further, points are
+# float64.
+ROUNDING_SHARE = 0.01
+
+# Below this ratio of the smallest eigenvalue to the largest, the rounding errors of eigh show in the smallest.
+WELL_CONDITIONED = 1e-8
+
 
 class NaturalParameters(NamedTuple):
     """Coefficients of the component logits log(w_k N(x; mu_k, S_k)) = c + h.x - x'Px / 2 (up to a shared constant)."""
@@ -56,19 +63,42 @@ def _check_weights(weights: Tensor) -> None:
         raise ValueError(f"weights are all zero ({weights.tolist()}); at least one must be positive")
 
 
-def _decompose(covariances: Tensor) -> tuple[Tensor, Tensor]:
+def _factorise(covariances: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (K, D), ascending, and eigenvectors (K, D, D), one per column; refuses what is not positive definite."""
     for k, covariance in enumerate(covariances):
         if not torch.allclose(covariance, covariance.T, rtol=1e-6, atol=1e-12 * float(covariance.abs().max())):
             raise ValueError(f"covariance of component {k} is {covariance.tolist()}; it must be symmetric")
     eigenvalues, eigenvectors = torch.linalg.eigh(covariances)
     for k, values in enumerate(eigenvalues):
-        # An eigenvalue below rounding error of the largest cannot be told from zero.
-        if values[0] <= 1e-14 * values[-1]:
-            raise ValueError(
-                f"covariance of component {k} is {covariances[k].tolist()}, with smallest eigenvalue {float(values[0]):.3g}; "
-                "it must be positive definite"
-            )
+        if values[0] <= WELL_CONDITIONED * values[-1]:
+            eigenvalues[k], eigenvectors[k] = _factorise_scaled(covariances[k], k)
     return eigenvalues, eigenvectors
+
+
+def _factorise_scaled(covariance: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The same for one covariance whose axes differ by orders of magnitude, by way of its correlations.
+
+    With S = D R D, where D holds the standard deviations, S is positive definite exactly where R is, and the rounding errors of
+    R do not depend on the units of the axes. With R = C C' the eigenvalues of S are the squared singular values of D C.
+    """
+    variances = covariance.diagonal()
+    if (variances > 0).all():
+        stds = variances.sqrt()
+        correlations = covariance / stds[:, None] / stds
+        factor, failed = torch.linalg.cholesky_ex(correlations)
+        # An eigenvalue below the rounding errors of the entries cannot be told from zero.
+        if not failed and torch.linalg.eigvalsh(correlations)[0] > 1e-14:
+            return _squared_singular_values(stds[:, None] * factor)
+    raise ValueError(
+        f"covariance of component {k} is {covariance.tolist()}, with smallest eigenvalue "
+        f"{float(torch.linalg.eigvalsh(covariance)[0]):.3g}; it must be positive definite"
+    )
+
+
+def _squared_singular_values(factor: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, ascending, and eigenvectors of F F', (D, M) -> (D,), (D, D), without forming it."""
+    axes, lengths, _ = torch.linalg.svd(factor, full_matrices=False)
+    return lengths.flip(0).square(), axes.flip(1)
 
 
 def _count(n: int) -> int:
@@ -97,7 +127,7 @@ class GaussianMixture:
         w = _as_parameter(weights, "weights", 1)
         _check_shapes(mu, S, w)
         _check_weights(w)
-        self._set(mu, S, *_decompose(S), w)
+        self._set(mu, S, *_factorise(S), w)
 
     @classmethod
     def gaussian(cls, mean: Any, covariance: Any) -> "GaussianMixture":
@@ -117,8 +147,8 @@ class GaussianMixture:
         raise AttributeError(f"a GaussianMixture is immutable; make a new one instead of setting {name!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by the parameters."""
-        return GaussianMixture, self.parameters
+        """Pickle with the factorisation, which a covariance may be too ill-conditioned to give again."""
+        return _restore, (self._means, self._covariances, self._eigenvalues, self._eigenvectors, self._weights)
 
     def __repr__(self) -> str:
         """Name the size."""
@@ -147,7 +177,11 @@ class GaussianMixture:
     @property
     def weights(self) -> Tensor:
         """(K,), summing to 1."""
-        return self._weights / self._weights.sum()
+        total = self._weights.sum()
+        if torch.isfinite(total):
+            return self._weights / total
+        shares = self._weights / self._weights.max()  # each is finite, their sum is not
+        return shares / shares.sum()
 
     @property
     def parameters(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -169,6 +203,34 @@ class GaussianMixture:
         """sum_k w_k (S_k + (mu_k - m)(mu_k - m)'), (D, D)."""
         offset = self._means - self.mean
         return torch.einsum("k,kij->ij", self.weights, self.covariances + offset[:, :, None] * offset[:, None, :])
+
+    def gaussian_fit(self, variance_factor: float = 1.0) -> "GaussianMixture":
+        """The one Gaussian with the mean and the covariance of this mixture.
+
+        Its axes are found from the parts of the covariance, so that it exists even where narrow components lie so far apart that
+        their covariance, added up, is singular in float64.
+
+        Args:
+            variance_factor: Multiplies the covariance, above 0.
+        """
+        mean, share = self.mean, self.weights.sqrt()
+        within = share[:, None, None] * self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]
+        between = share[:, None] * (self._means - mean)
+        eigenvalues, axes = _squared_singular_values(torch.cat([within.permute(1, 0, 2).flatten(1), between.T], 1))
+        one = torch.ones(1, dtype=torch.float64)
+        return _restore(mean[None], variance_factor * self.covariance[None], variance_factor * eigenvalues[None], axes[None], one)
+
+    @property
+    def needs_float64(self) -> bool:
+        """Whether float32 would round points of this mixture by more than a hundredth of its narrowest standard deviation."""
+        farthest = self._means.abs().amax(1) / self._eigenvalues[:, 0].sqrt()
+        return float(farthest.max()) * torch.finfo(torch.float32).eps / 2 > ROUNDING_SHARE
+
+    def select(self, components: Tensor) -> "GaussianMixture":
+        """The mixture of some components, in the order given, with their weights as they are; components: indices, (M,)."""
+        return _restore(
+            *(p[components] for p in (self._means, self._covariances, self._eigenvalues, self._eigenvectors, self._weights))
+        )
 
     def add(self, mean: Any, covariance: Any, weight: float) -> "GaussianMixture":
         """A new mixture with one more component.
@@ -196,28 +258,46 @@ class GaussianMixture:
         alpha, sigma = float(alpha), float(sigma)
         if not (math.isfinite(alpha) and math.isfinite(sigma) and sigma >= 0 and (alpha != 0 or sigma > 0)):
             raise ValueError(f"alpha = {alpha:g}, sigma = {sigma:g}: both must be finite, sigma at least 0, not both zero")
-        diffused = GaussianMixture.__new__(GaussianMixture)
         covariances = alpha**2 * self._covariances + sigma**2 * torch.eye(self.dim, dtype=torch.float64)
         eigenvalues = alpha**2 * self._eigenvalues + sigma**2
-        diffused._set(alpha * self._means, covariances, eigenvalues, self._eigenvectors, self._weights)
-        return diffused
+        return _restore(alpha * self._means, covariances, eigenvalues, self._eigenvectors, self._weights)
 
     def at(self, sde: SDE, t: Time) -> "GaussianMixture":
         """The distribution p_t of x_t under an SDE whose data are this mixture, diffuse(alpha_t, sigma_t); t: a number or ()."""
         return self.diffuse(*sde.scales(t))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draw n points, (n, D), in the default float precision on the generator's device."""
+        """Draw n points.
+
+        Args:
+            n: The number of points, 1 or more.
+            generator: Draws the numbers, on its own device.
+
+        Returns:
+            (n, D), in the default precision, or in float64 where that would lose the shape of a component: see `needs_float64`.
+
+        Raises:
+            ValueError: If n is not a whole number, 1 or more.
+        """
         return self.sample_labelled(n, generator)[0]
 
     def sample_labelled(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        """Draw n points and say which component each came from: x (n, D), k (n,) int64.
+        """Draw n points and tell which component each came from.
 
-        Raises ValueError unless n is a whole number, 1 or more.
+        Args:
+            n: The number of points, 1 or more.
+            generator: Draws the numbers, on its own device.
+
+        Returns:
+            The points x, (n, D), as in `sample`, and their components k, (n,), int64.
+
+        Raises:
+            ValueError: If n is not a whole number, 1 or more.
         """
         device = generator.device if generator is not None else torch.device("cpu")
         k = torch.multinomial(self.weights.to(device), _count(n), replacement=True, generator=generator)
-        z = torch.randn(n, self.dim, generator=generator, device=device)
+        dtype = torch.float64 if self.needs_float64 else torch.get_default_dtype()
+        z = torch.randn(n, self.dim, generator=generator, device=device, dtype=dtype)
         scale = (self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]).to(z)
         x = self._means.to(z)[k]
         for i in range(self.dim):
@@ -246,18 +326,87 @@ class GaussianMixture:
         return self._in_blocks(lambda rows: self._score(*self._project(rows)), x)
 
     def diffused_score(self, x: Tensor, alpha: Time, sigma: Time) -> Tensor:
-        """The score of alpha X + sigma Z at x, with one alpha and sigma for all or one per leading axis of x.
+        """The score at x of the distribution of alpha X + sigma Z.
 
-        x: (B, ..., D); alpha, sigma: numbers, () or (B,). Equal to diffuse(alpha, sigma).score(x) where they are numbers.
+        Equal to diffuse(alpha, sigma).score(x) where alpha and sigma are numbers.
+
+        Args:
+            x: (B, ..., D).
+            alpha: A number or () for all points, or (B,), one for each leading index of x.
+            sigma: As alpha.
+
+        Returns:
+            (B, ..., D), in the precision of x.
         """
         if not (isinstance(alpha, Tensor) or isinstance(sigma, Tensor)):
             return self.diffuse(alpha, sigma).score(x)
-        shape = x.shape[:-1]
-        per_row = [
-            torch.broadcast_to(torch.as_tensor(over_leading_axes(v, x[..., 0])), shape).reshape(-1).to(x.device, torch.float64)
-            for v in (alpha, sigma)
-        ]
-        return self._in_blocks(lambda rows, a, s: self._score(*self._project(rows, a, s)), x, *per_row)
+        return self._in_blocks(lambda rows, a, s: self._score(*self._project(rows, a, s)), x, *_per_row(x, alpha, sigma))
+
+    def score_and_divergence(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The score s at x and its divergence.
+
+        div s = sum_k r_k (|s_k - s|^2 - tr S_k^{-1})
+
+        Args:
+            x: (B, D).
+
+        Returns:
+            (B, D) and (B,), in the precision of x.
+        """
+
+        def both(rows: Tensor) -> Tensor:
+            along, variances, axes = self._project(rows)
+            r = torch.softmax(self._logits(along, variances, axes), -1)
+            scores = self._component_scores(along, variances, axes)
+            s = torch.einsum("bk,bki->bi", r, scores)
+            spread = (scores - s[:, None]).square().sum(-1) - (1 / variances).sum(-1)
+            return torch.cat([s, (r * spread).sum(-1, keepdim=True)], -1)
+
+        found = self._in_blocks(both, x)
+        return found[:, :-1], found[:, -1]
+
+    def squared_score_gap(self, x: Tensor, k: int) -> Tensor:
+        """How far the score of component k is from that of the components before it, where both have density.
+
+        [p_{<k} / (p_{<k} + w_k N_k)] || s_k - s_{<k} ||^2
+
+        Args:
+            x: Points, (M, D), float64.
+            k: The index of a component, above 0.
+
+        Returns:
+            (M,).
+        """
+        first = self.select(torch.arange(k + 1))
+        before = first.responsibilities(x)[:, :k]
+        share = before.sum(1, keepdim=True)
+        scores = first.component_scores(x)
+        difference = share * scores[:, k] - torch.einsum("bk,bki->bi", before, scores[:, :k])
+        return difference.square().sum(1) / share[:, 0].clamp(min=1e-300)
+
+    def posterior_mean(self, x: Tensor, alpha: Time, sigma: Time) -> Tensor:
+        """The mean of X given that alpha X + sigma Z is x, by Bayes' rule over the components, without the score.
+
+        E[X | x] = sum_k r_k(x) [mu_k + alpha S_k (alpha^2 S_k + sigma^2 I)^{-1} (x - alpha mu_k)]
+
+        It keeps its digits for any alpha, where (x + sigma^2 s) / alpha loses them as alpha falls to 0.
+
+        Args:
+            x: (B, ..., D).
+            alpha: A number or () for all points, or (B,), one for each leading index of x.
+            sigma: As alpha.
+
+        Returns:
+            (B, ..., D), in the precision of x.
+        """
+
+        def guess(rows: Tensor, a: Tensor, s: Tensor) -> Tensor:
+            along, variances, axes = self._project(rows, a, s)
+            r = torch.softmax(self._logits(along, variances, axes), -1)
+            gain = a[:, None, None] * self._eigenvalues.to(rows.device) / variances
+            return torch.einsum("bk,bki->bi", r, self._means.to(rows.device) + torch.einsum("bkj,kij->bki", gain * along, axes))
+
+        return self._in_blocks(guess, x, *_per_row(x, alpha, sigma))
 
     def natural(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> NaturalParameters:
         """Natural parameters of the diffused mixtures, in coordinates that start at an origin, for a whole grid at once.
@@ -310,3 +459,24 @@ class GaussianMixture:
     def _score(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
         r = torch.softmax(self._logits(along, variances, axes), -1)
         return torch.einsum("bk,bki->bi", r, self._component_scores(along, variances, axes))
+
+
+def _restore(means: Tensor, covariances: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, weights: Tensor) -> GaussianMixture:
+    """A mixture of parts that belong together, without checking or factorising them."""
+    mixture = GaussianMixture.__new__(GaussianMixture)
+    mixture._set(means, covariances, eigenvalues, eigenvectors, weights)
+    return mixture
+
+
+def _per_row(x: Tensor, *values: Time) -> list[Tensor]:
+    """Numbers, or one for each leading index of x (B, ..., D), as one for each point of x, float64."""
+    return [
+        torch.as_tensor(over_leading_axes(v, x[..., 0])).to(x.device, torch.float64).expand(x.shape[:-1]).reshape(-1)
+        for v in values
+    ]
+
+
+def typical_std(mixture: GaussianMixture) -> float:
+    """The standard deviation of a component along an axis, in the geometric mean over axes and, by weight, over components."""
+    variances, _ = mixture.principal_axes
+    return math.exp(float(mixture.weights @ variances.log().mean(1)) / 2)

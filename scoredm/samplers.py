@@ -393,8 +393,7 @@ def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
 
 def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
     """The Gaussian with the mean and covariance of p_1."""
-    p_1 = exact_prior(sde, mixture)
-    return GaussianMixture.gaussian(p_1.mean, p_1.covariance)
+    return exact_prior(sde, mixture).gaussian_fit()
 
 
 def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:

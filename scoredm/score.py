@@ -17,8 +17,19 @@ from scoredm.sde import SDE, Time, over_leading_axes
 # Numbers per block on the grid: features, logits and moments of a block of rows then stay within a core's cache.
 BLOCK_NUMBERS = 230_000
 
-# What rounding may take from a logit: a grid that could lose more in the precision of its points is prepared in float64.
+# What rounding may take from a logit: a grid that could lose more in the precision of its points is prepared in float64, and a
+# time at which float64 could lose more is not prepared.
 LOST = 1e-2
+
+# Expanded squares lose up to this relative share in a divergence; where they could lose more, each component is measured from
+# its own mean, which takes about three times as long.
+LOST_IN_DIVERGENCE = 1e-8
+
+# Below this alpha the clean data are found by Bayes' rule where that can be: x + sigma^2 s is then mostly rounding error.
+SMALL_ALPHA = 1e-2
+
+# Logits this far below the highest are raised to it: exponentials that leave float32's normal range slow a core down tenfold.
+LEAST_LOGIT = -80.0
 
 
 class ScoreFn(Protocol):
@@ -48,13 +59,37 @@ class ExactScore:
         t = t.to(torch.float64) if isinstance(t, Tensor) else float(t)
         return self.mixture.diffused_score(x, self.sde.alpha(t), self.sde.sigma(t))
 
-    def with_divergence(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
-        """s(x, t) and its divergence, in closed form; x: (B, D) -> (B, D), (B,), in the precision of x.
+    def posterior_mean(self, x: Tensor, t: Time) -> Tensor:
+        """E[x_0 | x_t = x] by Bayes' rule over the components, which keeps its digits where alpha_t is tiny.
 
-        div s = sum_k r_k (|s_k|^2 - tr P_k) - |s|^2, with s_k = h_k - P_k x the score of component k. As in `GridScore`, a sum
-        over components is a matrix product, here with the coefficients of |s_k|^2 - tr P_k in the features (1, x_i, x_i x_j).
+        Args:
+            x: (B, ..., D).
+            t: A number, () or (B,).
+
+        Returns:
+            (B, ..., D), in the precision of x.
+        """
+        t = t.to(torch.float64) if isinstance(t, Tensor) else float(t)
+        return self.mixture.posterior_mean(x, self.sde.alpha(t), self.sde.sigma(t))
+
+    def with_divergence(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
+        """The score and its divergence, in closed form.
+
+        div s = sum_k r_k (|s_k|^2 - tr P_k) - |s|^2, with s_k = h_k - P_k x the score of component k
+
+        As in `GridScore`, a sum over components is a matrix product, here with the coefficients of |s_k|^2 - tr P_k in the
+        features (1, x_i, x_i x_j). Where these squares would cancel, the mixture measures each component from its own mean.
+
+        Args:
+            x: (B, D).
+            t: One time.
+
+        Returns:
+            s(x, t), (B, D), and div s(x, t), (B,), in the precision of x.
         """
         alpha, sigma = (torch.as_tensor(v, dtype=torch.float64).reshape(1) for v in (self.sde.alpha(t), self.sde.sigma(t)))
+        if float(condition(self.mixture, sigma / alpha)) * torch.finfo(torch.float64).eps > LOST_IN_DIVERGENCE:
+            return self.mixture.at(self.sde, t).score_and_divergence(x)
         origin = alpha * self.mixture.mean
         c, h, P = (part[0].to(x.device) for part in self.mixture.natural(alpha, sigma, origin[None]))
         y = x.to(torch.float64) - origin.to(x.device)
@@ -95,19 +130,23 @@ class GridScore:
 
     The terms of a logit nearly cancel where a component is narrow or far from the mean: with r the least sigma_t / alpha_t of the
     grid and l_k the least variance of component k, they are up to max_k (|mu_k - m|^2 + tr S_k + D r^2) / (l_k + r^2) times as
-    large as what is left. Where that times the rounding of the points' precision is above 0.01, all is computed in float64, whose
-    digits last up to a ratio of 4e13.
+    large as what is left. Where that times the rounding of the points' precision is above 0.01, all is computed in float64. At
+    times where it is above 0.01 in float64 too, the unprepared score answers, which measures each component from its own mean.
     """
 
     def __init__(self, exact: ExactScore, times: Sequence[float], like: Tensor) -> None:
         """Prepare every time at once; like: any tensor of the precision and device to come."""
         self._exact = exact
         self._precision = like.dtype
-        self._index = {t: i for i, t in enumerate(dict.fromkeys(float(t) for t in times))}
-        grid = torch.tensor(list(self._index), dtype=torch.float64)
-        alpha, sigma = (torch.as_tensor(v) for v in (exact.sde.alpha(grid), exact.sde.sigma(grid)))
-        lost = _condition(exact.mixture, float((sigma / alpha).min())) * torch.finfo(like.dtype).eps
-        dtype = like.dtype if lost <= LOST else torch.float64
+        grid = torch.tensor(list(dict.fromkeys(float(t) for t in times)), dtype=torch.float64)
+        alpha, sigma = (torch.as_tensor(v).expand_as(grid) for v in (exact.sde.alpha(grid), exact.sde.sigma(grid)))
+        conditions = condition(exact.mixture, sigma / alpha)
+        prepared = conditions * torch.finfo(torch.float64).eps <= LOST
+        self._unprepared = set(grid[~prepared].tolist())
+        alpha, sigma, grid = alpha[prepared], sigma[prepared], grid[prepared]
+        self._index = {t: i for i, t in enumerate(grid.tolist())}
+        lost = conditions[prepared] * torch.finfo(like.dtype).eps
+        dtype = like.dtype if bool((lost <= LOST).all()) else torch.float64
         self._wide = dtype != like.dtype
         # Rounded as points are, so that their difference loses nothing.
         origin = (alpha[:, None] * exact.mixture.mean).to(like.dtype).to(torch.float64)
@@ -116,7 +155,9 @@ class GridScore:
         self._logit_rows = torch.cat([c[..., None], h, -P / 2], -1).to(like.device, dtype).unbind()
         self._moment_rows = torch.cat([h, -P], -1).mT.to(like.device, dtype).contiguous().unbind()
         self._origins = origin[..., None].to(like.device, dtype).unbind()
-        self._block = max(1, BLOCK_NUMBERS // sum(self._logit_rows[0].shape))
+        K, D = exact.mixture.n_components, exact.dim
+        self._sizes = (1 + D + D * D, K, D + D * D)  # features, logits and moments of a point
+        self._block = max(1, BLOCK_NUMBERS // (self._sizes[0] + K))
         self._buffer = like.new_empty(0, dtype=dtype)
         self._workspaces: dict[int, _Workspace] = {}
         self._width = 0
@@ -133,6 +174,10 @@ class GridScore:
             return self._exact(x, t)
         return self._score(x.to(torch.float64), i).to(x.dtype) if self._wide else self._score(x, i)
 
+    def posterior_mean(self, x: Tensor, t: Time) -> Tensor:
+        """E[x_0 | x_t = x], as `ExactScore.posterior_mean`."""
+        return self._exact.posterior_mean(x, t)
+
     def _score(self, x: Tensor, i: int) -> Tensor:
         """(B, D) -> (B, D) at place i of the grid, block by block."""
         score = torch.empty_like(x.T)
@@ -145,6 +190,8 @@ class GridScore:
 
     def log_prob(self, x: Tensor, t: float) -> Tensor:
         """log p_t(x) at a time of the grid; x: (B, D) -> (B,). Raises KeyError for a time off the grid."""
+        if t in self._unprepared:
+            return self._exact.mixture.at(self._exact.sde, t).log_prob(x)
         i = self._index[t]
         blocks = [torch.logsumexp(self._work_with_logits(block, i).logits, 0) for block in x.T.split(self._block, 1)]
         return (torch.cat(blocks) - self.dim / 2 * math.log(2 * math.pi)).to(x.dtype)
@@ -160,7 +207,9 @@ class GridScore:
     def _score_into(self, score: Tensor, x: Tensor, i: int) -> None:
         """(D, B) -> (D, B): few operations, each over contiguous points."""
         work = self._work_with_logits(x, i)
-        r = torch.softmax(work.logits, 0, out=work.logits)
+        r = work.logits
+        r.sub_(r.amax(0)).clamp_(min=LEAST_LOGIT).exp_()
+        r.div_(r.sum(0))
         torch.mm(self._moment_rows[i], r, out=work.moments)
         torch.addcmul(work.h, work.columns[0], work.rows[0], out=score)
         for column, row in zip(work.columns[1:], work.rows[1:], strict=True):
@@ -178,7 +227,7 @@ class GridScore:
 
     def _cut(self, D: int, B: int) -> _Workspace:
         """Cut a block's arrays from the one buffer that blocks of every width share: the last block is narrower."""
-        rows = [*self._logit_rows[0].T.shape, D + D * D]
+        rows = self._sizes
         if self._buffer.numel() < sum(rows) * B:
             self._buffer = self._buffer.new_empty(sum(rows) * B)
             self._workspaces.clear()
@@ -190,12 +239,20 @@ class GridScore:
         )
 
 
-def _condition(mixture: GaussianMixture, noise: float) -> float:
-    """How many times larger the terms of a logit are than their sum, at worst over components, in X + noise Z."""
+def condition(mixture: GaussianMixture, noise: Tensor | float = 0.0) -> Tensor:
+    """How many times larger the terms of a logit are than their sum, at worst over components, in X + noise Z.
+
+    Args:
+        mixture: The distribution of X.
+        noise: A standard deviation, or several, (T,).
+
+    Returns:
+        () or (T,).
+    """
     variances, _ = mixture.principal_axes
-    variances = variances + noise**2
-    squares = (mixture.means - mixture.mean).square().sum(1) + variances.sum(1)
-    return float((squares / variances.amin(1)).max())
+    added = torch.as_tensor(noise, dtype=torch.float64)[..., None] ** 2
+    squares = (mixture.means - mixture.mean).square().sum(1) + variances.sum(1) + mixture.dim * added
+    return (squares / (variances.amin(1) + added)).amax(-1)
 
 
 def score_and_divergence(score_fn: ScoreFn, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
@@ -221,11 +278,28 @@ def exact_score(mixture: GaussianMixture, sde: SDE) -> ExactScore:
 
 
 def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
-    """The posterior mean of the clean data, E[x_0 | x_t = x] = (x + sigma_t^2 s(x, t)) / alpha_t.
+    """The posterior mean of the clean data given the noisy, by Tweedie's formula.
 
-    x: (B, ..., D), t: a number, () or (B,). Source: Tweedie's formula, Efron 2011, "Tweedie's Formula and Selection Bias".
+    E[x_0 | x_t = x] = (x + sigma_t^2 s(x, t)) / alpha_t
+
+    Below alpha_t = 0.01 an exact score answers by Bayes' rule over the components, for the sum is then lost in rounding errors.
+    A learned score has no such way out: there its own error counts 1 / alpha_t times.
+
+    Args:
+        score_fn: The score, exact or learned.
+        sde: The forward diffusion.
+        x: (B, ..., D).
+        t: A number, () or (B,).
+
+    Returns:
+        (B, ..., D).
+
+    References:
+        Efron 2011, "Tweedie's Formula and Selection Bias".
     """
     sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
+    if isinstance(score_fn, ExactScore | GridScore) and float(torch.as_tensor(alpha).min()) < SMALL_ALPHA:
+        return score_fn.posterior_mean(x, t)
     return (x + sigma**2 * score_fn(x, t)) / alpha
 
 

@@ -148,6 +148,8 @@ def sample(
     """
     times = tuple(uniform_times(steps, t_min) if times is None else times)
     x = (_draw_start(sde, score_fn, n, prior, generator) if start is None else start).to(_device_of(score_fn))
+    if isinstance(score_fn, ExactScore) and score_fn.mixture.needs_float64:
+        x = x.double()
     if x.ndim != 2 or len(x) != n:
         raise ValueError(f"start has shape {tuple(x.shape)}; it must be (n, D) with n = {n}")
     kept = (*times, 0.0) if denoise else times

@@ -1,6 +1,7 @@
 """The probability flow's density against the exact one, its Jacobian against finite differences, and what a wrong prior does."""
 
 import math
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -24,10 +25,12 @@ from scoredm import (
     exact_score,
     flow_log_prob,
     kl_divergence,
+    parse_mixture,
     score_and_divergence,
     targets,
     zero_mean_prior,
 )
+from scoredm.likelihood import flow_scale
 
 KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
@@ -285,3 +288,39 @@ def test_bad_values_are_refused():
             kl_divergence(TUTORIAL, TUTORIAL.log_prob, n)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="dim is 0"):
         bits_per_dimension(torch.zeros(2), 0)
+
+
+# Narrow modes a million apart: a sum of squares expanded around the common mean has no digit left.
+
+APART = parse_mixture("m -1000000 s 0.001; m 1000000 s 0.001")
+
+
+def in_decimals(x: str, means: tuple[str, str], variance: str) -> tuple[float, float]:
+    """Score and divergence of an equal pair on the line, with 60 digits."""
+    with localcontext() as context:
+        context.prec = 60
+        v, offsets = Decimal(variance), [Decimal(x) - Decimal(mean) for mean in means]
+        parts = [(-(o * o) / (2 * v)).exp() for o in offsets]
+        r = [part / sum(parts) for part in parts]
+        scores = [-o / v for o in offsets]
+        s = sum(a * b for a, b in zip(r, scores, strict=True))
+        return float(s), float(sum(a * (b - s) ** 2 for a, b in zip(r, scores, strict=True)) - 1 / v)
+
+
+@pytest.mark.parametrize("x", ["-999999.9997", "-1000000.0021", "1000000.0005"])
+def test_the_divergence_of_narrow_modes_far_apart_is_that_of_sixty_digits(x):
+    s, divergence = exact_score(APART, VESDE()).with_divergence(torch.tensor([[float(x)]], dtype=torch.float64), 0.0)
+    expected = in_decimals(str(Decimal(float(x))), ("-1000000", "1000000"), "1e-6")
+    assert (float(s), float(divergence)) == pytest.approx(expected, rel=1e-9)
+
+
+@each_kind
+def test_the_likelihood_of_narrow_modes_far_apart_is_exact(sde):
+    x = APART.sample(30, generator())
+    found = flow_log_prob(exact_score(APART, sde), sde, exact_prior(sde, APART), x, scale=flow_scale(APART))
+    torch.testing.assert_close(found, APART.log_prob(x), rtol=0, atol=1e-5)
+
+
+def test_a_scale_is_half_the_width_of_a_mode():
+    assert flow_scale(targets.mixture("tight")) == pytest.approx(0.1)
+    assert flow_scale(parse_mixture("w 1 m 0 s 1; w 3 m 9 s 16")) == pytest.approx(4.0)

@@ -25,7 +25,7 @@ from scoredm import (
     notebook_score_error,
     score_error,
 )
-from scoredm.losses import WEIGHTINGS, _floor_by_draws, edm_weight, likelihood_weight, mean_weight, min_snr_weight
+from scoredm.losses import WEIGHTINGS, edm_weight, likelihood_weight, mean_weight, min_snr_weight
 from scoredm.sde import Time
 
 TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
@@ -56,6 +56,9 @@ SDES = pytest.mark.parametrize("sde", [VE, Shrinking()])
 KINDS = pytest.mark.parametrize("sde", [VE, GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()], ids=lambda s: type(s).__name__)
 EACH_WEIGHTING = pytest.mark.parametrize("weighting", WEIGHTINGS)
 TIMES = torch.linspace(0.01, 1, 400, dtype=torch.float64)
+
+
+CROSS = GaussianMixture([[0.0, 0.0]] * 2, [[[3.0, 2.9], [2.9, 3.0]], [[3.0, -2.9], [-2.9, 3.0]]], [1, 1])
 
 
 def normal(n: int, dim: int, seed: int = 0) -> torch.Tensor:
@@ -254,7 +257,39 @@ def test_floor_by_quadrature_agrees_with_draws_where_many_components_leave_few_n
     generator = torch.Generator().manual_seed(0)
     many = GaussianMixture(3 * torch.randn(60, 2, generator=generator), 0.05 * torch.eye(2).repeat(60, 1, 1), torch.ones(60))
     for t in (0.05, 0.3, 0.7):
-        assert dsm_floor(many, VE, t) == pytest.approx(_floor_by_draws(many, VE, t), abs=0.02)
+        x0, noise = many.sample(20_000, generator).double(), normal(20_000, 2, seed=5)
+        drawn = float(dsm_loss(exact_score(many, VE), VE, x0, t, noise))
+        assert dsm_floor(many, VE, t) == pytest.approx(drawn, abs=0.05)
+
+
+def floor_of_concentric(stds: tuple[float, ...], sde: SDE, t: float) -> float:
+    """D - sigma^2 E|s|^2 of round Gaussians with one centre in the plane, all of one weight, by adaptive quadrature over r."""
+    alpha, sigma = sde.scales(t)
+    v = np.array([alpha**2 * std**2 + sigma**2 for std in stds])
+
+    def integrand(r: float) -> float:
+        n = np.exp(-(r**2) / (2 * v)) / (2 * np.pi * v * len(v))
+        return 2 * np.pi * r * (n @ (r / v)) ** 2 / n.sum()
+
+    edges = [0.0, *sorted(c * s for s in np.sqrt(v) for c in (1, 2, 3, 4, 6, 9))]
+    ends = [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b <= 9 * np.sqrt(v.max())]
+    return 2 - sigma**2 * sum(quad(integrand, a, b, epsabs=1e-12, epsrel=1e-11)[0] for a, b in ends)
+
+
+@SDES
+@pytest.mark.parametrize("stds", [(0.1, 5.0), (5.0, 0.1), (1e-3, 5.0), (0.05, 0.6, 5.0), (0.3, 0.1, 2.0, 3.0)])
+def test_floor_sees_a_narrow_component_beside_a_wide_one(sde, stds):
+    mixture = GaussianMixture([[0.0, 0.0]] * len(stds), [(std**2 * np.eye(2)).tolist() for std in stds], [1] * len(stds))
+    for t in (0.003, 0.08, 0.4):
+        assert dsm_floor(mixture, sde, t) == pytest.approx(floor_of_concentric(stds, sde, t), abs=1e-5)
+
+
+@pytest.mark.parametrize("t", [0.02, 0.0663, 0.3])
+def test_floor_of_crossing_strokes_is_that_of_a_fine_grid(t):
+    mixture, side = CROSS, torch.linspace(-18, 18, 1201, dtype=torch.float64)
+    p_t, x = mixture.at(VE, t), torch.cartesian_prod(side, side)
+    energy = (p_t.log_prob(x).exp() * p_t.score(x).square().sum(1)).sum() * (side[1] - side[0]) ** 2
+    assert dsm_floor(mixture, VE, t) == pytest.approx(2 - float(VE.sigma(t)) ** 2 * float(energy), abs=1e-5)
 
 
 @SDES

@@ -12,7 +12,7 @@ from scipy.stats import chisquare, kstest, multivariate_normal
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from scoredm import VPSDE, GaussianMixture, mixture as module
+from scoredm import VPSDE, GaussianMixture, mixture as module, parse_mixture
 
 
 def tutorial() -> GaussianMixture:
@@ -306,3 +306,65 @@ def test_refusals_name_the_component_and_the_value(case):
     arguments, message = REFUSED[case]
     with pytest.raises(ValueError, match=message):
         GaussianMixture(*arguments)
+
+
+# What float64 can hold is not refused, and keeps its digits.
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3, -0.99])
+@pytest.mark.parametrize("scales", [(1e4, 1e-4), (1e-6, 1e6), (1e8, 1e-8)])
+def test_a_covariance_is_singular_by_its_correlations_and_not_by_its_units(scales, correlation):
+    (a, b), c = scales, correlation
+    mixture = GaussianMixture.gaussian([0.0, 0.0], [[a * a, c * a * b], [c * a * b, b * b]])
+    (small, large), _ = (part[0] for part in mixture.principal_axes)
+    # The eigenvalues have the sum a^2 + b^2 and the product a^2 b^2 (1 - c^2).
+    assert float(large) == pytest.approx(max(a, b) ** 2, rel=1e-6)
+    assert float(small) == pytest.approx(min(a, b) ** 2 * (1 - c * c), rel=1e-6)
+
+
+def test_the_gaussian_fit_of_narrow_modes_far_apart_has_their_width_across():
+    for text in ("m -10000,0 s 0.001; m 10000,0 s 0.001", "m -1000000,-1000000 s 0.001; m 1000000,1000000 s 0.001"):
+        mixture = parse_mixture(text)
+        fit = mixture.gaussian_fit()
+        half = float(mixture.means[1].square().sum())
+        torch.testing.assert_close(
+            fit.principal_axes[0][0], torch.tensor([1e-6, half + 1e-6], dtype=torch.float64), rtol=1e-6, atol=0
+        )
+        kept = pickle.loads(pickle.dumps(fit))
+        assert all(torch.equal(one, other) for one, other in zip(fit.principal_axes, kept.principal_axes, strict=True))
+        assert torch.isfinite(fit.at(VPSDE(), 0.5).score(torch.tensor([[3.0, 4.0]], dtype=torch.float64))).all()
+
+
+def test_the_gaussian_fit_has_the_mean_and_the_covariance():
+    mixture = arbitrary(5, 3)
+    fit, twice = mixture.gaussian_fit(), mixture.gaussian_fit(2.0)
+    torch.testing.assert_close(fit.mean, mixture.mean)
+    variances, axes = (part[0] for part in fit.principal_axes)
+    torch.testing.assert_close((axes * variances) @ axes.T, mixture.covariance)
+    torch.testing.assert_close(twice.covariance, 2 * mixture.covariance)
+    torch.testing.assert_close(twice.principal_axes[0], 2 * fit.principal_axes[0])
+
+
+def test_weights_whose_sum_overflows_keep_their_shares():
+    for huge, shares in (([1e308, 1e308], [0.5, 0.5]), ([1.5e308, 0.5e308], [0.75, 0.25])):
+        mixture = GaussianMixture([[0.0], [1.0]], [[[1.0]]] * 2, huge)
+        assert mixture.weights.tolist() == pytest.approx(shares)
+        assert mixture.sample(50, torch.Generator().manual_seed(0)).isfinite().all()
+
+
+@pytest.mark.parametrize("text", ["m 100000 s 0.001", "m -1000000,5 s 0.001, 1; m 3,2 s 2"])
+def test_samples_far_from_the_origin_are_as_wide_as_their_component(text):
+    mixture = parse_mixture(text)
+    x, k = mixture.sample_labelled(20_000, torch.Generator().manual_seed(0))
+    first = x[k == 0, 0].double() - mixture.means[0, 0]
+    assert x.dtype == torch.float64
+    assert float(first.std()) == pytest.approx(1e-3, rel=0.03) and abs(float(first.mean())) < 5 * 1e-3 / len(first) ** 0.5
+    assert tutorial().sample(3).dtype == torch.get_default_dtype()
+
+
+def test_score_and_divergence_are_those_of_differentiation():
+    mixture, x = arbitrary(4, 3), torch.randn(20, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    s, divergence = mixture.score_and_divergence(x)
+    torch.testing.assert_close(s, mixture.score(x))
+    rows = [torch.autograd.functional.jacobian(lambda y: mixture.score(y[None])[0], point) for point in x]
+    torch.testing.assert_close(divergence, torch.stack([torch.as_tensor(row).trace() for row in rows]))

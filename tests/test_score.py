@@ -20,6 +20,7 @@ from scoredm import (
     denoise,
     exact_prior,
     exact_score,
+    parse_mixture,
     sample,
     targets,
 )
@@ -186,3 +187,25 @@ def test_the_score_of_one_gaussian_is_linear():
     for t in (0.1, 0.9):
         variance = 4 + (25 ** (2 * t) - 1) / (2 * math.log(25))
         torch.testing.assert_close(exact_score(mixture, VESDE())(x, t), (1 - x) / variance)
+
+
+def test_clean_data_keep_their_digits_where_almost_nothing_is_left_of_them():
+    """At alpha = 1.4e-11 the noisy point says nothing, so that the best guess is the mean of the data."""
+    sde, mixture = VPSDE(0.1, 100.0), targets.mixture("tutorial")
+    score = exact_score(mixture, sde)
+    for x in (at_time(mixture, sde, 1.0).sample(50, generator()), 3 * torch.randn(4, 5, 2, generator=generator())):
+        for times in (1.0, torch.ones(len(x))):
+            found = denoise(score, sde, x, times)
+            assert found.shape == x.shape and found.dtype == x.dtype
+            torch.testing.assert_close(found, mixture.mean.float().expand_as(found), rtol=0, atol=1e-6)
+    x = x[0]
+    torch.testing.assert_close(denoise(score.on_grid([1.0], x), sde, x, 1.0), found[0])
+
+
+def test_a_time_at_which_float64_is_not_enough_is_left_to_the_unprepared_score():
+    far, sde = parse_mixture("m -1000000 s 0.001; m 1000000 s 0.001"), VESDE()
+    grid = exact_score(far, sde).on_grid([1.0, 1e-9], torch.empty(0, dtype=torch.float64))
+    x = far.means[0] + torch.tensor([[3e-4], [-1e-3]], dtype=torch.float64)
+    torch.testing.assert_close(grid(x, 1e-9), -(x - far.means[0]) / (1e-6 + float(sde.sigma(1e-9)) ** 2), rtol=1e-6, atol=0)
+    alone = torch.distributions.Normal(-1e6, math.sqrt(1e-6 + float(sde.sigma(1e-9)) ** 2)).log_prob(x[:, 0]) - math.log(2)
+    torch.testing.assert_close(grid.log_prob(x, 1e-9), alone, rtol=1e-6, atol=1e-6)

@@ -19,13 +19,13 @@ from torch.distributions import Categorical, MixtureSameFamily, MultivariateNorm
 
 from scoredm.checks.finding import Case, Finding
 from scoredm.grids import log_snr_times, time_of_log_snr
-from scoredm.identities import posterior_mean, posterior_spread
+from scoredm.identities import posterior_spread
 from scoredm.likelihood import flow_log_prob
 from scoredm.losses import dsm_floor
 from scoredm.mixture import GaussianMixture
 from scoredm.modes import merge_time
 from scoredm.samplers import SAMPLERS, Step, euler_maruyama, exact_prior, heun
-from scoredm.score import ScoreFn, denoise, exact_score
+from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE, Time
 from scoredm.simulation import forward_paths, sample
 
@@ -204,9 +204,10 @@ def tweedie(case: Case) -> Finding:
     worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS)
-        unit = math.sqrt(float(case.distribution(t).covariance.trace())) / float(case.sde.alpha(t))
-        by_score = denoise(exact_score(case.mixture, case.sde), case.sde, x, t)
-        worst = max(worst, float((by_score - posterior_mean(case.mixture, case.sde, x, t)).abs().max()) / unit)
+        alpha, sigma = case.sde.scales(t)
+        unit = math.sqrt(float(case.distribution(t).covariance.trace())) / alpha
+        by_score = (x + sigma**2 * exact_score(case.mixture, case.sde)(x, t)) / alpha
+        worst = max(worst, float((by_score - case.mixture.posterior_mean(x, alpha, sigma)).abs().max()) / unit)
     return Finding(0.0, worst, 1e-9)
 
 
@@ -236,7 +237,7 @@ def _allowed(terms: Tensor) -> float:
 
 
 def _one_gaussian(mixture: GaussianMixture, wider: float = 1.0) -> GaussianMixture:
-    return GaussianMixture.gaussian(mixture.mean, wider * mixture.covariance)
+    return mixture.gaussian_fit(wider)
 
 
 def dsm(case: Case) -> Finding:
@@ -246,7 +247,7 @@ def dsm(case: Case) -> Finding:
     x = sde.perturb(x0, t, z)
     exact, wrong = exact_score(case.mixture, sde)(x, t), exact_score(_one_gaussian(case.mixture), sde)(x, t) / 2
     found = (sigma * wrong + z).square().sum(-1) - (sigma * (wrong - exact)).square().sum(-1)
-    expected = (alpha / sigma) ** 2 * (x0 - posterior_mean(case.mixture, sde, x, t)).square().sum(-1)
+    expected = (alpha / sigma) ** 2 * (x0 - case.mixture.posterior_mean(x, alpha, sigma)).square().sum(-1)
     return Finding(float(expected.mean()), float(found.mean()), _allowed(found - expected))
 
 

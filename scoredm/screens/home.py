@@ -8,7 +8,6 @@ from torch import Tensor
 
 from scoredm import address, fields
 from scoredm.experiment import Experiment
-from scoredm.identities import posterior_mean
 from scoredm.mixture import GaussianMixture
 from scoredm.modes import merge_time
 from scoredm.samplers import exact_prior
@@ -198,7 +197,7 @@ def _noisy(mixture: GaussianMixture, sde: SDE, generator: torch.Generator) -> No
     clean, labels = mixture.sample_labelled(14 if mixture.dim == 2 else 60, generator)
     noisy = sde.perturb(clean, t, torch.randn(clean.shape, generator=generator))
     window, density, curve = (_blurred_plane if mixture.dim == 2 else _joint_line)(mixture, sde, t)
-    guess = posterior_mean(mixture, sde, noisy, t)
+    guess = mixture.posterior_mean(noisy, *sde.scales(t))
     if mixture.dim == 2:  # from x / alpha the way to the guess is along the score: E[x_0] - x / alpha = sigma^2 s / alpha
         noisy, window = noisy / float(sde.alpha(t)), window / float(sde.alpha(t))
     return Noisy(t, clean.numpy(), noisy.numpy(), guess.numpy(), labels.numpy(), window, density, curve)
@@ -220,7 +219,7 @@ def _joint_line(mixture: GaussianMixture, sde: SDE, t: float) -> tuple[np.ndarra
         prior = np.log(fields.cell_densities(mixture, VESDE(1.0), [0.0], np.linspace(*up, CELLS + 1))[0])
     joint = prior[:, None] - (x[None, :] - alpha * y[:, None]) ** 2 / (2 * sigma**2)
     fine: Tensor = torch.linspace(across[0], across[1], 121, dtype=torch.float64)[:, None]
-    curve = torch.cat([fine, posterior_mean(mixture, sde, fine, t)], 1).numpy()
+    curve = torch.cat([fine, mixture.posterior_mean(fine, *sde.scales(t))], 1).numpy()
     return np.array([*across, *up]), np.exp((joint - joint.max()) / 2), curve
 
 

@@ -11,7 +11,6 @@ from scoredm.identities import (
     Parametrisation,
     TwoSides,
     parametrise,
-    posterior_mean,
     posterior_spread,
     two_sides,
     variance_preserving,
@@ -272,5 +271,5 @@ def parametrisations(experiment: Experiment, t: float) -> Parametrisations:
     return Parametrisations(
         exploding=parametrise(mixture, 1.0, sigma / alpha, x / alpha),
         preserving=parametrise(mixture, a, s, x * a / alpha),
-        bayes=posterior_mean(mixture, sde, x.double(), t).numpy(),
+        bayes=mixture.posterior_mean(x.double(), *sde.scales(t)).numpy(),
     )

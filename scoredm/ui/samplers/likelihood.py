@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import torch
 
     from scoredm.likelihood import Encoding
-    from scoredm.mixture import GaussianMixture
     from scoredm.score import ScoreFn
 
 CELLS, CELLS_1D = 51, 301  # a side of the map, and on the line
@@ -102,10 +101,10 @@ def encoded(experiment: Experiment, with_network: bool, t_min: float, steps: int
     """Grid and fresh points at t = 1 by the flow of the exact or the learned score: the same for every prior."""
     import torch
 
-    from scoredm.likelihood import encode
+    from scoredm.likelihood import encode, flow_scale
 
     score, x = _network(experiment) if with_network else experiment.score, torch.cat(points(experiment, t_min))
-    return encode(score, experiment.sde, x, t_min=t_min, steps=steps, scale=_scale(experiment.mixture))
+    return encode(score, experiment.sde, x, t_min=t_min, steps=steps, scale=flow_scale(experiment.mixture))
 
 
 def _network(experiment: Experiment) -> "ScoreFn":
@@ -116,12 +115,6 @@ def _network(experiment: Experiment) -> "ScoreFn":
 
     score = learned_score(experiment.target, experiment.sde, TrainConfig(seed=experiment.seed))
     return copy.deepcopy(score).cpu() if isinstance(score, torch.nn.Module) else score
-
-
-def _scale(mixture: "GaussianMixture") -> float:
-    """Half the standard deviation of a mode: the geometric mean over directions and components."""
-    variances, _ = mixture.principal_axes
-    return 0.5 * float((mixture.weights @ variances.log().mean(1) / 2).exp())
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
