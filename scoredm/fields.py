@@ -31,9 +31,19 @@ def _centres(low: float, high: float, n: int) -> np.ndarray:
 
 
 def grid_points(window: Sequence[float], n: int) -> Tensor:
-    """Centres of the n x n cells of a window, (n * n, 2), row by row from y_min."""
+    """Centres of the n x n cells of a window, row by row from y_min.
+
+    Args:
+        window: x_min, x_max, y_min, y_max.
+        n: The number of cells along each side.
+
+    Returns:
+        (n * n, 2), in float32, or in float64 where float32 would move the centres by more than a hundredth of a cell.
+    """
     x, y = np.meshgrid(_centres(window[0], window[1], n), _centres(window[2], window[3], n))
-    return torch.tensor(np.stack([x.ravel(), y.ravel()], 1), dtype=torch.float32)
+    cell = min(window[1] - window[0], window[3] - window[2]) / n
+    fine = max(map(abs, window)) * np.finfo(np.float32).eps / 2 > cell / 100
+    return torch.tensor(np.stack([x.ravel(), y.ravel()], 1), dtype=torch.float64 if fine else torch.float32)
 
 
 def line_points(mixture: GaussianMixture, low: float, high: float, n: int) -> np.ndarray:
@@ -97,11 +107,11 @@ def density_pictures(
     What is narrower than a cell is shown as wide as one, with its whole mass: see `_log_cells`.
     """
     times = [float(t) for t in times]
-    prepared = exact_score(mixture, sde).on_grid(times, torch.empty(0))
+    prepared = exact_score(mixture, sde).on_grid(times, grid_points(boxes[0], n))
     pictures = np.empty((len(times), n, n), dtype=np.float32)
     for i, (t, box) in enumerate(zip(times, boxes, strict=True)):
         below = _log_cells(mixture, sde, prepared, t, box, n)
-        below -= below.max()
+        below = below - below.max()
         shown = (below / 2).exp() if scale == "root" else (1 + below / LOG_RANGE).clamp(min=0)
         pictures[i] = shown.reshape(n, n).numpy()
     return pictures
@@ -117,7 +127,7 @@ def _log_cells(mixture: GaussianMixture, sde: SDE, prepared: GridScore, t: float
     p_t = mixture.at(sde, t)
     variances, axes = p_t.principal_axes
     if float(variances.min()) >= least:
-        return prepared.log_prob(points, t)
+        return prepared.log_prob(points, t) if points.dtype == torch.float32 else p_t.log_prob(points)
     points, variances = points.double(), variances.clamp(min=least)
     constant = p_t.weights.log() - variances.log().sum(1) / 2 - math.log(2 * math.pi)
     total = torch.full((len(points),), -math.inf, dtype=torch.float64)
@@ -125,6 +135,25 @@ def _log_cells(mixture: GaussianMixture, sde: SDE, prepared: GridScore, t: float
         along = (points - mean) @ turn
         torch.logaddexp(total, height - (along.square() / variance).sum(1) / 2, out=total)
     return total.float()
+
+
+def nearness(mixture: GaussianMixture, x: Tensor, nats: float) -> np.ndarray:
+    """How near points are to the data: 1 at the mean of a component, falling to 0 where its density is `nats` lower.
+
+    A broad component counts as much as a narrow one, whose density is higher.
+
+    Args:
+        mixture: The distribution of the data.
+        x: Points, (M, D).
+        nats: Where nearness ends, above 0.
+
+    Returns:
+        (M,), in [0, 1].
+    """
+    variances, _ = mixture.principal_axes
+    peaks = -(variances.log().sum(1) + mixture.dim * math.log(2 * math.pi)) / 2
+    below = (mixture.component_log_prob(x.double()) - peaks)[:, mixture.weights > 0].amax(1)
+    return (1 + below / nats).clamp(min=0).numpy()
 
 
 def density_curves(mixture: GaussianMixture, sde: SDE, times: Times, y: np.ndarray) -> np.ndarray:
@@ -221,7 +250,7 @@ def contours(
     if mixture.n_components == 1:
         shape = ellipses(mixture, sde, [t])[0, 0]
         return [_ellipse(shape, math.sqrt(-2 * math.log1p(-share))) for share in shares]
-    log_p = _log_cells(mixture, sde, exact_score(mixture, sde).on_grid([t], torch.empty(0)), t, box, n).double().numpy()
+    log_p = _log_cells(mixture, sde, exact_score(mixture, sde).on_grid([t], grid_points(box, n)), t, box, n).double().numpy()
     falling = np.sort(np.exp(log_p - log_p.max()))[::-1]
     levels = np.log(falling[np.searchsorted(falling.cumsum() / falling.sum(), shares)]) + log_p.max()
     x, y = (_centres(box[i], box[i + 1], n) for i in (0, 2))
