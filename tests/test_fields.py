@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from scoredm import VESDE, VPSDE, CosineVPSDE, GaussianMixture, exact_score, fields, targets
+from scoredm import VESDE, VPSDE, CosineVPSDE, GaussianMixture, exact_score, fields, parse_mixture, targets
 
 SDE = VESDE(25.0)
 TIMES = [0.0, 0.3, 1.0]
@@ -147,3 +147,20 @@ def test_ellipses_are_the_component_covariances():
             np.testing.assert_allclose(turn @ np.diag([a**2, b**2]) @ turn.T, covariance, atol=1e-9)
             np.testing.assert_allclose([x, y], mean)
             assert a >= b
+
+
+def test_pictures_of_a_narrow_target_far_from_the_origin_are_those_of_the_same_target_at_the_origin():
+    near, far = parse_mixture("m 0,0 s 0.001"), parse_mixture("m 100000,-50000 s 0.001")
+    times = [0.0, 1e-9]
+    pictures = [
+        fields.density_pictures(m, VESDE(), times, fields.windows(m, VESDE(), times, True), n=32, scale="log")
+        for m in (near, far)
+    ]
+    np.testing.assert_allclose(pictures[1], pictures[0], atol=1e-3)
+    assert fields.grid_points([-4.0, 4.0, -4.0, 4.0], 64).dtype == torch.float32
+
+
+def test_a_broad_component_is_as_near_as_a_narrow_one():
+    mixture = parse_mixture("m 0 s 0.001; m 0 s 5; w 0 m 50 s 1")
+    x = torch.tensor([[0.0], [5.0], [10.0], [25.0], [50.0]])
+    np.testing.assert_allclose(fields.nearness(mixture, x, 8.0), [1, 1 - 0.5 / 8, 1 - 2 / 8, 0, 0], atol=1e-12)

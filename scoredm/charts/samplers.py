@@ -269,8 +269,8 @@ def log_curves_spec(mode: str) -> Spec:
 
 def log_curves_table(x: np.ndarray, exact: np.ndarray, model: np.ndarray, mass: np.ndarray) -> pd.DataFrame:
     """Rows of log_curves_spec where there is mass, from the first such place to the last; arrays (M,)."""
-    first, *_, last = np.flatnonzero(mass > 0)
-    x, exact, model, mass = (values[first : last + 1] for values in (x, exact, model, mass))
+    shown = np.flatnonzero(mass > 0)
+    x, exact, model, mass = (values[shown[0] : shown[-1] + 1] for values in (x, exact, model, mass))
     parts = [
         pd.DataFrame({"x": x, "value": np.where(mass > 0, y, np.nan), "series": name})
         for name, y in zip(CURVES, (exact, model), strict=True)

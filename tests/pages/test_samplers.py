@@ -456,3 +456,10 @@ def test_each_control_of_the_likelihood_counts(open_page):
 @pytest.mark.parametrize(("value", "up"), [(0.0031, 0.005), (1.0, 1.0), (1.3, 2.0), (2.1, 5.0), (51, 100), (0, 1), (math.nan, 1)])
 def test_a_scale_ends_at_a_round_number(value, up):
     assert rounded_up(value) == pytest.approx(up)
+
+
+def test_the_likelihood_of_a_spike_on_a_broad_base_shows_both(open_page):
+    at = open_page("samplers", view="likelihood", target="own", mixture="m 0 s 0.001; m 0 s 5")
+    assert not at.exception
+    rows = chart_rows(at).dropna()
+    assert rows["x"].max() > 10 and (rows["x"].abs() < 1e-3).sum() > 4

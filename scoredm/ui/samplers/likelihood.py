@@ -55,16 +55,12 @@ class Found:
     model: np.ndarray  # (M,)
     fresh_exact: np.ndarray  # (FRESH,)
     fresh_model: np.ndarray  # (FRESH,)
+    mass: np.ndarray  # (M,), 1 at the mean of a component, falling to 0 where its density is DEEP nats lower
     exact_bits: Measurement
     model_bits: Measurement
     divergence: Measurement
     prior_divergence: Measurement
     network_divergence: Measurement
-
-    @property
-    def mass(self) -> np.ndarray:
-        """1 where the density is highest, falling to 0 DEEP nats below, (M,)."""
-        return np.clip(1 + (self.exact - self.exact.max()) / DEEP, 0, 1)
 
     @property
     def usual(self) -> float:
@@ -85,7 +81,8 @@ def points(experiment: Experiment, t_min: float) -> "tuple[torch.Tensor, torch.T
 
     fresh = experiment.distribution(t_min).sample(FRESH, generator(experiment, "data"))
     if experiment.dim == 1:
-        return torch.linspace(*fields.windows_1d(experiment.mixture), CELLS_1D)[:, None], fresh
+        x = fields.line_points(experiment.mixture, *fields.windows_1d(experiment.mixture), CELLS_1D)
+        return torch.from_numpy(x)[:, None], fresh
     return fields.grid_points(window(experiment), CELLS), fresh
 
 
@@ -122,6 +119,7 @@ def compare(experiment: Experiment, settings: Settings) -> Found:
     """The model's density beside the exact one."""
     import torch
 
+    from scoredm import fields
     from scoredm.likelihood import bits_per_dimension
     from scoredm.samplers import initial_distribution
 
@@ -138,6 +136,7 @@ def compare(experiment: Experiment, settings: Settings) -> Found:
         model[:m].numpy(),
         exact[there].numpy(),
         model[there].numpy(),
+        fields.nearness(experiment.distribution(settings.t_min), grid, DEEP),
         Measurement.mean(bits_per_dimension(exact[there], experiment.dim).numpy()),
         Measurement.mean(bits_per_dimension(model[there], experiment.dim).numpy()),
         Measurement.mean(by_all.numpy()),
