@@ -168,6 +168,13 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
         ),
         "x": Number("px", N_("Probe x₁"), 1.0, low=-FAR, high=FAR, step=0.1, format="%.5g"),
         "y": Number("py", N_("Probe x₂"), 0.0, low=-FAR, high=FAR, step=0.1, format="%.5g"),
+        "probe_scale": Choice(
+            "pscale",
+            N_("Scale of the probe's arrows"),
+            "fixed",
+            N_("For every t: arrows at two times can be compared. Fitted: the arrows can be seen at every t."),
+            options={"fixed": N_("One for every t"), "fitted": N_("Fitted to each t")},
+        ),
         "camera": CAMERA,
     },
     "reverse": {

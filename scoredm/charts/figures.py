@@ -6,13 +6,13 @@ Figures are made without pyplot, whose list of open figures is shared by all thr
 import io
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
 
 from scoredm.charts import palette
 from scoredm.charts.memorisation import DRAWN, MARKED, shades
@@ -21,6 +21,7 @@ from scoredm.decomposition import Decomposition
 
 if TYPE_CHECKING:
     from scoredm.learning import TrainingCurves
+    from scoredm.screens.score import PrintedField
 
 KDE_POINTS = 3000  # drawn at most: an estimate costs points times pixels
 KDE_GRID = 80  # points a side: seaborn's own 200 takes four times as long
@@ -117,53 +118,41 @@ def _bars(axis: Axes, points: np.ndarray, colour: str, _shares: Sequence[float])
     kdeplot(x=points[:, 0], ax=axis, bw_adjust=KDE_SHARPNESS, color=colour, linewidth=1.1, linestyle="--")
 
 
-@dataclass(frozen=True)
-class Field:
-    """A score field in a window (4,): arrows (M, 2) at anchors (M, 2), -1 or the component of each, over a log density.
-
-    density: (n, n), row 0 at the lower edge, 1 at its highest point and 0 at 12 nats below; samples: (N, 2), labels: (N,).
-    """
-
-    title: str
-    window: np.ndarray
-    density: np.ndarray
-    anchors: np.ndarray
-    arrows: np.ndarray
-    owners: np.ndarray
-    samples: np.ndarray
-    labels: np.ndarray
-
-
-def score_fields(panels: Sequence[Field], title: str) -> Figure:
-    """Score fields side by side, two or three in a row: contours of the log density a nat apart, samples, and arrows."""
+def score_fields(panels: Sequence[tuple[str, "PrintedField"]], title: str) -> Figure:
+    """Score fields side by side, two or three in a row: contours of the log density a nat apart, samples, outlines and arrows."""
     columns = 2 if len(panels) in {2, 4} else min(3, len(panels))
     rows = -(-len(panels) // columns)
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(3.1 * columns, 3.3 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axis, panel in zip(axes, panels, strict=False):
+        for axis, (name, panel) in zip(axes, panels, strict=False):
             _field(axis, panel)
+            axis.set_title(name, fontsize=9)
         for axis in axes[len(panels) :]:
             axis.remove()
         figure.suptitle(title, fontsize=9)
     return figure
 
 
-def _field(axis: Axes, panel: Field) -> None:
-    left, right, low, high = panel.window
-    n = len(panel.density)
+def _field(axis: Axes, panel: "PrintedField") -> None:
+    field, density = panel.field, panel.log_density
+    left, right, low, high = field.window
+    n = len(density)
     centres = (np.arange(n) + 0.5) / n
     x, y = left + (right - left) * centres, low + (high - low) * centres
-    axis.contour(x, y, panel.density, np.arange(1, 12) / 12, colors=palette.MUTED["light"], linewidths=0.5, alpha=0.8)
-    colours = component_colours(panel.labels)
-    axis.scatter(*panel.samples.T, s=2, c=colours, alpha=0.35, linewidths=0, rasterized=len(colours) > 1000)
-    for owner in np.unique(panel.owners):
-        own = panel.owners == owner
+    axis.contour(x, y, density, np.arange(1, 12) / 12, colors=palette.MUTED["light"], linewidths=0.5, alpha=0.8)
+    colours = component_colours(field.labels)
+    axis.scatter(*field.samples.T, s=2, c=colours, alpha=0.35, linewidths=0, rasterized=len(colours) > 1000)
+    for k, (centre_x, centre_y, a, b, angle) in zip(field.outlined, panel.ellipses, strict=True):
+        shape = {"angle": float(np.degrees(angle)), "fill": False, "edgecolor": palette.component_colour(int(k))}
+        for deviations in (1, 2):
+            axis.add_patch(Ellipse((centre_x, centre_y), 2 * deviations * a, 2 * deviations * b, linewidth=1.1, **shape))
+    for owner in np.unique(field.owners):
+        own = field.owners == owner
         colour = palette.INK["light"] if owner < 0 else palette.component_colour(int(owner))
         shape = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.004, "headwidth": 4}
-        axis.quiver(*panel.anchors[own].T, *panel.arrows[own].T, color=colour, **shape)
+        axis.quiver(*field.anchors[own].T, *field.arrows[own].T, color=colour, **shape)
     axis.set(xlim=(left, right), ylim=(low, high), xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
-    axis.set_title(panel.title, fontsize=9)
 
 
 def score_curves(found: Decomposition, title: str, alone: bool = False) -> Figure:
@@ -173,10 +162,10 @@ def score_curves(found: Decomposition, title: str, alone: bool = False) -> Figur
     """
     x, log_density = found.x[:, 0], found.log_density[:, None]
     density, shares = np.exp(log_density), found.responsibilities
-    pulls, edge = found.contributions[..., 0], 1.2 * np.abs(found.score).max()
+    scores, edge = found.contributions[..., 0], 1.2 * np.abs(found.score).max()
     if alone:
-        pulls = np.where(np.abs(found.component_scores[..., 0]) <= edge, found.component_scores[..., 0], np.nan)
-    panels = (("density", density, density * shares), ("score", found.score, pulls))
+        scores = np.where(np.abs(found.component_scores[..., 0]) <= edge, found.component_scores[..., 0], np.nan)
+    panels = (("density", density, density * shares), ("score", found.score, scores))
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(6.4, 7.2), layout="constrained")
         axes = figure.subplots(4, 1, sharex=True)

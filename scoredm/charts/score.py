@@ -66,23 +66,27 @@ def _component_name(k: int) -> str:
     return f"component {k + 1}"
 
 
-def score_tables(found: "Decomposition", probe: float, view: str, samples: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
-    """Rows of curves_spec, for "density", "log" and "score", and of shares_spec, for "shares".
+def score_tables(along: "Decomposition", probe: float, view: str, samples: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
+    """The tables of the four charts: "density", "log" and "score" for `curves_spec`, "shares" for `shares_spec`.
 
-    view: "mixture" alone, or with each component's w_k N_k, its logarithm, and its score s_k ("component") or r_k s_k
-    ("weighted"), as far as the range of the mixture's score; samples: (N,), for the histogram.
+    Args:
+        along: the mixture and its components at rising points.
+        probe: where the probe stands.
+        view: "mixture" alone, or with the components: their w_k N_k, the logarithms of these, and as far as the mixture's score
+            reaches their scores s_k ("component", "components") or contributions r_k s_k ("weighted").
+        samples: (N,), drawn as a histogram.
     """
-    x, log_p = found.x[:, 0], found.log_density
-    shown = 0 if view == "mixture" else len(found.components)
-    names = [_component_name(int(k)) for k in found.components]
-    r, few = found.responsibilities[:, :shown], ["mixture", *names[:shown]]
-    pulls = (found.contributions if view == "weighted" else found.component_scores)[:, :shown, 0]
-    edge = 1.2 * np.abs(found.score).max()
+    x, log_p = along.x[:, 0], along.log_density
+    shown = 0 if view == "mixture" else len(along.components)
+    names = [_component_name(int(k)) for k in along.components]
+    r, few = along.responsibilities[:, :shown], ["mixture", *names[:shown]]
+    scores = (along.contributions if view == "weighted" else along.component_scores)[:, :shown, 0]
+    edge = 1.2 * np.abs(along.score).max()
     with np.errstate(divide="ignore"):
         logs = np.column_stack([log_p, log_p[:, None] + np.log(r)])
     density = np.exp(logs)
-    score = np.column_stack([found.score, np.where(np.abs(pulls) <= edge, pulls, np.nan)])
-    shares = np.column_stack([found.responsibilities, found.other_responsibility])
+    score = np.column_stack([along.score, np.where(np.abs(scores) <= edge, scores, np.nan)])
+    shares = np.column_stack([along.responsibilities, along.other_responsibility])
     tables = {"density": (density, few), "log": (logs, few), "score": (score, few), "shares": (shares, [*names, "rest"])}
     floor = {"log": float(log_p.max()) - LOG_DEPTH}
     drawn = {name: _curve_rows(x, *table, probe, floor.get(name, -np.inf)) for name, table in tables.items()}

@@ -4,5 +4,6 @@ from . import (
     forward as forward,
     home as home,
     maths as maths,
+    score as score,
     verified as verified,
 )

@@ -94,3 +94,33 @@ def compare(experiment: Experiment, points: np.ndarray) -> "SampleComparison":
 def outline(experiment: Experiment, t: float) -> "Outline":
     """See `screens.comparing.outline`."""
     return screens.comparing.outline(experiment, t)
+
+
+def score_field(experiment: Experiment, settings: "screens.score.Settings") -> "screens.score.Field":
+    """See `screens.score.field`; a move of the probe computes nothing anew."""
+    return _score_field(experiment, settings.without_probe)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _score_field(experiment: Experiment, settings: "screens.score.Settings") -> "screens.score.Field":
+    return screens.score.field(experiment, settings)
+
+
+def score_curves(experiment: Experiment, settings: "screens.score.Settings") -> "screens.score.Curves":
+    """See `screens.score.curves`; a move of the probe computes nothing anew."""
+    return _score_curves(experiment, settings.without_probe)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _score_curves(experiment: Experiment, settings: "screens.score.Settings") -> "screens.score.Curves":
+    return screens.score.curves(experiment, settings)
+
+
+def score_longest_arrow(experiment: Experiment, settings: "screens.score.Settings") -> float:
+    """See `screens.score.longest_arrow`; a move of t computes nothing anew."""
+    return _score_longest_arrow(experiment, settings.without_time)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _score_longest_arrow(experiment: Experiment, settings: "screens.score.Settings") -> float:
+    return screens.score.longest_arrow(experiment, settings)

@@ -15,7 +15,7 @@ from streamlit.errors import StreamlitAPIException
 
 from scoredm.address import PAGES, TABLE, write_link
 from scoredm.language import _
-from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, plain
+from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, plain, shortened
 
 NOTICES = "_notices"  # session state: name -> (message, the value that is used instead)
 PAGE = "_page"  # session state: the page of the last run
@@ -267,7 +267,7 @@ def preset(label: str, values: Mapping[str, Any], **options: Any) -> None:
         values: {name in a link: value}.
         options: of the button.
     """
-    st.button(label, on_click=_set, args=(label, dict(values)), **options)
+    st.button(label, on_click=apply, args=(label, dict(values)), **options)
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,13 @@ class Change:
     values: Mapping[str, tuple[Any, Any]]
 
 
-def _set(label: str, values: Mapping[str, Any]) -> None:
+def apply(label: str, values: Mapping[str, Any]) -> None:
+    """Set several parameters at once, as a preset does, before the widgets are drawn.
+
+    Args:
+        label: what the page calls this when it says what changed, in the reader's language.
+        values: {name in a link: value}.
+    """
     known = {parameter.name: parameter for table in TABLE.values() for parameter in table.values()}
     before = {name: _present(known[name]) for name in values}
     changed = {name: (before[name], value) for name, value in values.items() if before[name] != value}
@@ -330,7 +336,7 @@ def _shared() -> Mapping[str, Parameter]:
 
 def _value_in_words(name: str, value: Any) -> str:
     parameter = _shared()[name]
-    return _(parameter.titles[value]) if isinstance(parameter, Choice) else parameter.write(value)
+    return _(parameter.titles[value]) if isinstance(parameter, Choice) else shortened(parameter.write(value))
 
 
 def _take_back() -> None:

@@ -32,7 +32,7 @@ STYLE = """<style>
 .stMarkdown table {display: block; max-width: max-content; overflow-x: auto;}
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.5rem; white-space: nowrap;}
 :is(.stMultiSelect [data-tag], [data-testid="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
-.st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem;}
+.st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem; line-height: 1.25;}
 [data-testid="stSidebarHeader"] {height: 2.2rem;}
 [data-testid="stSidebarNavLink"] {margin-block: 0; padding-block: 0; height: 1.8rem;}
 [data-testid="stSidebarNavSeparator"] {margin-block: 0;}

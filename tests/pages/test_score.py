@@ -1,6 +1,7 @@
 """The score page: its table, pictures and curves against the library, its controls, and bad addresses."""
 
 import io
+import json
 import re
 from typing import Any
 
@@ -11,11 +12,11 @@ import torch
 from scipy.stats import multivariate_normal, norm
 
 from scoredm import VESDE, GaussianMixture, parse_mixture, targets
-from scoredm.charts import figures, palette
 from scoredm.experiment import Experiment
+from scoredm.screens import score
+from scoredm.screens.score import Settings
 from scoredm.ui import show
-from scoredm.ui.score import compute, probe
-from scoredm.ui.score.compute import ScoreField
+from scoredm.ui.score import probe
 
 TUTORIAL = Experiment("tutorial")
 NUMBER = r"−?\d+(?:\.\d+)?"
@@ -55,11 +56,21 @@ def tutorial_score(x: list[float], sigma: float = 0.0) -> np.ndarray:
     """The score of the tutorial's mixture plus noise, from scipy's densities."""
     distributions = [gaussian(m, np.array(S) + sigma**2 * np.eye(2)) for m, S in TUTORIAL_PARTS]
     r = np.array([distribution.pdf(x) for distribution in distributions])
-    pulls = np.array([np.linalg.solve(distribution.cov, distribution.mean - np.array(x)) for distribution in distributions])
-    return (r / r.sum()) @ pulls
+    scores = np.array([np.linalg.solve(distribution.cov, distribution.mean - np.array(x)) for distribution in distributions])
+    return (r / r.sum()) @ scores
 
 
 TUTORIAL_PARTS = [([0.0, 1.0], [[1.0, 0.0], [0.0, 1.0]]), ([2.0, -1.0], [[2.0, 0.5], [0.5, 1.0]])]
+
+
+def words(at) -> str:
+    return " ".join(caption.value for caption in at.caption)
+
+
+def sent(at) -> dict[str, Any]:
+    """What the stage is told beside its arrays."""
+    proto = next(element.proto for element in at.get("bidi_component") if "score-stage" in element.proto.id)
+    return json.loads(proto.mixed.json)["view"] if proto.HasField("mixed") else json.loads(proto.json)["view"]
 
 
 def test_the_table_is_the_library_and_its_sum_comes_out(open_page):
@@ -97,21 +108,6 @@ def test_time_diffuses_what_the_table_shows(open_page, t):
     assert any(f"sigma_t = {sigma:.3f}" in m.value or f"sigma_t = {sigma:.2f}" in m.value for m in at.markdown)
 
 
-def test_many_components_leave_a_rest_so_that_the_sum_comes_out(open_page):
-    at = open_page("score", target="checkerboard", px=0, py=0, t=0.5)
-    rows = contributions(the_table(at))
-    assert "other 124" in rows
-    assert rows["**sum**"] == rows["**score**"]
-    found = compute.probe(Experiment("checkerboard"), 0.5, [0.3, 0.2])
-    p_t = Experiment("checkerboard").distribution(0.5)
-    np.testing.assert_allclose(
-        found.contributions[0].sum(0) + found.other_contribution[0],
-        p_t.score(torch.tensor([0.3, 0.2], dtype=torch.float64)),
-        rtol=1e-9,
-    )
-    assert found.other_responsibility[0] > 0.5
-
-
 @pytest.mark.parametrize(
     ("target", "x"), [("tutorial", {"px": 1000, "py": -1000}), ("two-modes", {"px": -1000}), ("grid", {"px": 1e6})]
 )
@@ -126,12 +122,45 @@ def test_a_thousand_standard_deviations_away_every_number_is_finite(open_page, t
     assert rows["**sum**"] == rows["**score**"]
 
 
+def test_many_components_leave_a_rest_so_that_the_sum_comes_out(open_page):
+    rows = contributions(the_table(open_page("score", target="checkerboard", px=0, py=0, t=0.5)))
+    assert "other 124" in rows
+    assert rows["**sum**"] == rows["**score**"]
+
+
+def test_the_rows_keep_their_order_whichever_component_is_most_responsible(open_page):
+    at = open_page("score", px=2, py=-1)
+    tables = [the_table(at)]
+    at.number_input(key="px").set_value(0.0).run()
+    at.number_input(key="py").set_value(1.0).run()
+    tables.append(the_table(at))
+    orders = [[label[-1] for label in read_table(table)["$r_k$"] if "span" in label] for table in tables]
+    assert orders == [["1", "2"], ["1", "2"]]
+    assert np.argmax([read_table(tables[0])["$r_k$"][label][0] for label in list(read_table(tables[0])["$r_k$"])[:2]]) == 1
+
+
+@pytest.mark.parametrize("link", [{"target": "needle", "px": 100_000}, {"target": "needle", "t": 0.3, "px": -7.77, "py": 123.4}])
+def test_no_cell_of_the_table_is_wider_than_a_number(open_page, link):
+    rows = [line.split("|")[2:-1] for line in the_table(open_page("score", **link)).splitlines() if line.startswith("| <span")]
+    assert rows
+    for part in (part for row in rows for cell in row for part in cell.split("<br>")):
+        assert len(part.strip()) <= 8, part
+
+
+def test_a_probe_outside_the_picture_is_said_in_words(open_page):
+    at = open_page("score", px=100)
+    assert "outside the picture" in words(at) and "large arrows" not in words(at)
+    at.number_input(key="px").set_value(1.0).run()
+    assert "outside" not in words(at) and "large arrows" in words(at)
+    assert "outside the picture" in words(open_page("score", target="two-modes", px=100))
+
+
 def test_the_saddle_is_where_the_score_is_zero(open_page):
     at = open_page("score", target="tight")
     next(b for b in at.button if b.label == "To the saddle").click().run()
     assert (at.number_input(key="px").value, at.number_input(key="py").value) == (0.0, 0.0)
     assert contributions(the_table(at))["**score**"] == [0.0, 0.0]
-    assert "| 0.5000 | (50.00, 50.00) |" in the_table(at)
+    assert "| 0.5000 | 50.00<br>50.00 |" in the_table(at)
     at.slider(key="t").set_value(1.0).run()
     next(b for b in at.button if b.label == "To the saddle").click().run()
     assert any("no dip" in w.value for w in at.warning)
@@ -139,10 +168,14 @@ def test_the_saddle_is_where_the_score_is_zero(open_page):
     assert not at.warning
 
 
-def test_one_component_has_no_saddle(open_page):
-    button = next(b for b in open_page("score", target="own", mixture="m0,0s1").button if b.label == "To the saddle")
-    assert button.disabled and "here is one" in button.help
-    assert not next(b for b in open_page("score").button if b.label == "To the saddle").disabled
+def test_one_component_has_no_saddle_and_the_page_says_why(open_page):
+    at = open_page("score", target="own", mixture="m0,0s1")
+    button = next(b for b in at.button if b.label == "To the saddle")
+    assert button.disabled and "has only one" in button.help and "has only one" in words(at)
+    at = open_page("score")
+    button = next(b for b in at.button if b.label == "To the saddle")
+    assert not button.disabled and "it is not a peak" in button.help and "far" not in button.help
+    assert "has only one" not in words(at)
 
 
 @pytest.mark.parametrize("link", [{}, {"px": 2.5, "py": -3, "t": 0.3}, {"target": "spike", "px": 1.8}, {"px": 40, "py": 9}])
@@ -169,9 +202,64 @@ def test_what_no_share_reaches_is_shown_as_nothing(open_page):
     alone = {"target": "own", "mixture": "m-2_-2s0.2m2_2s0.2m0_0s0.5", "px": 0, "py": 0}
     rows = contributions(the_table(open_page("score", **alone)))
     assert {tuple(row) for label, row in rows.items() if "other" not in label} == {(0.0, 0.0)}
-    found = compute.probe(Experiment(alone["mixture"]), 0.0, [0.0, 0.0])
+    found = score.probe(Experiment(alone["mixture"]), Settings(x=0.0, y=0.0))
     assert 0 < np.abs(found.contributions).max() < 1e-30
-    assert {arrow[1:] for arrow in probe.arrows(found)} == {(0.0, 0.0)}
+    assert {arrow[1:] for arrow in probe.arrows(found, "mixture")} == {(0.0, 0.0)}
+
+
+def test_the_arrows_at_the_probe_are_those_of_the_view(open_page):
+    drawn = {}
+    for view in ("mixture", "weighted", "components", "component"):
+        drawn[view] = sent(open_page("score", view=view, k=2, px=1, py=0.5))["probeArrows"]
+    owners = {view: [k for k, *_vector in arrows] for view, arrows in drawn.items()}
+    assert owners == {"mixture": [0, 1, -1], "weighted": [0, 1, -1], "components": [0, 1], "component": [1]}
+    vectors = {view: np.array([vector for _k, *vector in arrows]) for view, arrows in drawn.items()}
+    np.testing.assert_allclose(vectors["mixture"][:2].sum(0), vectors["mixture"][2], atol=1e-12)
+    np.testing.assert_allclose(vectors["mixture"][2], tutorial_score([1.0, 0.5]), rtol=1e-9)
+    own = [np.linalg.solve(S, np.array(mean) - [1, 0.5]) for mean, S in TUTORIAL_PARTS]
+    np.testing.assert_allclose(vectors["components"], own, rtol=1e-9)
+    np.testing.assert_allclose(vectors["component"], own[1:], rtol=1e-9)
+
+
+def test_the_probes_arrows_have_one_scale_for_every_t_unless_they_are_fitted(open_page):
+    at = open_page("score", px=1, py=0)
+    at.slider(key="t").set_value(0.0).run()
+    scales = [sent(at)["probeScale"]]
+    assert "too short" not in words(at)
+    at.slider(key="t").set_value(1.0).run()
+    scales.append(sent(at)["probeScale"])
+    assert scales[0] == scales[1] and "for every t" in scales[0]["text"]
+    assert "too short to see" in words(at)
+    at.segmented_control(key="pscale").set_value("fitted").run()
+    fitted = sent(at)["probeScale"]
+    assert fitted["size"] < scales[0]["size"] / 20 and "for this t" in fitted["text"] and "too short" not in words(at)
+
+
+def test_the_field_has_a_legend_that_says_where_arrows_stop_growing(open_page):
+    for view, symbol in (("mixture", "‖s‖"), ("components", "‖sₖ‖"), ("weighted", "‖rₖ sₖ‖")):
+        (scale,) = sent(open_page("score", view=view, t=0.3))["arrowScales"]
+        full = score.field(TUTORIAL, Settings(view=view, t=0.3)).full_length
+        assert scale["size"] == pytest.approx(full)
+        assert scale["text"] == f"{symbol} = {show.number(full)} or more"
+    assert sent(open_page("score", arrows="off"))["arrowScales"] == []
+
+
+def test_one_component_at_the_probe_is_told_by_itself(open_page):
+    at = open_page("score", view="component", k=2, px=1, py=0.5)
+    mean, S = TUTORIAL_PARTS[1]
+    own = np.linalg.solve(S, np.array(mean) - [1, 0.5])
+    table = the_table(at)
+    assert f"log density **{show.number(gaussian(mean, S).logpdf([1, 0.5]))}**" in table
+    assert f"‖sₖ‖ **{show.number(float(np.linalg.norm(own)))}**" in table
+    assert "2 alone: log" in table and "In the mixture:" in table
+    assert any("k = 2" in m.value and "p_t = " not in m.value for m in at.markdown)
+
+
+def test_a_nat_is_explained_and_no_claim_is_made_beyond_straight_lines(open_page):
+    assert "factor of 2.7 (one nat)" in words(open_page("score"))
+    assert "one nat" not in words(open_page("score", picture="root"))
+    assert "Along each straight line" in words(open_page("score", view="component"))
+    assert "Only the 8 components" in words(open_page("score", view="components", target="checkerboard"))
 
 
 def test_a_component_is_added_at_the_probe_with_its_covariance_and_taken_away_again(open_page):
@@ -207,106 +295,61 @@ def test_a_component_on_the_line_has_one_standard_deviation(open_page):
 
 
 def test_a_component_that_cannot_be_is_refused_in_words(open_page):
-    at = open_page("score", target="own", mixture="m0s1" * 200)
-    next(b for b in at.button if b.label == "Add it").click().run()
+    at = press(open_page("score", target="own", mixture="m0s1" * 200), "Add it")
     assert not at.exception
     assert any("not added" in w.value and "200 components" in w.value for w in at.warning)
     assert at.text_input(key="mixture").value == "m0s1" * 200
 
 
-def test_arrows_on_the_grid_point_along_the_score():
-    frames = compute.score_field(TUTORIAL, ScoreField(t=0.3))
-    assert frames.anchors is not None and frames.arrows is not None
-    sigma = float(VESDE(25.0).sigma(0.3))
-    for i in (0, 77, 130, 255):
-        arrow, s = frames.arrows[0, i], tutorial_score(frames.anchors[0, i].tolist(), sigma)
-        assert arrow @ s / np.linalg.norm(arrow) / np.linalg.norm(s) == pytest.approx(1.0, abs=1e-5)
-    lengths = np.linalg.norm(frames.arrows[0], axis=1)
-    assert lengths.max() <= (frames.windows[0, 1] - frames.windows[0, 0]) / 16 * 1.0001
+@pytest.mark.parametrize("label", ["Tutorial", "See it in one dimension"])
+def test_a_button_that_replaces_ones_own_mixture_says_so_and_gives_it_back(open_page, label):
+    mine = "w1 m-1,0 s0.5; w2 m3,1 s1"
+    at = press(open_page("score", target="own", mixture=mine, t=0.3, view="weighted"), label)
+    assert at.selectbox(key="target").value != "own"
+    assert f"*{label}* changed the experiment" in words(at) and "Your own mixture →" in words(at)
+    at.button(key="undo-preset").click().run()
+    assert not at.exception
+    assert (at.selectbox(key="target").value, at.text_input(key="mixture").value) == ("own", mine)
+    assert at.segmented_control(key="view").value == "weighted" and at.slider(key="t").value == 0.3
+    same(parse_mixture(at.text_input(key="mixture").value), parse_mixture(mine))
 
 
-def test_weighted_arrows_sum_to_the_ink_arrow():
-    for settings in (ScoreField(view="weighted"), ScoreField(t=0.2, view="weighted", arrows="samples", samples=100)):
-        frames = compute.score_field(TUTORIAL, settings)
-        assert frames.arrows is not None and frames.arrow_labels is not None
-        bundles, owners = frames.arrows.reshape(-1, 3, 2), frames.arrow_labels.reshape(-1, 3)
-        np.testing.assert_allclose(bundles[:, :2].sum(1), bundles[:, 2], atol=2e-6)
-        assert (owners[:, 2] == -1).all() and set(owners[:, :2].ravel()) == {0, 1}
+def test_adding_a_component_to_a_named_target_gives_ones_own_mixture_back_too(open_page):
+    mine = "w1 m-1,0 s0.5; w2 m3,1 s1"
+    at = open_page("score", target="own", mixture=mine)
+    at.selectbox(key="target").set_value("tight").run()
+    press(at, "Add it")
+    assert at.selectbox(key="target").value == "own" and at.text_input(key="mixture").value != mine
+    assert "*Adding a component* changed" in words(at)
+    at.button(key="undo-preset").click().run()
+    assert at.selectbox(key="target").value == "tight"
+    at.selectbox(key="target").set_value("own").run()
+    assert at.text_input(key="mixture").value == mine
 
 
-def test_one_component_has_its_own_straight_pull_and_outline():
-    frames = compute.score_field(TUTORIAL, ScoreField(view="component", component=0))
-    assert frames.arrows is not None and frames.anchors is not None and frames.ellipses is not None
-    towards = np.array([0.0, 1.0]) - frames.anchors[0]  # the covariance of component 1 is the identity
-    short = np.linalg.norm(towards, axis=1) < 4
-    ratio = frames.arrows[0][short] / towards[short]
-    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-4)
-    np.testing.assert_allclose(frames.ellipses[0, 0, :4], [0.0, 1.0, 1.0, 1.0], atol=1e-6)
-    assert frames.ellipses[0, 1, 0] < frames.windows[0, 0]
+def test_one_dimension_is_a_button_away(open_page):
+    at = press(open_page("score"), "See it in one dimension")
+    assert not at.exception
+    assert at.selectbox(key="target").value == "two-modes"
+    assert len(at.get("vega_lite_chart")) == 4
+    assert not [b for b in at.button if b.label == "See it in one dimension"]
 
 
-def test_one_component_at_the_probe_is_told_and_drawn_by_itself(open_page):
-    at = open_page("score", view="component", k=2, px=1, py=0.5)
-    mean, S = TUTORIAL_PARTS[1]
-    own = np.linalg.solve(S, np.array(mean) - [1, 0.5])
-    table = the_table(at)
-    assert f"log density **{show.number(gaussian(mean, S).logpdf([1, 0.5]))}**" in table
-    assert (
-        f"‖sₖ‖ **{show.number(float(np.linalg.norm(own)))}**" in table and "2 alone: log" in table and "In the mixture:" in table
-    )
-    assert any("k = 2" in m.value and "p_t = " not in m.value for m in at.markdown)
-    ((k, *vector),) = probe.arrows(compute.alone(TUTORIAL, 0.0, [1.0, 0.5], 1))[:1]
-    assert k == 1 and vector == pytest.approx(own)
+def test_the_tutorial_button(open_page):
+    at = open_page("score")
+    at.selectbox(key="target").set_value("ring").run()
+    at.slider(key="t").set_value(0.4).run()
+    press(at, "Tutorial")
+    assert not at.exception
+    assert (at.selectbox(key="target").value, at.slider(key="t").value, at.slider(key="dots").value) == ("tutorial", 0.0, 5000)
 
 
 def test_the_printed_curves_are_those_of_the_view(open_page, monkeypatch):
     monkeypatch.setattr(show, "download", lambda _name, draw: drawn.append(draw()))
     drawn: list[Any] = []
-    for view, lines in (("component", 2), ("mixture", 4)):
+    for view, lines in (("component", 2), ("mixture", 4), ("components", 4)):
         assert not open_page("score", target="three-modes", view=view, k=2).exception
         assert len(drawn[-1].axes[2].lines) == lines, view
-
-
-def test_many_samples_are_grey_under_the_arrows():
-    for n, colours in ((compute.COLOURED, {0, 1}), (5000, {compute.GREY})):
-        labels = compute.score_field(TUTORIAL, ScoreField(samples=n)).labels
-        assert labels is not None and set(labels.tolist()) == colours and len(labels) == n
-    assert palette.component_colour(compute.GREY) == "#999999"
-
-
-def test_the_steps_of_grey_are_nats():
-    frames = compute.score_field(TUTORIAL, ScoreField(arrows="off"))
-    assert frames.image is not None
-    image = frames.image[0]
-    n = len(image)
-    x = frames.windows[0, 0] + (np.array([10, 100, 200]) + 0.5) / n * (frames.windows[0, 1] - frames.windows[0, 0])
-    y = frames.windows[0, 2] + (np.array([20, 128, 90]) + 0.5) / n * (frames.windows[0, 3] - frames.windows[0, 2])
-    log_p = np.log(sum(0.5 * gaussian(m, S).pdf(np.stack([x, y], 1)) for m, S in TUTORIAL_PARTS))
-    top = -2.5229  # the log density of the tutorial's mixture at its higher peak
-    expected = np.round(12 + log_p - top) / 12
-    np.testing.assert_allclose(image[[20, 128, 90], [10, 100, 200]], expected, atol=1e-6)
-    assert len(np.unique(image)) <= 13
-
-
-def test_samples_follow_time_and_more_of_them_move_none():
-    few = compute.score_field(TUTORIAL, ScoreField(t=0.5, samples=100)).particles
-    many = compute.score_field(TUTORIAL, ScoreField(t=0.5, samples=5000)).particles
-    assert few is not None and many is not None
-    np.testing.assert_array_equal(few[0], many[0, :100])
-    assert many.shape == (1, 5000, 2)
-    sigma = VESDE(25.0).sigma(0.5)
-    variance = np.diag(targets.mixture("tutorial").covariance) + sigma**2
-    np.testing.assert_allclose(many[0].var(0) / variance, 1.0, atol=4 * np.sqrt(2 / 5000))
-    before, labels = compute.score_samples(TUTORIAL, 0.0)
-    assert np.abs(before[labels == 1].mean(0) - [2.0, -1.0]).max() < 4 * np.sqrt(2 / 2500)
-
-
-def test_the_arrows_at_the_probe_are_its_parts_and_last_their_sum():
-    arrows = probe.arrows(compute.probe(TUTORIAL, 0.0, [1.0, 0.0]))
-    assert [k for k, *_ in arrows] == [0, 1, -1]
-    vectors = np.array([vector for _, *vector in arrows])
-    np.testing.assert_allclose(vectors[:2].sum(0), vectors[2], atol=1e-12)
-    np.testing.assert_allclose(vectors[2], tutorial_score([1.0, 0.0]), rtol=1e-9)
 
 
 def test_curves_of_one_dimension(open_page):
@@ -348,6 +391,14 @@ def test_one_component_of_one_dimension_is_a_straight_line(open_page):
     np.testing.assert_allclose(line["y"], 5 - line["x"], atol=1e-9)
 
 
+def test_all_components_of_one_dimension_are_straight_lines(open_page):
+    score_rows = chart_rows(open_page("score", target="two-modes", view="components"), 2)
+    for k, mean in ((1, -5), (2, 5)):
+        line = score_rows[score_rows["series"] == f"component {k}"].dropna(subset=["y"])
+        assert len(line) > 10
+        np.testing.assert_allclose(line["y"], mean - line["x"], atol=1e-9)
+
+
 def test_the_component_stays_within_the_mixture_when_the_target_changes(open_page):
     at = open_page("score")
     at.selectbox(key="target").set_value("grid").run()
@@ -356,17 +407,6 @@ def test_the_component_stays_within_the_mixture_when_the_target_changes(open_pag
     at.selectbox(key="target").set_value("tutorial").run()
     assert not at.exception
     assert at.number_input(key="k").value == 2
-
-
-def test_the_tutorial_button(open_page):
-    at = open_page("score")
-    at.selectbox(key="target").set_value("ring").run()
-    at.slider(key="t").set_value(0.4).run()
-    next(b for b in at.button if b.label == "Tutorial").click().run()
-    assert not at.exception
-    assert (at.selectbox(key="target").value, at.slider(key="t").value, at.slider(key="dots").value) == ("tutorial", 0.0, 5000)
-    arrows = compute.score_field(TUTORIAL, ScoreField(arrows="samples", samples=5000)).arrows
-    assert arrows is not None and arrows.shape == (1, 200, 2)
 
 
 @pytest.mark.parametrize(
@@ -383,23 +423,6 @@ def test_a_bad_address_gets_a_sensible_page_and_a_word(open_page, bad):
     assert not at.exception
     assert at.warning
     assert the_table(at)
-
-
-def test_prints():
-    for settings in (ScoreField(samples=50), ScoreField(t=0.4, arrows="samples")):
-        panels = compute.score_fields(TUTORIAL, settings)
-        assert [p.title for p in panels][-2:] == ["score of component 1", "score of component 2"]
-        figure = figures.score_fields(panels, "title")
-        assert len(figure.axes) == 4
-    curves = compute.score_curves(Experiment("spike"), 0.1, True, None)
-    assert len(figures.score_curves(curves, "title").axes) == 4
-    one = compute.score_curves(Experiment("two-modes"), 0.0, True, 1)
-    density, _, score, _ = figures.score_curves(one, "title", alone=True).axes
-    assert len(density.lines) == len(score.lines) == 2
-    x, y = np.asarray(score.lines[0].get_data())
-    np.testing.assert_allclose(y[~np.isnan(y)], (5 - x)[~np.isnan(y)])
-    assert 0 < np.isnan(y).sum() < len(y) / 2
-    assert figures.as_bytes(lambda: figure, "svg").startswith(b"<?xml")
 
 
 def test_numbers_have_a_real_minus_and_no_e():

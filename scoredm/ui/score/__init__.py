@@ -1,1 +1,165 @@
-"""The score page."""
+"""What the score page draws: the field over the plane with its probe, the curves along the line, and the words beneath."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from scoredm import charts, screens
+from scoredm.frames import ArrowScale
+from scoredm.language import N_, _
+from scoredm.ui import cache, show
+from scoredm.ui.score import probe as probes
+from scoredm.ui.stage import stage
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from scoredm.experiment import Experiment
+
+STAGE = "score-stage"
+LOOK = {
+    "mixture": N_(
+        "What to look for: every arrow crosses the steps of grey at a right angle, uphill. It is long where the steps are narrow."
+    ),
+    "component": N_(
+        "What to look for: every arrow is the score of this component alone. Along each straight line from the component's mean "
+        "the score grows in proportion to the distance, and it grows faster where the ellipse is narrow."
+    ),
+    "components": N_(
+        "What to look for: at each point every component has a score of its own, in its colour. It crosses that component's own "
+        "ellipses at a right angle, inwards, whatever the other components are."
+    ),
+    "weighted": N_(
+        "What to look for: the coloured arrows rₖ sₖ (the three longest) add up to the uncoloured one. Where only one is seen, "
+        "one component has all the responsibility."
+    ),
+}
+FULL = {
+    "mixture": N_("‖s‖ = {length} or more"),
+    "component": N_("‖sₖ‖ = {length} or more"),
+    "components": N_("‖sₖ‖ = {length} or more"),
+    "weighted": N_("‖rₖ sₖ‖ = {length} or more"),
+}
+AT_PROBE = {
+    "mixture": N_("The large arrows at the probe are the rₖ sₖ of the table and, uncoloured, their sum."),
+    "component": N_("The large arrow at the probe is this component's sₖ."),
+    "components": N_("The large arrows at the probe are the sₖ of the table."),
+    "weighted": N_("The large arrows at the probe are the rₖ sₖ of the table and, uncoloured, their sum."),
+}
+
+
+def plane(experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe", fitted: bool) -> None:
+    """Draw the field of arrows over the density, with the probe; fitted: whether its arrows are scaled to this t alone."""
+    field = cache.score_field(experiment, settings)
+    x, y = (float(value) for value in found.x)
+    alt = _("The score of p_t at t = {t} as arrows over its density, with the probe at ({x}, {y}).")
+    stage(
+        field.frames,
+        key=STAGE,
+        alt=alt.format(t=f"{settings.t:g}", x=f"{x:g}", y=f"{y:g}"),
+        height=460,
+        arrow_scale=_field_scale(field, settings.view),
+        probe=True,
+        probe_at=(x, y),
+        probe_arrows=probes.arrows(found, settings.view),
+        probe_scale=_probe_scale(experiment, settings, found, fitted),
+        on_probe=lambda: probes.put_where_clicked(STAGE),
+    )
+
+
+def _field_scale(field: "screens.score.Field", view: str) -> ArrowScale | None:
+    """What the longest of the arrows stand for; None where there are none."""
+    if field.full_length <= 0:
+        return None
+    return ArrowScale(field.full_length, field.spacing, _(FULL[view]).format(length=show.number(field.full_length)))
+
+
+def _probe_scale(
+    experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe", fitted: bool
+) -> ArrowScale | None:
+    longest = probes.longest(found, settings.view) if fitted else cache.score_longest_arrow(experiment, settings)
+    return probes.scale(longest, settings.view, fitted)
+
+
+def caption(experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe", fitted: bool) -> None:
+    """Say what to look for in the plane, and where the probe and its arrows are when they cannot be seen."""
+    words = [_(LOOK[settings.view]), *_left_out(experiment, settings.view)]
+    if settings.picture == "log":
+        words.append(_("From one step of grey to the next the density changes by a factor of 2.7 (one nat)."))
+    words.append(_("Click to move the probe."))
+    if not found.inside:
+        words.append(_("The probe is outside the picture now; the table still shows its numbers."))
+    else:
+        words.append(_(AT_PROBE[settings.view]))
+        scale = _probe_scale(experiment, settings, found, fitted)
+        if scale is not None and probes.is_too_short(probes.longest(found, settings.view), scale):
+            words.append(
+                _("At this t they are too short to see on the scale for every t; *Layers* offers a scale fitted to each t.")
+            )
+    st.caption(" ".join(words))
+
+
+def _left_out(experiment: "Experiment", view: str) -> list[str]:
+    count, most = experiment.mixture.n_components, screens.score.MOST_COMPONENTS
+    if view != "components" or count <= most:
+        return []
+    return [_("Only the {n} components with the largest weights are drawn, of {total}.").format(n=most, total=count)]
+
+
+def line(experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe") -> None:
+    """Draw density, log density, score and responsibilities over one x axis, with the probe as a dashed line."""
+    curves = cache.score_curves(experiment, settings)
+    samples = curves.samples if len(curves.samples) else None
+    tables = charts.score.score_tables(curves.along, float(found.x[0]), settings.view, samples)
+    mode, names = show.mode(), tuple(curves.along.components.tolist())
+    panels = (
+        ("density", _("density"), 105, _("The density of p_t over x at t = {t}")),
+        ("log", _("log density"), 105, _("The log density of p_t over x at t = {t}")),
+        ("score", _("score"), 135, _("The score of p_t over x at t = {t}")),
+    )
+    for name, title, height, alt in panels:
+        spec = charts.score.curves_spec(mode, title, names, height, nice=name != "log")
+        show.chart(spec, tables[name], key=f"score-{name}", alt=alt.format(t=f"{settings.t:g}"))
+    spec = charts.score.shares_spec(mode, names, 95)
+    show.chart(spec, tables["shares"], key="score-shares", alt=_("Responsibilities of the components over x"))
+
+
+def line_caption(found: "screens.score.Probe") -> None:
+    """Say what to look for in the curves, and when the probe is not among them."""
+    words = _(
+        "What to look for: the score is the slope of the log density, zero at every peak and in every dip. Where one component "
+        "has all the responsibility, the score is that component's straight line."
+    )
+    where = _("Dashed: the probe.") if found.inside else _("The probe is outside the picture; the table still shows its numbers.")
+    st.caption(f"{words} {where}")
+
+
+def equation(found: "screens.score.Probe") -> None:
+    """Show the density whose score is drawn, with the numbers of this t in it."""
+    part = r"\mathcal N(\alpha_t \mu_k,\ \alpha_t^2 S_k + \sigma_t^2 I)"
+    alone = found.alone
+    density = rf"p_t = \sum_k w_k\, {part}" if alone is None else rf"\mathcal N_k = {part}, \quad k = {alone.component + 1}"
+    alpha, sigma = show.number(found.alpha), show.number(found.sigma)
+    st.markdown(rf"${density}, \quad \alpha_t = {alpha}, \quad \sigma_t = {sigma}$")
+
+
+def printed(experiment: "Experiment", settings: "screens.score.Settings") -> "Figure":
+    """The figure to download."""
+    title = _("The score of {p} at t = {t}").format(p="$p_t$", t=f"{settings.t:g}")
+    if experiment.dim == 1:
+        curves = cache.score_curves(experiment, settings)
+        return charts.figures.score_curves(curves.along, title, settings.view in ("component", "components"))
+    panels = screens.score.printed_fields(experiment, settings)
+    return charts.figures.score_fields([(_panel_title(panel), panel) for panel in panels], title)
+
+
+def _panel_title(panel: "screens.score.PrintedField") -> str:
+    match panel.view:
+        case "component":
+            return _("score of component {k}").format(k=panel.component + 1)
+        case "components":
+            return _("scores of the components")
+        case "weighted":
+            return _("weighted component scores")
+        case _:
+            return _("score of the mixture")

@@ -1,29 +1,30 @@
-"""The probe of the score page, and the form that adds a component where it stands."""
+"""The probe of the score page: where it stands, its arrows, and its numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
-from scoredm.address import FAR, OWN
-from scoredm.charts import palette
-from scoredm.experiment import Experiment
-from scoredm.language import _
+from scoredm import charts, screens
+from scoredm.address import FAR
+from scoredm.frames import ArrowScale, round_size
+from scoredm.language import N_, _
 from scoredm.ui import controls, show
-from scoredm.ui.stage import probed
+from scoredm.ui.stage import PROBE_LENGTH, probed
 
 if TYPE_CHECKING:
-    from scoredm.decomposition import Decomposition
-    from scoredm.mixture import GaussianMixture
+    from scoredm.experiment import Experiment
 
 PROBES = ("px", "py")  # names in the link
-STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
-STRETCHED = "From −0.99 to 0.99: how far the component leans along a diagonal."
-SADDLE = "Where the pulls of the two nearest components cancel: far from both, and yet the score is zero."
-LONE = "A saddle lies between two components, and here is one: add another, or choose another target."
 NOTHING = 1e-6  # of the longest component score
+VISIBLE = 0.01  # of the window's width: a shorter arrow cannot be seen
 PROBLEM = "_score_problem"  # session state: why the last press of a button here changed nothing
+SCALES = {
+    "mixture": (N_("‖rₖ sₖ‖ = {size} at the probe, for every t"), N_("‖rₖ sₖ‖ = {size} at the probe, for this t")),
+    "component": (N_("‖sₖ‖ = {size} at the probe, for every t"), N_("‖sₖ‖ = {size} at the probe, for this t")),
+}
+SCALES |= {"weighted": SCALES["mixture"], "components": SCALES["component"]}
 
 
 def choose_point(dim: int) -> tuple[float, ...]:
@@ -34,10 +35,10 @@ def choose_point(dim: int) -> tuple[float, ...]:
 
 
 def choose_component(count: int) -> int:
-    """One of `count` components, counted from 0; the readers count from 1."""
+    """One of `count` components, counted from 1."""
     if st.session_state.get("k", 1) > count:
         st.session_state["k"] = count
-    return controls.choose("score", "component", "input", high=count) - 1
+    return controls.choose("score", "component", "input", high=count)
 
 
 def put(x: Sequence[float] | np.ndarray) -> None:
@@ -53,22 +54,30 @@ def put_where_clicked(key: str) -> None:
         put(point)
 
 
-def put_on_saddle(experiment: Experiment, t: float, x: Sequence[float]) -> None:
+def put_on_saddle(experiment: "Experiment", settings: "screens.score.Settings") -> None:
     """Move the probe to the saddle between the two components nearest to it, or say that there is none."""
-    from scoredm import decomposition
-
-    found = decomposition.saddle(experiment.distribution(t), x)
+    found = screens.score.saddle(experiment, settings)
     if found is None:
-        st.session_state[PROBLEM] = f"At t = {t:g} the density has no dip between the two components that matter most here."
+        message = _("At t = {t} the density has no dip between the two components that matter most here.")
+        st.session_state[PROBLEM] = message.format(t=f"{settings.t:g}")
     else:
         put(found)
 
 
-def saddle_button(experiment: Experiment, t: float, x: Sequence[float]) -> None:
+def saddle_button(experiment: "Experiment", settings: "screens.score.Settings") -> None:
     """A button that moves the probe to the saddle, where a mixture may have one."""
     single = experiment.mixture.n_components == 1
-    help_text = LONE if single else SADDLE
-    st.button("To the saddle", on_click=put_on_saddle, args=(experiment, t, x), help=help_text, disabled=single)
+    lone = _("A saddle lies between two components, and this mixture has only one.")
+    meaning = _("Where the contributions of two components cancel: the score is zero, and it is not a peak.")
+    st.button(
+        _("To the saddle"),
+        on_click=put_on_saddle,
+        args=(experiment, settings),
+        help=lone if single else meaning,
+        disabled=single,
+    )
+    if single:
+        st.caption(lone)
 
 
 def show_problem() -> None:
@@ -77,102 +86,84 @@ def show_problem() -> None:
         st.warning(st.session_state.pop(PROBLEM), icon=":material/info:")
 
 
-def add_component(experiment: Experiment, x: Sequence[float]) -> None:
-    """Fields for one more component, standing at the probe unless moved, and buttons that add it and take the last away."""
-    mixture = experiment.mixture
-    names = ("x",) if len(x) == 1 else ("x₁", "x₂")
-    place = ",".join(f"{v:g}" for v in x)  # a probe elsewhere makes fresh fields, which stand there
-    mean = [f"add-{name}-{place}" for name in names]
-    for cell, name, key, value in zip(st.columns(len(names)), names, mean, x, strict=True):
-        cell.number_input(f"Mean {name}", -FAR, FAR, float(value), 0.5, format="%.5g", key=key)
-    for cell, name, key in zip(st.columns(len(names)), names, STDS, strict=False):
-        cell.number_input(f"Std {name}", 0.001, 1000.0, 0.5, 0.1, format="%.4g", key=key, help="Standard deviation")
-    cells = st.columns(len(names))
-    if len(names) == 2:
-        cells[0].number_input("Correlation", -0.99, 0.99, 0.0, 0.1, format="%.2f", key=CORRELATION, help=STRETCHED)
-    so_far = f"The weights so far add up to {mixture.parameters[2].sum():.4g}."
-    cells[-1].number_input("Weight", 0.0, FAR, 1.0, 0.5, format="%.4g", key=WEIGHT, help=so_far)
-    st.button("Add it", on_click=_add, args=(experiment, mean), icon=":material/add:", width="stretch")
-    last = mixture.n_components
-    label = f"Remove component {last}"
-    st.button(label, on_click=_remove, args=(experiment,), icon=":material/remove:", width="stretch", disabled=last == 1)
+def arrows(found: "screens.score.Probe", view: str) -> list[tuple[int, float, float]]:
+    """The vectors at a probe in the plane as the stage draws them: the view's, and over contributions their sum."""
+    if found.alone is not None:
+        owners, vectors = np.array([found.alone.component]), found.alone.score[None]
+    elif view == "components":
+        owners, vectors = found.components, found.component_scores
+    else:
+        owners, vectors = np.append(found.components, -1), np.vstack([found.contributions, found.score])
+        if np.linalg.norm(vectors, axis=1).max() <= _nothing(found):
+            vectors = 0 * vectors
+    return [(int(k), float(x), float(y)) for k, (x, y) in zip(owners, vectors, strict=True)]
 
 
-def _add(experiment: Experiment, mean: Sequence[str]) -> None:
-    state = st.session_state
-    stds = np.array([state[key] for key in STDS[: len(mean)]])
-    correlations = np.full((len(mean), len(mean)), state.get(CORRELATION, 0.0))
-    np.fill_diagonal(correlations, 1.0)
-    place = [state[key] for key in mean]
-    _change(lambda: experiment.mixture.add(place, correlations * np.outer(stds, stds), state[WEIGHT]), "added")
+def longest(found: "screens.score.Probe", view: str) -> float:
+    """The length of the longest of `arrows`."""
+    return max(float(np.hypot(x, y)) for _k, x, y in arrows(found, view))
 
 
-def _remove(experiment: Experiment) -> None:
-    from scoredm.mixture import GaussianMixture
+def scale(length: float, view: str, fitted: bool) -> ArrowScale | None:
+    """The scale of the probe's arrows where the longest has this length; None where it has none.
 
-    _change(lambda: GaussianMixture(*(values[:-1] for values in experiment.mixture.parameters)), "removed")
-
-
-def _change(make: Callable[[], "GaussianMixture"], done: str) -> None:
-    """Make a mixture the reader's own target, or say why it cannot be."""
-    from scoredm.targets import format_mixture, parse_mixture
-
-    state = st.session_state
-    try:
-        text = format_mixture(make())
-        parse_mixture(text)
-    except ValueError as error:
-        state[PROBLEM] = f"The component was not {done}: {error}."
-        return
-    if state["target"] != OWN:
-        # The field for the text is not there yet: Streamlit writes only values of fields it has seen into the URL.
-        st.query_params["mixture"] = text
-    state.update(target=OWN, mixture=text)
+    fitted: whether that is the longest of this t, and not of every t.
+    """
+    size = round_size([length])
+    if size is None:
+        return None
+    return ArrowScale(size, PROBE_LENGTH, _(SCALES[view][fitted]).format(size=show.number(size, 1)))
 
 
-def arrows(found: "Decomposition") -> list[tuple[int, float, float]]:
-    """The contributions at a probe in the plane and, over them, their sum, as the stage draws them."""
-    vectors = np.concatenate([found.contributions[0], found.score])
-    if np.linalg.norm(vectors, axis=1).max() <= _nothing(found):
-        vectors = 0 * vectors
-    return [(int(k), float(x), float(y)) for k, (x, y) in zip([*found.components, -1], vectors, strict=True)]
+def is_too_short(length: float, scale: ArrowScale) -> bool:
+    """Whether an arrow of a vector of this length, which is not zero, cannot be seen."""
+    return 0 < length * scale.length / scale.size < VISIBLE
 
 
-def _nothing(found: "Decomposition") -> float:
+def _nothing(found: "screens.score.Probe") -> float:
     """The length below which a contribution is shown as zero."""
-    return NOTHING * float(np.linalg.norm(found.component_scores[0], axis=1).max())
+    return NOTHING * float(np.linalg.norm(found.component_scores, axis=1).max())
 
 
-def table(found: "Decomposition", alone: "Decomposition | None" = None) -> None:
+def table(found: "screens.score.Probe") -> None:
     """The probe in numbers: the contributions of the components, their sum, and the score itself beside it.
 
-    alone: one component by itself at the same point, whose numbers come first then.
+    Where one component is chosen, its own numbers come first. Vectors stand upright, x₁ over x₂, so that the table is narrow.
     """
-    r = np.append(found.responsibilities[0], [found.other_responsibility[0], 1.0])
-    parts = np.array([*found.contributions[0], found.other_contribution[0], found.total[0], found.score[0]])
+    r = np.append(found.responsibilities, [found.other_responsibility, 1.0])
+    parts = np.array([*found.contributions, found.other_contribution, found.total, found.score])
     columns = [
-        _densities(r, float(found.log_density[0])),
+        _densities(r, found.log_density),
         _column("$r_k$", r[:, None], figures=5),  # four decimals, and four figures of s_k: the products come out
-        _column("$s_k$", found.component_scores[0], alone=True, figures=4),
+        _column("$s_k$", found.component_scores, alone=True, figures=4),
         _column("$r_k s_k$", parts, least=_nothing(found)),
     ]
-    labels = [f"{_dot(k)} {k + 1}" for k in found.components] + [f"other {found.other_count}", "**sum**", "**score**"]
-    lines = [["$k$", *(head for head, _ in columns)], [":--", *["--:"] * len(columns)]]
+    other = _("other {n}").format(n=found.other_count)
+    labels = [*(f"{_dot(k)} {k + 1}" for k in found.components), other, f"**{_('sum')}**", f"**{_('score')}**"]
+    lines = [["$k$", *(head for head, _cells in columns)], [":--", *["--:"] * len(columns)]]
     for i, label in enumerate(labels):
-        if found.other_count or not label.startswith("other"):
-            lines.append([label, *(cells[i] if i < len(cells) else "" for _, cells in columns)])
+        if found.other_count or i != len(found.components):
+            lines.append([label, *(cells[i] if i < len(cells) else "" for _head, cells in columns)])
     rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     with st.container(key="probe"):
-        first = f"{_summary(found)}" if alone is None else f"{_summary(alone, int(alone.components[0]))}\n\nIn the mixture:"
-        st.markdown(f"{first}\n\n{rows}", unsafe_allow_html=True)
+        st.markdown(f"{_summaries(found)}\n\n{rows}", unsafe_allow_html=True)
 
 
-def _summary(found: "Decomposition", k: int | None = None) -> str:
-    """Density and length of the score of a mixture, or of its component k by itself."""
-    log_density, length = float(found.log_density[0]), float(np.linalg.norm(found.score[0]))
-    of, whose = ("s", "") if k is None else ("sₖ", f"{_dot(k)} {k + 1} alone: ")
-    numbers = {"log density": show.number(log_density), "density": _density(log_density), f"‖{of}‖": show.number(length)}
-    return whose + " · ".join(f"{name} **{value}**" for name, value in numbers.items())
+def _summaries(found: "screens.score.Probe") -> str:
+    """Density and length of the score: of the chosen component by itself first, or of the mixture."""
+    alone = found.alone
+    if alone is None:
+        return _summary(found.log_density, found.score, "s")
+    summary = _("{component} alone: {numbers}").format(
+        component=f"{_dot(alone.component)} {alone.component + 1}", numbers=_summary(alone.log_density, alone.score, "sₖ")
+    )
+    return f"{summary}\n\n{_('In the mixture:')}"
+
+
+def _summary(log_density: float, score: np.ndarray, symbol: str) -> str:
+    words = _("log density **{log}** · density **{density}** · ‖{s}‖ **{length}**")
+    length = show.number(float(np.linalg.norm(score)))
+    return words.format(log=show.number(log_density), density=_density(log_density), s=symbol, length=length)
 
 
 def _density(log_density: float) -> str:
@@ -185,7 +176,7 @@ def _density(log_density: float) -> str:
 
 
 def _dot(k: int) -> str:
-    return f'<span style="color:{palette.component_colour(int(k))}">⬤</span>'
+    return f'<span style="color:{charts.palette.component_colour(int(k))}">⬤</span>'
 
 
 Column = tuple[str, list[str]]  # its head, and its cells from the top
@@ -214,7 +205,7 @@ def _column(
     decimals = np.broadcast_to(_decimals(largest, figures), vectors.shape)
     cells = [[show.fixed(float(v), int(d)) for v, d in zip(*row, strict=True)] for row in zip(vectors, decimals, strict=True)]
     unit = f"<br>/{show.times_ten(power).removeprefix(' ×')}" if power else ""
-    return head + unit, [row[0] if len(row) == 1 else f"({', '.join(row)})" for row in cells]
+    return head + unit, ["<br>".join(row) for row in cells]
 
 
 def _power(log: float) -> int:
