@@ -97,6 +97,7 @@ class DsmSides:
         dsm_error: its standard error.
         esm: J_ESM at c.
         constant: C, the floor.
+        esm_and_constant: J_ESM + C.
         sides: the same for every share of the chart.
     """
 
@@ -105,6 +106,7 @@ class DsmSides:
     dsm_error: float
     esm: float
     constant: float
+    esm_and_constant: float
     sides: TwoSides
 
 
@@ -232,12 +234,14 @@ def dsm_sides(experiment: Experiment, wrong: str, t: float) -> TwoSides:
 def at_share(sides: TwoSides, share: float) -> DsmSides:
     """Both sides at one share c; each loss is a polynomial of degree 2 in c, so a fit through the known shares is exact."""
     dsm, esm = (float(np.polyval(np.polyfit(sides.shares, loss, 2), share)) for loss in (sides.dsm, sides.esm))
+    esm = max(esm, 0.0) if share != 1 else 0.0
     return DsmSides(
         share=share,
         dsm=dsm,
         dsm_error=float(np.interp(share, sides.shares, sides.dsm_error)),
-        esm=max(esm, 0.0) if share != 1 else 0.0,
+        esm=esm,
         constant=float(sides.floor),
+        esm_and_constant=esm + float(sides.floor),
         sides=sides,
     )
 
