@@ -211,10 +211,10 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
         ),
         "steps": Number("iters", N_("Steps"), 1000, low=1, high=20_000, step=100),
         "batch": Number(
-            "batch", N_("Batch"), 1024, N_("Noisy points in a step; 0 takes all points."), low=0, high=100_000, step=64
+            "batch", N_("Batch"), 1024, N_("Noisy points in a step; 0 takes all points."), low=0, high=30_000, step=64
         ),
         "data_size": Number(
-            "points", N_("Points"), 10_000, N_("Training points drawn from the target."), low=10, high=100_000, step=1000
+            "points", N_("Points"), 10_000, N_("Training points drawn from the target."), low=10, high=30_000, step=1000
         ),
         "eps": Number(
             "eps",
@@ -258,6 +258,13 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             low=0.01,
             high=1.0,
             step=0.01,
+        ),
+        "pair": Choice(
+            "pair",
+            N_("Show"),
+            "scores",
+            N_("Both scores as arrows, or learned minus exact."),
+            options={"scores": N_("Both scores"), "difference": N_("Difference")},
         ),
         "smoothing": Choice(
             "smooth", N_("Smooth the loss"), "10", options={"1": N_("Off"), "10": N_("10 steps"), "50": N_("50 steps")}

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+LEARNED = -2  # the label of arrows that belong to a learned score
+
 Layer = Literal["particles", "image", "arrows", "ellipses", "margin"]
 
 
@@ -64,7 +66,8 @@ class Frames:
         image_kind: what the image shows, which decides its colours.
         anchors: (T, M, 2) tails of arrows in data units.
         arrows: (T, M, 2) arrows as they are drawn, in data units.
-        arrow_labels: (M,) component of each arrow; -1, or None for all, draws in the colour of text.
+        arrow_labels: (M,) component of each arrow; -1, or None for all, draws in the colour of text, LEARNED in that of what is
+            learned, under the others.
         ellipses: (T, K, 5) centre x, y, semi-axes a, b of one standard deviation, angle of a in radians.
         margin: (T, G) exact density along y at the centres of G equal cells of the window's y range.
 
@@ -157,7 +160,7 @@ def _check_arrows(frames: Frames) -> None:
     if frames.arrow_labels is not None:
         if frames.arrows is None:
             raise ValueError(f"arrow_labels has shape {frames.arrow_labels.shape}, but there are no arrows")
-        _check_labels("arrow_labels", frames.arrow_labels, frames.arrows.shape[1], lowest=-1)
+        _check_labels("arrow_labels", frames.arrow_labels, frames.arrows.shape[1], lowest=LEARNED)
 
 
 def _check_curves(frames: Frames) -> None:

@@ -39,7 +39,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "batch": (0, 30_000),
     "steps": (1, 20_000),
     "learning_rate": (1e-5, 1.0),
-    "eps": (1e-4, 0.5),
+    "eps": (1e-5, 0.5),
     "seed": (0, 2**31 - 1),
     "eval_every": (1, 1_000),
     "width": (2, 128),

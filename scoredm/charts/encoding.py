@@ -86,10 +86,10 @@ def _span(values: np.ndarray, low: float, high: float) -> tuple[float, float]:
 
 
 def _by_colour(labels: np.ndarray | None, n: int) -> tuple[np.ndarray, list[list[int]]]:
-    """An order that puts equal colours side by side, and the runs [colour, first, count] it makes; colour -1 is plain."""
+    """An order that puts equal colours side by side, and the runs [colour, first, count] it makes; no component is below 0."""
     if labels is None:
         return np.arange(n), [[-1, 0, n]]
-    colours = np.where(labels < 0, -1, labels % len(palette.COMPONENTS))
+    colours = np.where(labels < 0, labels, labels % len(palette.COMPONENTS))
     order = np.argsort(colours, kind="stable")
     found, first, count = np.unique(colours[order], return_index=True, return_counts=True)
     return order, np.stack([found, first, count], axis=1).tolist()

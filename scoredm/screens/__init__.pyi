@@ -5,5 +5,6 @@ from . import (
     home as home,
     maths as maths,
     score as score,
+    training as training,
     verified as verified,
 )

@@ -118,6 +118,7 @@ def stage(
         "autoplay": autoplay,
         "samples": palette.SAMPLES,
         "components": list(palette.COMPONENTS),
+        "learned": palette.LEARNED,
         "errors": palette.ERROR,
         "marks": list(marks),
     }

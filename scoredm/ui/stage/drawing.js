@@ -205,7 +205,10 @@ function placeLayer({ context, ratio }, canvas, box, pad = 0) {
 }
 
 /** The colour of an index from Python: a component's, or for -1 the plain one. */
-const colourOf = (scene, index, plain) => (index < 0 ? plain : scene.options.components[index])
+const LEARNED = -2 // the label of arrows of a learned score
+
+const colourOf = ({ options }, index, plain) =>
+  index === LEARNED ? options.learned : index < 0 ? plain : options.components[index]
 
 const samplesColour = ({ options, theme }) => options.samples[theme.dark ? "dark" : "light"]
 
@@ -389,8 +392,9 @@ function drawArrows(scene, view, at) {
     const found = []
     for (let m = start; m < start + length; m++) found.push(arrowAt(frames.arrows, view, at, m))
     const path = arrowPath(found.filter((arrow) => arrow !== null))
-    if (colour >= 0) strokePath(scene, path, theme.paper, 4.6)
-    strokePath(scene, path, colourOf(scene, colour, theme.ink), colour < 0 ? 1.6 : 2.6)
+    const coloured = colour !== -1
+    if (coloured) strokePath(scene, path, theme.paper, 4.6)
+    strokePath(scene, path, colourOf(scene, colour, theme.ink), coloured ? 2.6 : 1.6)
   }
   context.globalAlpha = 1
 }

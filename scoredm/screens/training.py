@@ -1,0 +1,407 @@
+"""Training: a network learns the score by denoising; its loss, its errors and its samples beside the exact ones at every step."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from scoredm import address, fields, kernel_density, learning
+from scoredm.comparison import SampleComparison
+from scoredm.experiment import Experiment
+from scoredm.frames import LEARNED, ArrowScale, Frames, round_size
+from scoredm.learning import ErrorsOverTime, TrainingCurves, TrainingReference
+from scoredm.score import ScoreFn
+from scoredm.screens import comparing
+from scoredm.statistics import Measurement
+from scoredm.streams import generator
+from scoredm.training import TrainConfig, Trainer, TrainMetrics
+
+CELLS = 48  # a side of the map of the difference
+ARROWS = 14  # a side of the grid of arrows
+CURVE_POINTS = 241
+FULL = 1.0  # the difference, in units of noise, from which the map has its full colour
+FADING = 0.02, 0.0005  # pictures fade where a lower density has less than this probability, and end where it has less than that
+EVALUATIONS = 50  # of the score error in a custom run
+PARTICLES, STEPS = 1000, 200  # of the tutorial's comparison of samples
+KDE_SHARES = (0.5, 0.95)  # of the estimated probability, inside the contours of the estimates
+
+Verdict = Literal["alike", "different", "both different", "diverged"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of the training screen; their bounds are in the address table.
+
+    Attributes:
+        recipe: "tutorial", "ours" or "custom"; the choices up to `decay` count for a custom one alone.
+        t: the time at which scores are compared.
+        smoothing: steps over which the loss is averaged, a number in digits.
+
+    Raises:
+        ValueError: a value is out of bounds.
+    """
+
+    recipe: str = address.default("training", "recipe")
+    network: str = address.default("training", "network")
+    schedule: str = address.default("training", "schedule")
+    learning_rate: float = address.default("training", "learning_rate")
+    steps: int = address.default("training", "steps")
+    batch: int = address.default("training", "batch")
+    data_size: int = address.default("training", "data_size")
+    eps: float = address.default("training", "eps")
+    parametrisation: str = address.default("training", "parametrisation")
+    weighting: str = address.default("training", "weighting")
+    average: str = address.default("training", "average")
+    decay: float = address.default("training", "decay")
+    t: float = address.default("training", "t")
+    smoothing: str = address.default("training", "smoothing")
+
+    def __post_init__(self) -> None:
+        """Validate every value."""
+        address.check("training", self)
+
+    def config(self, seed: int) -> TrainConfig:
+        """The recipe as the library takes it; the seed is the experiment's."""
+        if self.recipe != "custom":
+            return replace(TrainConfig.notebook() if self.recipe == "tutorial" else TrainConfig(), seed=seed)
+        base = TrainConfig.notebook() if self.network == "notebook" else TrainConfig()
+        return replace(
+            base,
+            network=self.network,
+            schedule=self.schedule,
+            learning_rate=self.learning_rate,
+            steps=self.steps,
+            batch=self.batch,
+            data_size=self.data_size,
+            eps=self.eps,
+            parametrisation=self.parametrisation,
+            weighting=self.weighting,
+            average=self.average,
+            decay=self.decay,
+            seed=seed,
+            eval_every=max(1, min(1000, self.steps // EVALUATIONS)),
+        )
+
+
+class Places(NamedTuple):
+    """Where learned and exact score are compared at one time, and how much of p_t is there.
+
+    Attributes:
+        points: (N, D): on the line a curve's; in the plane the centres of the map's cells, then the tails of the arrows.
+        presence: (N,) 1 where p_t has probability, falling to 0 where it has almost none.
+        density: (N,) p_t.
+        exact: (N, D) the exact score times sigma_t.
+        window: (4,) in the plane, (2,) on the line.
+    """
+
+    points: torch.Tensor
+    presence: np.ndarray
+    density: np.ndarray
+    exact: np.ndarray
+    window: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Learned and exact score at one time, both times sigma_t: in units of the noise that the loss predicts.
+
+    Attributes:
+        t: the time.
+        sigma: sigma_t.
+        points: (N, D).
+        exact: (N, D).
+        learned: (N, D); None before training.
+        largest: the largest size of learned minus exact where 98 % of p_t is; NaN before training.
+        typical: its root mean square over p_t; NaN before training.
+        density: (N,) p_t, relative to its highest value here.
+        fields: both as arrows over p_t, in the plane.
+        arrow_scale: of those arrows; None where all are zero.
+        difference: a map of learned minus exact, in the plane.
+    """
+
+    t: float
+    sigma: float
+    points: np.ndarray
+    exact: np.ndarray
+    learned: np.ndarray | None
+    largest: float
+    typical: float
+    density: np.ndarray
+    fields: Frames | None
+    arrow_scale: ArrowScale | None
+    difference: Frames | None
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A training run at one moment; what is None is not known before the first step.
+
+    Attributes:
+        step: steps taken.
+        steps: of the whole run.
+        floor: the lowest mean loss of any model on fresh data.
+        notebook_floor: the tutorial's error of the exact score.
+        times: (T,) between eps and 1.
+        floor_over_time: (T,) the lowest loss at those times.
+        last: loss and errors after the last step.
+        curves: the history.
+        loss: the mean loss of the last 50 steps.
+        excess: that loss minus the floor.
+        below_floor: whether it is significantly below the floor.
+        over_time: loss and error of the model at `times`.
+        scores: learned and exact score at one time.
+    """
+
+    step: int
+    steps: int
+    floor: float
+    notebook_floor: float
+    times: np.ndarray
+    floor_over_time: np.ndarray
+    last: TrainMetrics | None
+    curves: TrainingCurves | None
+    loss: Measurement | None
+    excess: Measurement | None
+    below_floor: bool
+    over_time: ErrorsOverTime | None
+    scores: Scores
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Samples by the learned score, by the exact score and of the mixture, compared with the mixture.
+
+    Attributes:
+        verdict: whether the learned samples can be told apart from exact ones; "both different" where those by the exact score
+            can be too, "diverged" where some are not finite.
+        learned: (N, D).
+        exact: (N, D), from the same starting points with the same noise.
+        mixture: (N, D).
+        eps: the time of the last step.
+        median_distance: between the two samples of a pair.
+        learned_comparison: None where they diverged.
+        exact_comparison: of the samples by the exact score.
+        outline: window and exact contours, or the density on the line.
+        estimates: kernel density estimates of the three, by the names of the samples above: contours that hold KDE_SHARES, or a
+            curve on the line; none of samples that are not finite.
+    """
+
+    verdict: Verdict
+    learned: np.ndarray
+    exact: np.ndarray
+    mixture: np.ndarray
+    eps: float
+    median_distance: float
+    learned_comparison: SampleComparison | None
+    exact_comparison: SampleComparison
+    outline: fields.Outline
+    estimates: dict[str, list[np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What the training screen shows of a run that has ended.
+
+    Attributes:
+        look: its curves, errors and scores.
+        samples: what the learned score generates.
+    """
+
+    look: Look
+    samples: Samples
+
+
+def run(experiment: Experiment, settings: Settings, progress: Callable[[int, int], None] | None = None) -> Result:
+    """Train to the end and compare the learned score with the exact one.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: the recipe, and what is shown.
+        progress: is told the steps taken and the steps of the whole run.
+
+    Raises:
+        FloatingPointError: the loss is no longer finite.
+    """
+    config = settings.config(experiment.seed)
+    trainer = Trainer(experiment.mixture, experiment.sde, config)
+    for row in trainer:
+        if progress is not None:
+            progress(row.step, config.steps)
+    model = trainer.score_fn.cpu().requires_grad_(False)
+    seen = look(reference(experiment, config.eps), places(experiment, settings.t), settings, experiment, trainer.history, model)
+    return Result(seen, sample(experiment, config.eps, model))
+
+
+def reference(experiment: Experiment, eps: float) -> TrainingReference:
+    """The exact values that every run of an experiment is compared with."""
+    return learning.training_reference(experiment.mixture, experiment.sde, eps, generator(experiment, "metric"))
+
+
+def places(experiment: Experiment, t: float) -> Places:
+    """Where learned and exact score are compared at time t, above 0."""
+    mixture, sde, p_t = experiment.mixture, experiment.sde, experiment.distribution(t)
+    if mixture.dim == 1:
+        window = np.array(fields.windows_1d(p_t))
+        points = torch.linspace(float(window[0]), float(window[1]), CURVE_POINTS)[:, None]
+    else:
+        window = fields.windows(mixture, sde, [t], True)[0]
+        points = torch.cat([fields.grid_points(window.tolist(), side) for side in (CELLS, ARROWS)])
+    lower = learning.tail_probability(p_t, points, generator(experiment, "metric"))
+    full, none = FADING
+    presence = np.clip(np.log(np.maximum(lower, none) / none) / np.log(full / none), 0, 1)
+    fine = points.double()
+    exact = float(sde.sigma(t)) * experiment.score.on_grid([t], fine)(fine, t)
+    return Places(points, presence, p_t.log_prob(fine).exp().numpy(), exact.numpy(), window)
+
+
+def look(
+    known: TrainingReference,
+    where: Places,
+    settings: Settings,
+    experiment: Experiment,
+    history: Sequence[TrainMetrics],
+    model: ScoreFn | None,
+) -> Look:
+    """Measure a run as it was at one moment.
+
+    Args:
+        known: the `reference` of the experiment.
+        where: the `places` at settings.t.
+        settings: the recipe, and what is shown.
+        experiment: target, SDE and seed.
+        history: of the run.
+        model: the learned score after the last step of the history, on the CPU; None before the first.
+    """
+    seen = None
+    if model is not None:
+        seen = learning.training_snapshot(known, history, model, settings.t, where.points, int(settings.smoothing))
+    return Look(
+        step=len(history),
+        steps=settings.config(experiment.seed).steps,
+        floor=known.floor,
+        notebook_floor=known.notebook_floor,
+        times=known.times,
+        floor_over_time=known.floor_over_time,
+        last=seen and seen.last,
+        curves=seen and seen.curves,
+        loss=seen and Measurement(seen.recent, seen.recent_error),
+        excess=seen and Measurement(seen.recent - known.floor, seen.recent_error),
+        below_floor=seen is not None and seen.below_floor,
+        over_time=seen and seen.over_time,
+        scores=_scores(experiment, where, settings.t, seen.scores.learned if seen is not None else None),
+    )
+
+
+def _scores(experiment: Experiment, where: Places, t: float, learned: np.ndarray | None) -> Scores:
+    """Numbers and pictures of both scores at one time; learned: (N, D)."""
+    plane = experiment.dim == 2
+    size = np.full(len(where.points), np.nan)
+    if learned is not None:
+        size = np.nan_to_num(np.linalg.norm(learned - where.exact, axis=1), nan=np.inf)
+    even = slice(0, CELLS**2) if plane else slice(None)  # points on one even grid
+    weight = where.density[even] / where.density[even].sum()
+    arrows, scale = _fields(experiment, where, t, learned) if plane else (None, None)
+    return Scores(
+        t=t,
+        sigma=float(experiment.sde.sigma(t)),
+        points=where.points.numpy(),
+        exact=where.exact,
+        learned=learned,
+        largest=float(size[where.presence == where.presence.max()].max()),
+        typical=float((weight @ size[even] ** 2) ** 0.5),
+        density=where.density / where.density.max(),
+        fields=arrows,
+        arrow_scale=scale,
+        difference=_difference(experiment, where, t, learned, size) if plane and learned is not None else None,
+    )
+
+
+def _fields(experiment: Experiment, where: Places, t: float, learned: np.ndarray | None) -> tuple[Frames, ArrowScale | None]:
+    """Exact and learned score as arrows from the same places over p_t, on one scale; where p_t has no mass there are none."""
+    spacing = (where.window[1] - where.window[0]) / ARROWS
+    tails, there = where.points.numpy()[CELLS**2 :], where.presence[CELLS**2 :] > 0
+    exact = where.exact[CELLS**2 :]
+    longest = float(fields.full_lengths(exact[there][None])[0]) if there.any() else 0.0
+    sets = [exact] if learned is None else [exact, learned[CELLS**2 :]]
+    drawn = [np.where(there[:, None], _shortened(vectors, longest, spacing), np.nan) for vectors in sets]
+    frames = Frames(
+        times=np.array([t]),
+        windows=where.window[None],
+        image=fields.density_pictures(experiment.mixture, experiment.sde, [t], where.window[None]),
+        anchors=np.concatenate([tails] * len(sets))[None],
+        arrows=np.concatenate(drawn)[None],
+        arrow_labels=np.repeat([-1, LEARNED][: len(sets)], len(tails)),
+    )
+    size = round_size([longest])
+    scale = ArrowScale(size, spacing * size / longest / (where.window[1] - where.window[0]), f"{size:g}") if size else None
+    return frames, scale
+
+
+def _shortened(vectors: np.ndarray, longest: float, spacing: float) -> np.ndarray:
+    """Vectors (N, 2) as they are drawn: those of the length `longest`, or more, as long as the spacing of the arrows."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors * spacing / np.maximum(np.maximum(length, longest), 1e-12)
+
+
+def _difference(experiment: Experiment, where: Places, t: float, learned: np.ndarray, size: np.ndarray) -> Frames:
+    """Learned minus exact score: colours and arrows whose strength and length go like the root of its size."""
+    strength = np.minimum(size / FULL, 1) ** 0.5
+    length = np.where(where.presence > 0, strength, np.nan) * (where.window[1] - where.window[0]) / ARROWS
+    arrows = (learned - where.exact) * (length / np.maximum(size, 1e-12))[:, None]
+    return Frames(
+        times=np.array([t]),
+        windows=where.window[None],
+        image=(strength * where.presence)[: CELLS**2].reshape(1, CELLS, CELLS),
+        image_kind="error",
+        anchors=where.points.numpy()[None, CELLS**2 :],
+        arrows=arrows[None, CELLS**2 :],
+        ellipses=fields.ellipses(experiment.mixture, experiment.sde, [t]),
+    )
+
+
+def sample(experiment: Experiment, eps: float, model: ScoreFn, fresh: comparing.Fresh = comparing.fresh_samples) -> Samples:
+    """Sample with the learned and with the exact score, as the tutorial does, and compare both with the mixture.
+
+    Args:
+        experiment: target, SDE and seed.
+        eps: the time of the last step.
+        model: the learned score, on the CPU.
+        fresh: see `comparing.compare`.
+    """
+    seed = generator(experiment, "reverse").initial_seed()
+    pair = learning.paired_samples(model, experiment.mixture, experiment.sde, eps, PARTICLES, STEPS, seed)
+    mixture, outline = comparing.reference(experiment, PARTICLES), comparing.outline(experiment, 0.0)
+    finite = bool(np.isfinite(pair.learned).all())
+    learned = comparing.compare(experiment, pair.learned, fresh) if finite else None
+    exact = comparing.compare(experiment, pair.exact, fresh)
+    samples = {"learned": pair.learned, "exact": pair.exact, "mixture": mixture}
+    return Samples(
+        verdict=_verdict(learned, exact),
+        learned=pair.learned,
+        exact=pair.exact,
+        mixture=mixture,
+        eps=eps,
+        median_distance=pair.median_distance,
+        learned_comparison=learned,
+        exact_comparison=exact,
+        outline=outline,
+        estimates={name: _estimate(x, outline) for name, x in samples.items() if name != "learned" or finite},
+    )
+
+
+def _verdict(learned: SampleComparison | None, exact: SampleComparison) -> Verdict:
+    if learned is None:
+        return "diverged"
+    if not (learned.off or learned.far):
+        return "alike"
+    return "both different" if exact.off or exact.far else "different"
+
+
+def _estimate(points: np.ndarray, outline: fields.Outline) -> list[np.ndarray]:
+    """Polylines of a kernel density estimate, each (M, 2): contours in the plane, one curve on the line."""
+    box = outline.box.tolist()
+    if points.shape[1] == 1:
+        return [kernel_density.estimate_curve(points, box, 256)]
+    return kernel_density.estimate_contours(points, box, KDE_SHARES)
