@@ -1,4 +1,4 @@
-"""Forward diffusions dx = f(t) x dt + g(t) dw on t in [0, 1]: data at t = 0, noise at t = 1.
+"""Forward diffusions dx = f_t x dt + g(t) dW_t on t in [0, 1]: data at t = 0, noise at t = 1.
 
 Every kind here is linear in x, so the distribution of x_t given x_0 is Gaussian and known exactly,
 
@@ -48,7 +48,7 @@ class SDE(ABC):
 
     @abstractmethod
     def diffusion(self, t: Time) -> Time:
-        """g(t), the coefficient of dw."""
+        """g(t), the coefficient of dW_t."""
 
     @abstractmethod
     def drift_rate(self, t: Time) -> Time:
@@ -78,7 +78,7 @@ class SDE(ABC):
 @final
 @dataclass(frozen=True)
 class VESDE(SDE):
-    """The tutorial's variance-exploding SDE, dx = lambda^t dw.
+    """The tutorial's variance-exploding SDE, dx = lambda^t dW_t.
 
     alpha_t = 1,   g(t) = lambda^t,   sigma_t^2 = (lambda^{2t} - 1) / (2 ln lambda), which is t at lambda = 1.
 
@@ -88,7 +88,7 @@ class VESDE(SDE):
     lam: float = 25.0
 
     def __post_init__(self) -> None:
-        """Refuse a lambda that defines no diffusion."""
+        """Validate `lam`."""
         if not (math.isfinite(self.lam) and 0 < self.lam <= LAM_MAX):
             raise ValueError(f"lambda is {self.lam:g}; it must be above 0 and at most {LAM_MAX:g}")
 
@@ -106,7 +106,7 @@ class VESDE(SDE):
         return _exp(math.log(self.lam) * t)
 
     def drift_rate(self, t: Time) -> Time:
-        """0: nothing pulls x back."""
+        """0: there is no drift."""
         return _constant(0.0, t)
 
 
@@ -119,14 +119,14 @@ class GeometricVESDE(SDE):
 
     sigma_t is 0 at t = 0, where Song et al. have sigma_min: it is the noise added to the data, so that p_0 is the data.
     Raises ValueError unless 0 < sigma_min < sigma_max <= 1e6 and r <= 1e18.
-    Source: Song et al. 2020, arXiv 2011.13456, eq. 30 and 31.
+    Source: Song et al. 2020, arXiv 2011.13456, section 3.4.
     """
 
     sigma_min: float = 0.01
     sigma_max: float = 10.0
 
     def __post_init__(self) -> None:
-        """Refuse levels out of order, or too far apart."""
+        """Validate the noise levels."""
         if not (math.isfinite(self.sigma_max) and 0 < self.sigma_min < self.sigma_max <= LAM_MAX):
             raise ValueError(
                 f"sigma_min is {self.sigma_min:g} and sigma_max {self.sigma_max:g}; "
@@ -155,25 +155,25 @@ class GeometricVESDE(SDE):
         return self.sigma_min * math.sqrt(2 * self._rate) * _exp(self._rate * t)
 
     def drift_rate(self, t: Time) -> Time:
-        """0: nothing pulls x back."""
+        """0: there is no drift."""
         return _constant(0.0, t)
 
 
 @final
 @dataclass(frozen=True)
 class VPSDE(SDE):
-    """The variance-preserving SDE of DDPM, dx = -beta x / 2 dt + sqrt(beta) dw.
+    """The variance-preserving SDE of DDPM, dx = -beta x / 2 dt + sqrt(beta) dW_t.
 
     beta(t) = beta_min + t (beta_max - beta_min),   B(t) = int_0^t beta,   alpha_t = exp(-B / 2),   sigma_t^2 = 1 - exp(-B).
 
-    Raises ValueError unless 0 < beta_min <= beta_max <= 100. Source: Song et al. 2020, arXiv 2011.13456, eq. 32 and 33.
+    Raises ValueError unless 0 < beta_min <= beta_max <= 100. Source: Song et al. 2020, arXiv 2011.13456, section 3.4.
     """
 
     beta_min: float = 0.1
     beta_max: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuse rates out of order."""
+        """Validate the rates."""
         _check_rates(self.beta_min, self.beta_max)
 
     def alpha(self, t: Time) -> Time:
@@ -200,14 +200,14 @@ class SubVPSDE(SDE):
 
     alpha_t = exp(-B / 2),   sigma_t = 1 - exp(-B),   g^2 = beta (1 - exp(-2 B)),   beta and B as in VPSDE.
 
-    Raises ValueError unless 0 < beta_min <= beta_max <= 100. Source: Song et al. 2020, arXiv 2011.13456, eq. 27 and 34.
+    Raises ValueError unless 0 < beta_min <= beta_max <= 100. Source: Song et al. 2020, arXiv 2011.13456, section 3.4.
     """
 
     beta_min: float = 0.1
     beta_max: float = 20.0
 
     def __post_init__(self) -> None:
-        """Refuse rates out of order."""
+        """Validate the rates."""
         _check_rates(self.beta_min, self.beta_max)
 
     def alpha(self, t: Time) -> Time:

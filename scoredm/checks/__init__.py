@@ -7,8 +7,8 @@
         finding = check(case)
         print(check.name, finding.expected, finding.found, finding.tolerance, finding.passed)
 
-Every claim is computed in two ways that share as little as can be. The identities hold for any case; the figures are known
-numbers, always of the tutorial's experiment. The tests run this same table.
+Every claim is computed in two ways that share as little as possible. The identities hold for any case; the known values are
+always of the tutorial's experiment. The tests run this same table.
 
 An identity is found within its tolerance for lambda from 0.01 to 10^4, sigma_max up to 10^5 sigma_min, and beta up to 100 that
 starts at 30 or below. Beyond, float64 or a fixed number of steps may be too little, and the check then fails.
@@ -67,11 +67,11 @@ CHECKS = (
     Check(
         "diffusion",
         "sde",
-        r"The noise comes in at the rate $g^2 = (\sigma_t^2)' - 2 f \sigma_t^2$. Largest relative difference.",
+        r"The variance of the added noise is $g^2 = (\sigma_t^2)' - 2 f \sigma_t^2$. Largest relative difference.",
         f"{SONG}, appendix B",
         identities.diffusion,
     ),
-    Check("start", "sde", r"At $t = 0$ nothing has happened yet: $\alpha_0$ and $\sigma_0$.", SONG, identities.start),
+    Check("start", "sde", r"At $t = 0$ the data are unchanged: $\alpha_0 = 1$ and $\sigma_0 = 0$.", SONG, identities.start),
     Check(
         "digits",
         "sde",
@@ -118,7 +118,7 @@ CHECKS = (
     Check(
         "merging",
         "score",
-        r"Two modes become one when $\sigma_t^2 / \alpha_t^2 = \mu^2 - s^2$, here set for $t = 0.5$: by formula, by the score.",
+        r"Two modes merge when $\sigma_t^2 / \alpha_t^2 = \mu^2 - s^2$, here set for $t = 0.5$: by formula, by the score.",
         "second derivative of the density",
         identities.merging,
     ),
@@ -154,7 +154,7 @@ CHECKS = (
     Check(
         "girsanov-strict",
         "losses",
-        r"It is a bound, here for a score that misses the mean of $N(1, 1)$ by 1 and the start $N(0, \sigma_1^2)$.",
+        r"In general it is a bound: here the score belongs to a mean that is wrong by 1, and the prior is $N(0, \sigma_1^2)$.",
         MAXIMUM_LIKELIHOOD,
         identities.girsanov_strict,
     ),
@@ -184,7 +184,7 @@ CHECKS = (
     Check(
         "flow-gaussian",
         "reverse",
-        "On one Gaussian the flow keeps a point's place: two standard deviations out stays two, along each axis.",
+        "On one Gaussian the flow keeps a point's number of standard deviations from the mean: 2 stays 2, along each axis.",
         "closed form",
         identities.flow_of_a_gaussian,
     ),
@@ -208,14 +208,14 @@ CHECKS = (
     Check(
         "prior-divergence",
         "values",
-        r"What the start $N(0, \sigma_1^2 I)$ misses: $\mathrm{KL}(p_1 \| N(0, \sigma_1^2 I))$ at $\lambda = 5$ and $25$.",
+        r"How far this prior is from $p_1$: $\mathrm{KL}(p_1 \| N(0, \sigma_1^2 I))$ at $\lambda = 5$ and $25$.",
         "quadrature",
         known_values.prior_divergence,
     ),
     Check(
         "prior-bias",
         "values",
-        r"From that start at $\lambda = 5$, 200 steps end with this mean and first weight; the truth is $(1, 0)$ and $0.5$.",
+        r"From that prior at $\lambda = 5$, samples of 200 steps have this mean and first weight; exact are $(1, 0)$ and $0.5$.",
         "an independent simulation",
         known_values.prior_bias,
         slow=True,
@@ -223,7 +223,7 @@ CHECKS = (
     Check(
         "prior-cured",
         "values",
-        "From a start with the mean and covariance of $p_1$ the same steps end at the truth.",
+        "From the Gaussian with the mean and covariance of $p_1$, the same steps give the exact mean and first weight.",
         "the mixture itself",
         known_values.prior_cured,
         slow=True,
@@ -315,7 +315,7 @@ CHECKS = (
     Check(
         "perfect-score",
         "notebook",
-        "The exact score does not score 0 on the notebook's own measure, but this.",
+        "The notebook's own error of the exact score is this, not 0.",
         NOTEBOOK,
         known_values.perfect_score,
     ),

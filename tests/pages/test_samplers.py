@@ -430,7 +430,7 @@ def test_what_a_model_loses_is_the_priors_and_the_networks_on_the_same_points(op
 
 
 def test_curves_on_the_line_end_where_the_data_do(open_page):
-    at = open_page("samplers", view="likelihood", target="two-modes")
+    at = open_page("samplers", comparison="likelihood", target="two-modes")
     rows = chart_rows(at)
     distribution = Experiment("two-modes").mixture
     ends = distribution.log_prob(torch.tensor([[rows["x"].min()], [rows["x"].max()]], dtype=torch.float64))
@@ -459,7 +459,7 @@ def test_a_scale_ends_at_a_round_number(value, up):
 
 
 def test_the_likelihood_of_a_spike_on_a_broad_base_shows_both(open_page):
-    at = open_page("samplers", view="likelihood", target="own", mixture="m 0 s 0.001; m 0 s 5")
+    at = open_page("samplers", comparison="likelihood", target="own", mixture="m 0 s 0.001; m 0 s 5")
     assert not at.exception
     rows = chart_rows(at).dropna()
     assert rows["x"].max() > 10 and (rows["x"].abs() < 1e-3).sum() > 4
