@@ -56,10 +56,10 @@ def test_every_standard_error_is_the_scatter_of_exact_samples(name, n):
         assert (np.sqrt((z**2).mean(0)) < 1.8).all()
 
 
-@pytest.mark.parametrize("name", ["tutorial", "three-modes", "checkerboard", "needle"])
+@pytest.mark.parametrize("name", ["tutorial", "three-modes", "needle"])
 def test_a_sample_that_is_too_wide_or_moved_is_accused(name):
-    mixture, n = targets.mixture(name), 2500
-    x, exact = mixture.sample(n, generator(1)), fresh(mixture, n, 2)
+    mixture, n = targets.mixture(name), 1000
+    x, exact = mixture.sample(n, generator(1)), cache(fresh(mixture, n, 2))
     moved = x + 0.3 * mixture.covariance.diagonal().sqrt().float()
     for wrong in (moved, 1.2 * (x - mixture.mean.float()) + mixture.mean.float()):
         found = compare(wrong, mixture, exact)
