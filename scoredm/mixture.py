@@ -471,7 +471,7 @@ def _restore(means: Tensor, covariances: Tensor, eigenvalues: Tensor, eigenvecto
 def _per_row(x: Tensor, *values: Time) -> list[Tensor]:
     """Numbers, or one for each leading index of x (B, ..., D), as one for each point of x, float64."""
     return [
-        torch.as_tensor(over_leading_axes(v, x[..., 0])).to(x.device, torch.float64).expand(x.shape[:-1]).reshape(-1)
+        torch.as_tensor(over_leading_axes(v, x[..., 0]), dtype=torch.float64, device=x.device).expand(x.shape[:-1]).reshape(-1)
         for v in values
     ]
 
