@@ -63,20 +63,30 @@ class NoiseFloor:
 
 @dataclass(frozen=True)
 class NamedMetric:
-    """A figure of merit with what to call it on screen, its unit ("" where it has none) and what it means in a sentence.
+    """A named metric: one entry of METRICS is all that a new metric needs.
 
     Called as metric(x, mixture, generator), x: (N, D); 0 is perfect, and no finite sample reaches it. Sliced Wasserstein and
     energy distance draw an exact sample of REFERENCE_POINTS points from the generator: generators of one seed give every
     sample the same one. The others draw nothing. Raises ValueError for other shapes, NaN or infinity.
+
+    Attributes:
+        title: what it is called on screen.
+        unit: in words; "" where it has none.
+        caption: what it means, in a sentence.
+        function: (x, mixture, generator) -> the value.
+        components: the least number of components of a mixture for which it means something.
+        fresh: exact samples over which the app measures its noise floor; fewer for a slow metric.
     """
 
     title: str
     unit: str
     caption: str
     function: MixtureMetric
+    components: int = 1
+    fresh: int = 40
 
     def __call__(self, x: Tensor, mixture: GaussianMixture, generator: torch.Generator | None = None, /) -> float:
-        """The figure for a sample x, (N, D)."""
+        """The value for a sample x, (N, D)."""
         return self.function(x, mixture, generator)
 
 
@@ -500,6 +510,7 @@ METRICS = {
         "square root of the units of x",
         "How much farther the points lie from an exact sample of 10 000 points than each of the two lies from itself.",
         _energy,
+        fresh=12,
     ),
     "mmd": NamedMetric(
         "Maximum mean discrepancy",
@@ -524,5 +535,6 @@ METRICS = {
         "share of the points",
         "The share of points that belong to another component than they should.",
         weight_error,
+        components=2,
     ),
 }

@@ -168,7 +168,7 @@ class Choice(Parameter):
 @final
 @dataclass(frozen=True)
 class Several(Parameter):
-    """Any of several named options, in their own order; its value is a tuple of names.
+    """One or more of several named options, in their own order; its value is a tuple of names.
 
     Args:
         options: {name: title in English}, or a function that makes it, for options that are loaded late.
@@ -188,8 +188,8 @@ class Several(Parameter):
         return _("one or more of {names}").format(names=", ".join(self.titles))
 
     def accepts(self, value: Any) -> bool:
-        """Whether a value is a tuple of different names of options."""
-        return isinstance(value, tuple) and len(set(value)) == len(value) and all(name in self.titles for name in value)
+        """Whether a value is a tuple of one or more different names of options."""
+        return isinstance(value, tuple) and 0 < len(set(value)) == len(value) and all(name in self.titles for name in value)
 
     def read(self, text: str) -> Reading:
         """The options that a text names, by names or titles with commas between them."""

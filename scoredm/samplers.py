@@ -283,6 +283,10 @@ class Sampler:
         """Evaluations of the score over a grid of `steps` steps; about so many where the method decides."""
         return steps * (self.evaluations or ADAPTIVE_EVALUATIONS)
 
+    def steps_within(self, nfe: int) -> int:
+        """The most steps that take at most `nfe` evaluations of the score, and at least 1; about so many where the method decides."""
+        return max(1, nfe // self.expected_nfe(1))
+
 
 ADAPTIVE_EVALUATIONS = 8  # that an adaptive method takes between two times of a grid, about
 LANGEVIN_VISITS = 5

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from scipy.stats import t as student
 
 
 @final
@@ -39,3 +40,22 @@ def standard_error(values: Sequence[float] | np.ndarray) -> float:
         The standard error; NaN for a single value.
     """
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def clear_from(n: int, comparisons: int = 1, level: float = 0.05) -> float:
+    """Find how many standard errors a mean of n values must be from 0 to be more than chance, by Student's t-test.
+
+    Chance alone takes at least one of `comparisons` means so far, to either side, with probability `level` at most (Bonferroni).
+
+    Args:
+        n: values in each mean; their errors are normal and of unknown size.
+        comparisons: how many means are judged together.
+        level: the probability of a false alarm.
+
+    Returns:
+        The threshold; infinity for n below 2.
+
+    References:
+        Student 1908, "The probable error of a mean".
+    """
+    return float(student.isf(level / 2 / comparisons, n - 1)) if n > 1 else math.inf

@@ -311,10 +311,26 @@ def perform(job: Job, score_fn: ScoreFn | None = None) -> Record:
     try:
         x, nfe, seconds = end_points(job, score_fn)
         row |= {"nfe": nfe, "seconds": seconds}
-        row |= {name: METRICS[name](x, job.mixture, _streams(job.seed)[2]) for name in job.metrics}
+        row |= measure(job, x)
     except Exception as error:  # noqa: BLE001 - whatever a step does, the study goes on and its row says why
         row["error"] = _reason(error)
     return row
+
+
+def measure(job: Job, x: Tensor) -> dict[str, float]:
+    """Measure where a job's particles end.
+
+    Args:
+        job: what was run.
+        x: its end points, (n, D).
+
+    Returns:
+        Each of the job's metrics by its key; the metrics' own draws follow from the job's seed.
+
+    Raises:
+        ValueError: for NaN or infinity among the points.
+    """
+    return {name: METRICS[name](x, job.mixture, _streams(job.seed)[2]) for name in job.metrics}
 
 
 def _unknown(job: Job) -> Record:
