@@ -1,7 +1,7 @@
 """The charts of the samplers page: specs built once, and the tables they draw."""
 
+import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
 import altair as alt
@@ -11,6 +11,7 @@ import pandas as pd
 from scoredm.charts import palette
 from scoredm.charts.common import Spec, finish
 from scoredm.grids import GRIDS
+from scoredm.language import N_, _, cache
 from scoredm.samplers import SAMPLERS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ SHAPES = (
     "wedge",
 )
 DASHES = ((1, 0), (7, 4), (2, 3), (8, 3, 2, 3), (12, 3), (4, 2))
-NOTHING_LEFT = "no difference left to see"
+BAND = N_("noise floor: perfect samples lie here")
 
 
 def _place(key: str, registry: "Mapping[str, object]") -> int:
@@ -78,14 +79,14 @@ def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tup
     y = alt.Y("value:Q", title=quality, scale=alt.Scale(type="log", nice=False, padding=8), axis=y_axis)
     x = alt.X(
         "nfe:Q",
-        title="evaluations of the score (NFE)",
+        title=_("evaluations of the score (NFE)"),
         scale=alt.Scale(type="log", nice=False, padding=14),
         axis=alt.Axis(tickCount=6, format="~g"),
     )
     base = alt.Chart()
     band = base.mark_rect(opacity=0.25, color=muted).encode(y=alt.Y("low:Q", title=quality), y2="high:Q")
     words = base.mark_text(align="left", baseline="bottom", dx=6, dy=-4, fontSize=12, color=muted)
-    words = words.encode(x=alt.value(0), y=alt.Y("low:Q", title=quality), text=alt.value(NOTHING_LEFT))
+    words = words.encode(x=alt.value(0), y=alt.Y("low:Q", title=quality), text=alt.value(_(BAND)))
     series = {
         "x": x,
         "color": alt.Color("sampler:N", title=None, scale=shades, legend=few),
@@ -97,8 +98,9 @@ def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tup
     line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=strokes, **series)
     bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=quality), y2="high:Q", **series)
     marks = alt.Shape("sampler:N", title=None, scale=shapes, legend=few)
-    tips = [alt.Tooltip(name) for name in ("sampler:N", "grid:N", "steps:Q", "nfe:Q")]
-    tips.append(alt.Tooltip("value:Q", format=".3~g"))
+    titles_of_tips = {"sampler:N": _("sampler"), "grid:N": _("time grid"), "steps:Q": _("steps"), "nfe:Q": _("NFE")}
+    tips = [alt.Tooltip(name, title=title) for name, title in titles_of_tips.items()]
+    tips.append(alt.Tooltip("value:Q", title=quality, format=".3~g"))
     points = base.mark_point(filled=True, size=70, opacity=1, stroke=ink, strokeWidth=0.4).encode(
         y=y, shape=marks, tooltip=tips, **series
     )
@@ -139,16 +141,17 @@ def race_table(
 
 # Error budget: bars that hang from one another, from the whole down to the noise floor.
 
-TOTAL, REMAINDER, FLOOR, ALONE = "This run", "Remainder", "Noise floor", "switched alone"
+TOTAL, REMAINDER, FLOOR, ALONE = N_("This run"), N_("Remainder"), N_("Noise floor"), N_("made exact alone")
 
 
 @cache
 def budget_spec(mode: str, parts: tuple[str, ...], quality: str) -> Spec:
     """A bar for the whole, one for each part, which begins where the one above ends, and one for the noise floor."""
     ink, muted = palette.INK[mode], palette.MUTED[mode]
-    names = [TOTAL, *parts, REMAINDER, FLOOR]
+    total, remainder, floor, alone_name = (_(name) for name in (TOTAL, REMAINDER, FLOOR, ALONE))
+    names = [total, *parts, remainder, floor]
     shades = (
-        {TOTAL: ink} | dict.fromkeys(parts, palette.SAMPLES[mode]) | {parts[-1]: palette.LEARNED, REMAINDER: muted, FLOOR: muted}
+        {total: ink} | dict.fromkeys(parts, palette.SAMPLES[mode]) | {parts[-1]: palette.LEARNED, remainder: muted, floor: muted}
     )
     y = alt.Y("part:N", title=None, sort=names, scale=alt.Scale(domain=names), axis=alt.Axis(labelFontSize=13, labelLimit=180))
     base = alt.Chart().encode(y=y)
@@ -157,8 +160,12 @@ def budget_spec(mode: str, parts: tuple[str, ...], quality: str) -> Spec:
         x=x,
         x2="end:Q",
         color=alt.Color("part:N", scale=alt.Scale(domain=list(shades), range=list(shades.values())), legend=None),
-        opacity=alt.condition("datum.part == '" + FLOOR + "'", alt.value(0.45), alt.value(0.9)),
-        tooltip=[alt.Tooltip("part:N"), alt.Tooltip("amount:Q", format=".3~g"), alt.Tooltip("error:Q", format=".2~g")],
+        opacity=alt.condition(f"datum.part == {json.dumps(floor)}", alt.value(0.45), alt.value(0.9)),
+        tooltip=[
+            alt.Tooltip("part:N", title=_("cause")),
+            alt.Tooltip("amount:Q", title=quality, format=".3~g"),
+            alt.Tooltip("error:Q", title=_("standard error"), format=".2~g"),
+        ],
     )
     errors = base.mark_rule(strokeWidth=2, color=ink).encode(x=alt.X("low:Q", title=quality), x2="high:Q")
     errors = errors.transform_filter("isValid(datum.low)")
@@ -167,7 +174,7 @@ def budget_spec(mode: str, parts: tuple[str, ...], quality: str) -> Spec:
         base.mark_point(filled=False, shape="diamond", size=110, strokeWidth=2, opacity=1)
         .encode(
             x=alt.X("alone:Q", title=quality),
-            color=alt.Color("marker:N", title=None, scale=_only(ALONE, ink), legend=alt.Legend(orient="top")),
+            color=alt.Color("marker:N", title=None, scale=_only(alone_name, ink), legend=alt.Legend(orient="top")),
         )
         .transform_filter("isValid(datum.alone)")
     )
@@ -180,16 +187,26 @@ def _only(name: str, shade: str) -> alt.Scale:
 
 
 def budget_table(budget: "Budget", names: Mapping[str, str]) -> pd.DataFrame:
-    """Rows of budget_spec; names: what each part is called. alone: where the bar would end were its switch made alone."""
-    rows, level = [_bar(TOTAL, budget.total.value, 0.0, budget.total.value, budget.total.error)], budget.total.value
+    """Rows of budget_spec.
+
+    Args:
+        budget: the amounts.
+        names: what each part is called.
+
+    Returns:
+        A row for each bar; `alone` is where the bar would end if its cause were the only one that is made exact.
+    """
+    rows, level = [_bar(_(TOTAL), budget.total.value, 0.0, budget.total.value, budget.total.error)], budget.total.value
     for part, amount in budget.parts.items():
         bar = _bar(names[part], amount.value, level, level - amount.value, amount.error)
-        rows.append(bar | {"alone": level - budget.alone[part].value, "marker": ALONE})
+        rows.append(bar | {"alone": level - budget.alone[part].value, "marker": _(ALONE)})
         level -= amount.value
     rest = budget.remainder
-    rows.append(_bar(REMAINDER, rest.value, level, level - rest.value, rest.error))
+    rows.append(_bar(_(REMAINDER), rest.value, level, level - rest.value, rest.error))
     floor = budget.noise_floor
-    rows.append(_bar(FLOOR, floor.mean.value, 0.0, floor.mean.value, floor.mean.error) | {"low": floor.low, "high": floor.high})
+    rows.append(
+        _bar(_(FLOOR), floor.mean.value, 0.0, floor.mean.value, floor.mean.error) | {"low": floor.low, "high": floor.high}
+    )
     return pd.DataFrame(rows)
 
 
@@ -201,7 +218,7 @@ def _bar(part: str, amount: float, start: float, end: float, error: float) -> di
 # Likelihood: the model's log density beside the exact one.
 
 LOW, HIGH = "#0072B2", "#D55E00"  # too little density, too much
-CURVES = ("exact", "model")
+CURVES = (N_("exact"), N_("model"))
 
 
 def rounded_up(value: float) -> float:
@@ -219,18 +236,34 @@ def difference_spec(mode: str, most: float) -> Spec:
     x, y = alt.X("x:Q", title="x₁", scale=window), alt.Y("y:Q", title="x₂", scale=window)
     base = alt.Chart()
     shades = alt.Scale(domain=[-most, 0, most], range=[LOW, palette.PAPER[mode], HIGH], clamp=True, interpolate="rgb")
-    legend = alt.Legend(orient="right", title="nats", gradientLength=260, tickCount=5, format="~g", labelLimit=60)
+    legend = alt.Legend(
+        orient="top",
+        title=_("log density: model minus exact, in nats"),
+        titleLimit=320,
+        gradientLength=300,
+        gradientThickness=12,
+        values=[-most, 0, most],
+        labelExpr=_ends(most),
+        labelLimit=140,
+    )
     cells = base.mark_rect().encode(
         x=x,
         x2="right:Q",
         y=y,
         y2="top:Q",
         color=alt.Color("difference:Q", scale=shades, legend=legend),
-        opacity=alt.Opacity("mass:Q", scale=alt.Scale(domain=[0, 0.6], range=[0, 1], clamp=True), legend=None),
-        tooltip=[alt.Tooltip("difference:Q", format=".3~g")],
+        opacity=alt.Opacity("mass:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1], clamp=True), legend=None),
+        tooltip=[alt.Tooltip("difference:Q", title=_("model minus exact"), format=".3~g")],
     )
     line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).encode(x=x, y=y, detail="line:N", order="order:Q")
     return finish(cells.transform_filter("datum.kind == 'cell'") + line.transform_filter("datum.kind == 'contour'"), 460)
+
+
+def _ends(most: float) -> str:
+    """A Vega expression for the labels of the scale of colours: what its two ends mean."""
+    low, high = _("−{most:g}: too little"), _("+{most:g}: too much")
+    low, high = (json.dumps(words.format(most=most), ensure_ascii=False) for words in (low, high))
+    return f"datum.value < 0 ? {low} : datum.value > 0 ? {high} : '0'"
 
 
 def difference_table(
@@ -251,15 +284,16 @@ def difference_table(
 @cache
 def log_curves_spec(mode: str) -> Spec:
     """Log densities over the line, exact in ink and the model's dashed."""
-    shades = alt.Scale(domain=list(CURVES), range=[palette.INK[mode], palette.LEARNED])
-    dashes = alt.Scale(domain=list(CURVES), range=[[1, 0], [6, 4]])
+    names = [_(name) for name in CURVES]
+    shades = alt.Scale(domain=names, range=[palette.INK[mode], palette.LEARNED])
+    dashes = alt.Scale(domain=names, range=[[1, 0], [6, 4]])
     legend = alt.Legend(orient="top", symbolSize=300)
     line = (
         alt.Chart()
         .mark_line(strokeWidth=2)
         .encode(
             x=alt.X("x:Q", title="x", scale=alt.Scale(zero=False, nice=False)),
-            y=alt.Y("value:Q", title="log density", scale=alt.Scale(zero=False)),
+            y=alt.Y("value:Q", title=_("log density, in nats"), scale=alt.Scale(zero=False)),
             color=alt.Color("series:N", title=None, scale=shades, legend=legend),
             strokeDash=alt.StrokeDash("series:N", title=None, scale=dashes, legend=legend),
         )
@@ -269,10 +303,10 @@ def log_curves_spec(mode: str) -> Spec:
 
 def log_curves_table(x: np.ndarray, exact: np.ndarray, model: np.ndarray, mass: np.ndarray) -> pd.DataFrame:
     """Rows of log_curves_spec where there is mass, from the first such place to the last; arrays (M,)."""
-    shown = np.flatnonzero(mass > 0)
-    x, exact, model, mass = (values[shown[0] : shown[-1] + 1] for values in (x, exact, model, mass))
+    there = np.flatnonzero(mass > 0)
+    x, exact, model, mass = (values[there[0] : there[-1] + 1] for values in (x, exact, model, mass))
     parts = [
-        pd.DataFrame({"x": x, "value": np.where(mass > 0, y, np.nan), "series": name})
+        pd.DataFrame({"x": x, "value": np.where(mass > 0, y, np.nan), "series": _(name)})
         for name, y in zip(CURVES, (exact, model), strict=True)
     ]
     return pd.concat(parts, ignore_index=True)
@@ -283,8 +317,8 @@ def scatter_spec(mode: str) -> Spec:
     """The model's log density against the exact one, with the line on which they agree."""
     scale = alt.Scale(zero=False, nice=False, padding=6)
     axis = alt.Axis(tickCount=5)
-    x = alt.X("exact:Q", title="exact log density", scale=scale, axis=axis)
-    y = alt.Y("model:Q", title="model's", scale=scale, axis=axis)
+    x = alt.X("exact:Q", title=_("exact log density"), scale=scale, axis=axis)
+    y = alt.Y("model:Q", title=_("of the model"), scale=scale, axis=axis)
     base = alt.Chart().encode(x=x, y=y)
     dots = base.mark_circle(size=14, opacity=0.6, color=palette.SAMPLES[mode]).transform_filter("datum.kind == 'point'")
     line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).transform_filter("datum.kind == 'line'")

@@ -10,6 +10,7 @@ from scoredm import address, studies
 from scoredm.experiment import Experiment
 from scoredm.metrics import NoiseFloor
 from scoredm.samplers import SAMPLERS
+from scoredm.score import ScoreFn
 from scoredm.screens import studying
 from scoredm.screens.studying import Failure, Progress
 from scoredm.statistics import Measurement
@@ -245,9 +246,14 @@ def end_jobs(experiment: Experiment, settings: Settings) -> tuple[Job, ...]:
     )
 
 
-def end(job: Job) -> End:
-    """Run a job and keep where its particles end."""
-    found = studies.end_points(job)
+def end(job: Job, network: ScoreFn | None = None) -> End:
+    """Run a job and keep where its particles end.
+
+    Args:
+        job: a run of the race.
+        network: of the job's recipe, where it is trained already.
+    """
+    found = studies.end_points(job, network)
     try:
         distance = studies.measure(job, found.x)[job.metrics[0]]
     except ValueError:  # points that ran off to infinity have no distance

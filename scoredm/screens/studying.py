@@ -15,7 +15,6 @@ from scoredm.streams import generator
 from scoredm.studies import Job, Record, perform
 from scoredm.training import TrainConfig, Trainer
 
-TRUST = 1.0  # seconds of work for which the estimate made beforehand counts, beside what was measured since
 TIMES = 9  # a short piece of work is timed so often
 LONG = 0.05  # seconds from which once is enough
 
@@ -145,16 +144,3 @@ def _seconds(act: Callable[[], object]) -> float:
     """The median over a few times; the one time of what takes long."""
     first = timeit.timeit(act, number=1)
     return first if first > LONG else statistics.median(timeit.repeat(act, number=1, repeat=TIMES))
-
-
-def seconds_left(estimated_left: float, estimated_done: float, elapsed: float) -> float:
-    """Estimate how long the rest of some work takes: the estimate made beforehand, corrected by what was measured since.
-
-        left (elapsed + c) / (done + c),  c = TRUST
-
-    Args:
-        estimated_left: seconds that the rest was estimated to take, before it began.
-        estimated_done: seconds that the part that is done was estimated to take.
-        elapsed: seconds that it took.
-    """
-    return estimated_left * (elapsed + TRUST) / (estimated_done + TRUST)

@@ -13,9 +13,16 @@ from scoredm import charts, screens
 from scoredm.experiment import Experiment
 
 if TYPE_CHECKING:
+    from scoredm.budget import Plan
     from scoredm.comparison import FreshSamples, SampleComparison
     from scoredm.fields import Outline
+    from scoredm.likelihood import Encoding
+    from scoredm.metrics import NoiseFloor
+    from scoredm.score import ScoreFn
+    from scoredm.studies import Job
     from scoredm.identities import TwoSides
+
+BY_KEY = {"scoredm.studies.Job": lambda job: job.key}
 
 
 @st.cache_resource(show_spinner=False)
@@ -124,3 +131,52 @@ def score_longest_arrow(experiment: Experiment, settings: "screens.score.Setting
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _score_longest_arrow(experiment: Experiment, settings: "screens.score.Settings") -> float:
     return screens.score.longest_arrow(experiment, settings)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def race_jobs(experiment: Experiment, settings: "screens.race.Settings") -> "tuple[Job, ...]":
+    """See `screens.race.jobs`."""
+    return screens.race.jobs(experiment, settings)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_KEY)
+def race_end(job: "Job", _network: "ScoreFn | None") -> "screens.race.End":
+    """See `screens.race.end`; the network follows from the job."""
+    return screens.race.end(job, _network)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def budget_plan(experiment: Experiment, settings: "screens.budget.Settings") -> "Plan":
+    """See `screens.budget.plan`."""
+    return screens.budget.plan(experiment, settings)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def noise_floor(target: str, seed: int, metric: str, particles: int) -> "NoiseFloor":
+    """See `screens.studying.noise_floor`."""
+    return screens.studying.noise_floor(target, seed, metric, particles)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def job_pace(target: str, score: str, metric: str, particles: int) -> "screens.studying.JobPace":
+    """See `screens.studying.measure_job_pace`."""
+    return screens.studying.measure_job_pace(target, score, metric, particles)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def flow(experiment: Experiment, score: str, t_min: float, steps: int, _network: "ScoreFn | None" = None) -> "Encoding":
+    """See `screens.likelihood.follow`; the same for every prior, and the network follows from the experiment."""
+    score_fn = _network if score == "learned" and _network is not None else experiment.score
+    return screens.likelihood.follow(experiment, score_fn, t_min, steps)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def likelihood(
+    experiment: Experiment, settings: "screens.likelihood.Settings", _network: "ScoreFn | None"
+) -> "screens.likelihood.Result":
+    """See `screens.likelihood.run`; the network, which the learned score needs, follows from the experiment."""
+    t_min = screens.likelihood.first_time(settings.score)
+    exact = flow(experiment, "exact", t_min, settings.steps)
+    return screens.likelihood.compare(
+        experiment, settings, exact, flow(experiment, settings.score, t_min, settings.steps, _network)
+    )
