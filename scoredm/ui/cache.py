@@ -13,6 +13,8 @@ from scoredm import charts, screens
 from scoredm.experiment import Experiment
 
 if TYPE_CHECKING:
+    from scoredm.comparison import FreshSamples, SampleComparison
+    from scoredm.fields import Outline
     from scoredm.budget import Plan
     from scoredm.comparison import FreshSamples, SampleComparison
     from scoredm.fields import Outline
