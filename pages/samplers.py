@@ -1,16 +1,11 @@
-"""Samplers: how far each gets for what it costs, and where the error that is left comes from."""
+"""Samplers: how close each comes for what it costs, what causes the error that is left, and the density of the whole model."""
 
-from scoredm.ui import controls, shell
-from scoredm.ui.samplers import budget_view, likelihood_view, race_view
+from scoredm.ui import budget, controls, likelihood, race, shell
 
-VIEWS = {
-    "race": ("Race", race_view.draw),
-    "budget": ("Error budget", budget_view.draw),
-    "likelihood": ("Likelihood", likelihood_view.draw),
-}
+VIEWS = {"race": race, "budget": budget, "likelihood": likelihood}
 
 experiment = shell.header("samplers")
 view = controls.choose("samplers", "comparison", label_visibility="collapsed")
-VIEWS[view][1](experiment)
+VIEWS[view].draw(experiment)
 
 shell.sections("samplers")

@@ -284,7 +284,7 @@ class Sampler:
         return steps * (self.evaluations or ADAPTIVE_EVALUATIONS)
 
     def steps_within(self, nfe: int) -> int:
-        """The most steps that take at most `nfe` evaluations of the score, and at least 1; about so many where the method decides."""
+        """The most steps that take at most `nfe` evaluations of the score, about where the method decides; at least 1."""
         return max(1, nfe // self.expected_nfe(1))
 
 

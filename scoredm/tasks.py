@@ -31,7 +31,6 @@ LOOK_SECONDS = 0.5  # while a run goes on, everybody who looks within this time 
 NETWORKS = 64  # training runs kept for everybody
 STUDIES = 32  # studies kept for everybody
 RECORDS = 20_000  # results of jobs kept for everybody
-ADAPTIVE = 8  # evaluations that an adaptive sampler takes in a step, about
 
 Model = ScoreNet | NotebookNet
 Key = TypeVar("Key", bound=Hashable)
@@ -307,7 +306,7 @@ def _task(job: Job) -> TrainingTask | None:
 
 
 def _cost(job: Job) -> float:
-    return 1.0 + (job.method.nfe(job.steps) or ADAPTIVE * job.steps)
+    return 1.0 + job.method.expected_nfe(job.steps)
 
 
 @final

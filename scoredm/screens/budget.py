@@ -45,7 +45,7 @@ class Verdict:
     Args:
         largest: the cause with the largest part, where that part is clear; None where no part is.
         unseen: whether one sample would not show that part, as fresh exact samples differ by more.
-        more_alone: the cause that takes off clearly more than the largest part's cause when each is made exact alone, if there is one.
+        more_alone: a cause that takes off clearly more than the largest part's when each is made exact alone; None for none.
         order: the causes whose part clearly depends on the order.
         interaction: "hide" where errors clearly hide each other, "double" where single parts clearly count some error twice,
             "none" where neither is clear.

@@ -69,8 +69,8 @@ class Result:
         network_divergence: what the network costs; None with the exact score.
         usual: the absolute difference of the two log densities stays below this at 19 of 20 fresh points.
         worst: the largest absolute difference where the density counts; NaN where the model has no density.
-        cause: what makes the model's error: "diverged" where its flow leaves the finite numbers, else "solver" where score and prior
-            are exact, or what is not.
+        cause: what makes the model's error: "diverged" where its flow leaves the finite numbers, "solver" where score and prior
+            are exact, else what is not exact.
     """
 
     t_min: float
@@ -101,25 +101,15 @@ def run(experiment: Experiment, settings: Settings) -> Result:
     exact = follow(experiment, experiment.score, t_min, settings.steps)
     if settings.score == "exact":
         return compare(experiment, settings, exact, exact)
-    network = on_cpu(learned_score(experiment))
-    return compare(experiment, settings, exact, follow(experiment, network, t_min, settings.steps))
+    task = studying.training_task(experiment)
+    network = studies.learned_score(task.target, task.sde, task.config)
+    on_cpu = copy.deepcopy(network).cpu() if isinstance(network, torch.nn.Module) else network
+    return compare(experiment, settings, exact, follow(experiment, on_cpu, t_min, settings.steps))
 
 
 def first_time(score: str) -> float:
     """The time at which the flow begins: 0 for the exact score, FIRST_T for a network."""
     return FIRST_T if score == "learned" else 0.0
-
-
-def learned_score(experiment: Experiment) -> ScoreFn:
-    """The network of the recipe *Ours*, trained unless it is already."""
-    recipe = studying.recipe(experiment, "learned")
-    assert recipe is not None
-    return studies.learned_score(experiment.target, experiment.sde, recipe)
-
-
-def on_cpu(score: ScoreFn) -> ScoreFn:
-    """A copy of a network on the CPU; any other score as it is."""
-    return copy.deepcopy(score).cpu() if isinstance(score, torch.nn.Module) else score
 
 
 def points(experiment: Experiment, t_min: float) -> tuple[Tensor, Tensor]:

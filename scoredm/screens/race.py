@@ -45,6 +45,12 @@ class Settings:
         return [first * 2**k for k in range(last.bit_length()) if first * 2**k <= last]
 
     @property
+    def nfe_range(self) -> tuple[int, int]:
+        """The least and the most evaluations of the score in a run, about, the Tweedie step among them."""
+        expected = [SAMPLERS[key].expected_nfe(steps) + 1 for key in self.samplers for steps in self.steps]
+        return min(expected), max(expected)
+
+    @property
     def end_evaluations(self) -> int:
         """Evaluations of the score for the end points that are compared, before the Tweedie step."""
         return 2 * int(self.first)
@@ -58,8 +64,8 @@ class Line:
         sampler: a key of SAMPLERS.
         grid: a key of GRIDS.
         curve: what it reaches, by rising cost.
-        slope: of the error against NFE in logarithms, over the points that are clearly above the noise floor; None with fewer than
-            two of them.
+        slope: of the error against NFE in logarithms, over the points that are clearly above the noise floor; None for fewer
+            than two of them.
         best: its smallest distance.
         best_nfe: the evaluations of the score for that.
         floor_from: the NFE from which on the distance stays within the noise floor; None if it does not.

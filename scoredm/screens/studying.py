@@ -13,6 +13,7 @@ from scoredm.experiment import Experiment
 from scoredm.metrics import METRICS, NoiseFloor
 from scoredm.streams import generator
 from scoredm.studies import Job, Record, perform
+from scoredm.tasks import TrainingTask
 from scoredm.training import TrainConfig, Trainer
 
 TIMES = 9  # a short piece of work is timed so often
@@ -24,6 +25,11 @@ Progress = Callable[[int, int], None]
 def recipe(experiment: Experiment, score: str) -> TrainConfig | None:
     """The recipe of the network to sample with: *Ours* of the training page; None for the exact score."""
     return TrainConfig(seed=experiment.seed) if score == "learned" else None
+
+
+def training_task(experiment: Experiment) -> TrainingTask:
+    """The training of the learned score."""
+    return TrainingTask(experiment.target, experiment.sde, TrainConfig(seed=experiment.seed))
 
 
 def offered(experiment: Experiment) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 Screen functions cache nothing themselves. A frozen experiment and frozen settings are the key; results are kept for all readers.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -13,18 +14,16 @@ from scoredm import charts, screens
 from scoredm.experiment import Experiment
 
 if TYPE_CHECKING:
-    from scoredm.comparison import FreshSamples, SampleComparison
-    from scoredm.fields import Outline
     from scoredm.budget import Plan
     from scoredm.comparison import FreshSamples, SampleComparison
     from scoredm.fields import Outline
+    from scoredm.identities import TwoSides
     from scoredm.likelihood import Encoding
     from scoredm.metrics import NoiseFloor
     from scoredm.score import ScoreFn
     from scoredm.studies import Job
-    from scoredm.identities import TwoSides
 
-BY_KEY = {"scoredm.studies.Job": lambda job: job.key}
+BY_KEY: dict[str | type, Callable[[Any], Any]] = {"scoredm.studies.Job": lambda job: job.key}
 
 
 @st.cache_resource(show_spinner=False)

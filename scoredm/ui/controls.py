@@ -152,7 +152,9 @@ def _several(parameter: Several, options: dict[str, Any]) -> tuple[str, ...]:
     if not chosen:  # nothing chosen would be a dead end: the page stays as it was
         chosen = st.session_state.get(KEPT, {}).get((_place(), parameter.name), parameter.default)
         names = ", ".join(shown[name] for name in chosen)
-        st.caption(_("{label}: choose at least one. Until then the page shows {names}.").format(label=_(parameter.label), names=names))
+        st.caption(
+            _("{label}: choose at least one. Until then the page shows {names}.").format(label=_(parameter.label), names=names)
+        )
     return _remember(parameter, tuple(name for name in shown if name in chosen))
 
 
