@@ -283,10 +283,6 @@ class Sampler:
         """Evaluations of the score over a grid of `steps` steps; about so many where the method decides."""
         return steps * (self.evaluations or ADAPTIVE_EVALUATIONS)
 
-    def steps_within(self, nfe: int) -> int:
-        """The most steps that take at most `nfe` evaluations of the score, about where the method decides; at least 1."""
-        return max(1, nfe // self.expected_nfe(1))
-
 
 ADAPTIVE_EVALUATIONS = 8  # that an adaptive method takes between two times of a grid, about
 LANGEVIN_VISITS = 5

@@ -252,7 +252,7 @@ def difference_spec(mode: str, most: float) -> Spec:
         y=y,
         y2="top:Q",
         color=alt.Color("difference:Q", scale=shades, legend=legend),
-        opacity=alt.Opacity("mass:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1], clamp=True), legend=None),
+        opacity=alt.Opacity("mass:Q", scale=alt.Scale(domain=[0, 0.6], range=[0, 1], clamp=True), legend=None),
         tooltip=[alt.Tooltip("difference:Q", title=_("model minus exact"), format=".3~g")],
     )
     line = base.mark_line(strokeWidth=1.2, color=palette.INK[mode]).encode(x=x, y=y, detail="line:N", order="order:Q")

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from scoredm import address, fields, studies
 from scoredm.experiment import Experiment
-from scoredm.likelihood import Encoding, bits_per_dimension, encode
-from scoredm.metrics import mmd_bandwidth
+from scoredm.likelihood import Encoding, bits_per_dimension, encode, flow_scale
 from scoredm.samplers import initial_distribution
 from scoredm.score import ScoreFn
 from scoredm.screens import studying
@@ -23,8 +22,7 @@ CELLS = 51  # a side of the map in the plane
 POINTS = 301  # on the line
 FRESH = 1000  # points of the data over which means are taken
 FIRST_T = 1e-3  # a network has no value at t = 0: its density is compared with that of p_t here
-RARE = 0.001  # the share of the data that lies where the density no longer counts
-FADE = 4.0  # nats above the density of those places from which the map has its full colours
+DEEP = 8.0  # nats below the mean of a component at which a place no longer counts
 
 Cause = Literal["diverged", "solver", "prior", "network", "prior and network"]
 
@@ -59,7 +57,7 @@ class Result:
         x: (M, D), the map's or the curves' points.
         exact: (M,), log density of the data.
         model: (M,), log density of the model.
-        mass: (M,), 0 where the density no longer counts, rising to 1 over FADE nats.
+        mass: (M,), how much each place counts: 1 at the mean of a component, falling to 0 where its density is DEEP nats lower.
         fresh_exact: (FRESH,), log density of the data at fresh points of the data.
         fresh_model: (FRESH,), log density of the model there.
         exact_bits: bits per dimension of the data.
@@ -141,8 +139,7 @@ def follow(experiment: Experiment, score: ScoreFn, t_min: float, steps: int) -> 
         steps: of the solver.
     """
     x = torch.cat([part.double() for part in points(experiment, t_min)])
-    scale = mmd_bandwidth(experiment.mixture) / 2
-    return encode(score, experiment.sde, x, t_min=t_min, steps=steps, scale=scale)
+    return encode(score, experiment.sde, x, t_min=t_min, steps=steps, scale=flow_scale(experiment.mixture))
 
 
 def compare(experiment: Experiment, settings: Settings, exact_flow: Encoding, model_flow: Encoding) -> Result:
@@ -163,7 +160,7 @@ def compare(experiment: Experiment, settings: Settings, exact_flow: Encoding, mo
     lost = (exact - model)[m:].numpy()
     by_prior = (experiment.distribution(1.0).log_prob(arrived) - prior.log_prob(arrived)).numpy()
     learned = settings.score == "learned"
-    mass = _mass(exact[:m].numpy(), exact[m:].numpy())
+    mass = fields.nearness(experiment.distribution(t_min), grid, DEEP)
     difference = np.abs((model - exact)[:m].numpy())[mass > 0]
     return Result(
         t_min=t_min,
@@ -182,12 +179,6 @@ def compare(experiment: Experiment, settings: Settings, exact_flow: Encoding, mo
         worst=float(difference.max()) if np.isfinite(difference).all() else math.nan,
         cause=_cause(settings, bool(torch.isfinite(model).all())),
     )
-
-
-def _mass(exact: np.ndarray, fresh: np.ndarray) -> np.ndarray:
-    """How much places count, by their density: judged by where the data are, for a spike is dense and holds few of them."""
-    least = np.quantile(fresh, RARE)
-    return np.clip((exact - least) / FADE, 0, 1)
 
 
 def _usual(lost: np.ndarray) -> float:

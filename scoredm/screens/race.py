@@ -234,7 +234,7 @@ def _verdict(lines: Sequence[Line]) -> Verdict:
 def end_jobs(experiment: Experiment, settings: Settings) -> tuple[Job, ...]:
     """A run of each sampler on the first grid, with as many steps as take the same number of evaluations of the score."""
     shared = settings.steps[-1]
-    steps = [SAMPLERS[key].steps_within(settings.end_evaluations) for key in settings.samplers]
+    steps = studies.equal_cost_steps(settings.samplers, settings.end_evaluations)
     return tuple(
         Job(
             experiment.target,
@@ -248,7 +248,7 @@ def end_jobs(experiment: Experiment, settings: Settings) -> tuple[Job, ...]:
             metrics=(settings.metric,),
             noise_steps=0 if shared % count else shared,
         )
-        for sampler, count in zip(settings.samplers, steps, strict=True)
+        for sampler, count in steps.items()
     )
 
 

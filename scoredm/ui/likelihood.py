@@ -78,8 +78,8 @@ def _curves(_experiment: Experiment, result: "screens.likelihood.Result") -> Non
     st.caption(
         _(
             "What to look for: where the curves differ, and by how much; 1 nat is a factor of 2.7. They are drawn where there "
-            "are data: about 0.1 % of the data lie elsewhere."
-        )
+            "are data, down to {n} nats below the centre of a component."
+        ).format(n=f"{screens.likelihood.DEEP:g}")
     )
 
 

@@ -69,7 +69,7 @@ def measured(falls: np.ndarray, single: np.ndarray, left: float = 0.0) -> Budget
 
 @pytest.mark.parametrize("seeds", [2, 4, 8])
 def test_chance_alone_is_seldom_called_a_cause_or_an_effect_of_the_order(seeds):
-    rng, trials = np.random.default_rng(1), 2000
+    rng, trials = np.random.default_rng(1), 1000
     called = {"largest": 0, "order": 0, "interaction": 0, "alone": 0}
     for _ in range(trials):
         falls, single = rng.normal(size=(2, seeds, 4))
