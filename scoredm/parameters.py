@@ -5,7 +5,7 @@ A parameter has a name (its key in a link), a label and a help text in English (
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, final
 
@@ -193,9 +193,9 @@ class Several(Parameter):
 
     def read(self, text: str) -> Reading:
         """The options that a text names, by names or titles with commas between them."""
-        asked = [text] if text in self.titles.values() else [part.strip() for part in text.split(",")]
-        known = tuple(name for name, title in self.titles.items() if {name, title, _(title)} & set(asked))
         titles = {word for name, title in self.titles.items() for word in (name, title, _(title))}
+        asked = _split(text, titles)
+        known = tuple(name for name, title in self.titles.items() if {name, title, _(title)} & set(asked))
         unknown = [word for word in asked if word not in titles]
         if not unknown:
             return Reading(known)
@@ -259,6 +259,17 @@ class Text(Parameter):
             return Reading(text)
         complaint = _("the text has {n} characters; at most {most} are read")
         return Reading(self.default, complaint.format(n=len(text), most=self.longest))
+
+
+def _split(text: str, words: Collection[str]) -> list[str]:
+    """The parts of a text between its commas; known words with commas of their own stay whole."""
+    parts, found = text.split(","), []
+    while parts:
+        whole = (n for n in range(len(parts), 1, -1) if ",".join(parts[:n]).strip() in words)
+        n = next(whole, 1)
+        found.append(",".join(parts[:n]).strip())
+        parts = parts[n:]
+    return found
 
 
 def plain(value: float) -> str:

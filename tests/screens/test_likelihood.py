@@ -83,7 +83,7 @@ def test_a_flow_that_runs_off_to_infinity_is_said_to(monkeypatch):
     assert result.cause == "diverged" and math.isnan(result.worst)
 
 
-@pytest.mark.parametrize("target", [SPIKE_ON_A_BASE, "m 0 s 0.0001; m 3 s 5", "m 0,0 s 0.001; m 0,0 s 5", "m 5 s 0.001"])
+@pytest.mark.parametrize("target", [SPIKE_ON_A_BASE, "w 1 m 0 s 0.001; w 9 m 3 s 5", "m 0,0 s 0.001; m 0,0 s 5", "m 5 s 0.001"])
 def test_a_spike_on_a_broad_base_has_a_density_everywhere(target):
     result = likelihood.run(Experiment(target), likelihood.Settings("exact", "exact", 60))
     counts = result.mass > 0
