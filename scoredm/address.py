@@ -497,20 +497,21 @@ def read_link(link: str) -> Link:
         raise ValueError(
             _("there is no page {page}; choose one of {pages}").format(page=repr(shortened(page)), pages=", ".join(PAGES))
         )
-    asked = {name: ",".join(texts) for name, texts in parse_qs(parts.query, keep_blank_values=True).items()}
+    asked = parse_qs(parts.query, keep_blank_values=True)
     everywhere = {parameter.name: parameter for screens in TABLE.values() for parameter in screens.values()}
-    read = {name: everywhere[name].read(text) for name, text in asked.items() if name in everywhere}
+    read = {name: everywhere[name].read_all(texts) for name, texts in asked.items() if name in everywhere}
     values = {name: reading.value for name, reading in read.items()}
     screen = screen_of(page, values)
     allowed = {parameter.name for parameter in parameters(page, screen)}
-    for name, text in asked.items():
+    for name, texts in asked.items():
         if name not in allowed:
             message = _("{name} is not a parameter of {screen}; it has {names}")
             raise ValueError(message.format(name=repr(shortened(name)), screen=screen, names=", ".join(sorted(allowed))))
         complaint = read[name].complaint
         if complaint is not None:
             message = _("{name} is {text}; it must be {allowed}")
-            raise ValueError(message.format(name=name, text=repr(shortened(text)), allowed=everywhere[name].allowed))
+            shown = " & ".join(repr(shortened(text)) for text in texts)
+            raise ValueError(message.format(name=name, text=shown, allowed=everywhere[name].allowed))
     return Link(page, screen, values)
 
 

@@ -5,11 +5,11 @@ A parameter has a name (its key in a link), a label and a help text in English (
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, final
 
-from scoredm.language import _
+from scoredm.language import _, ngettext
 
 SHOWN = 40  # characters of a refused value that are repeated
 
@@ -47,6 +47,13 @@ class Parameter(ABC):
     @abstractmethod
     def read(self, text: str) -> Reading:
         """The allowed value nearest to what a text asks for, and a complaint where that is not what it asks for."""
+
+    def read_all(self, texts: Sequence[str]) -> Reading:
+        """What a link makes of the parameter that gives it these texts; a complaint where it gives more than one."""
+        if len(texts) == 1:
+            return self.read(texts[0])
+        complaint = ngettext("the link gives it {n} time", "the link gives it {n} times", len(texts))
+        return Reading(self.read(texts[-1]).value, complaint.format(n=len(texts)))
 
     @abstractmethod
     def accepts(self, value: Any) -> bool:
@@ -190,6 +197,10 @@ class Several(Parameter):
     def accepts(self, value: Any) -> bool:
         """Whether a value is a tuple of one or more different names of options."""
         return isinstance(value, tuple) and 0 < len(set(value)) == len(value) and all(name in self.titles for name in value)
+
+    def read_all(self, texts: Sequence[str]) -> Reading:
+        """The options that all the texts name: Streamlit repeats the name for each."""
+        return self.read(",".join(texts))
 
     def read(self, text: str) -> Reading:
         """The options that a text names, by names or titles with commas between them."""

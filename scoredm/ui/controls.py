@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from scoredm.address import PAGES, TABLE, write_link
 from scoredm.language import _
+from scoredm.markdown import as_text
 from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, plain, shortened
 
 NOTICES = "_notices"  # session state: name -> (message, the value that is used instead)
@@ -194,12 +196,14 @@ def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any]
     name, state = parameter.name, st.session_state
     if name in st.query_params and name not in state:
         asked = st.query_params.get_all(name)
-        value, complaint = parameter.read(",".join(asked))
+        value, complaint = parameter.read_all(asked)
         if isinstance(value, tuple):
             value = list(value)
         if complaint:
             message = _("{label}: {complaint}. Using {value} instead.")
-            shown = message.format(label=_(parameter.label), complaint=complaint, value=_in_words(value, written))
+            shown = message.format(
+                label=_(parameter.label), complaint=as_text(complaint), value=as_text(_in_words(value, written))
+            )
             state.setdefault(NOTICES, {})[name] = (shown, value)
         right = written(value) if repeated else [written(value)]
         if complaint or not _same(parameter, asked, right):
@@ -244,9 +248,18 @@ def _find_again(parameter: Parameter, default: Any, written: Callable[[Any], Any
         value = list(value)
     if not value == present == default:  # set it even where it is present: Streamlit forgets one that came by the link untouched
         state[name] = value
-    if value != default:
-        with suppress(StreamlitAPIException):  # Streamlit still writes that name itself for the page that was left
-            st.query_params[name] = written(value)
+    if value == default:
+        return
+    with suppress(StreamlitAPIException):  # Streamlit still writes that name itself for the page that was left
+        st.query_params[name] = written(value)
+    if _went_back():  # Streamlit would set what is not in the address to its default, whatever the session says
+        st.rerun()
+
+
+def _went_back() -> bool:
+    """Whether the browser's Back or Forward asked for this run."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def _place() -> str:

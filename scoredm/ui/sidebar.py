@@ -8,6 +8,7 @@ from scoredm import targets
 from scoredm.address import OWN, OWN_DEFAULT
 from scoredm.experiment import KINDS, Experiment
 from scoredm.language import _
+from scoredm.markdown import as_text
 from scoredm.ui import controls
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _own_target() -> str:
     except ValueError as error:
         last = st.session_state.get(LAST_READ, OWN_DEFAULT)
         shown = last if len(last) <= SHOWN else last[:SHOWN] + "…"
-        st.error(_("{error}. In use: {mixture}").format(error=error, mixture=shown))
+        st.error(_("{error}. In use: {mixture}").format(error=as_text(str(error)), mixture=as_text(shown)))
         return last
     st.session_state[LAST_READ] = text
     return text

@@ -1,0 +1,20 @@
+"""Text from outside, such as a value in a link, as plain text in Markdown.
+
+Streamlit's Markdown knows formulas, coloured words, icons, links and tables; none of it may come from a link.
+"""
+
+import re
+
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # all of ASCII's: every one may follow a backslash
+STARTS = re.compile(r"([:@]|\bwww)", re.IGNORECASE)  # of addresses, icons and emoji, which are found in spite of a backslash
+JOINER = "\u2060"  # has no width; what follows it no longer belongs to an address
+
+
+def as_text(text: str) -> str:
+    r"""A text that Markdown shows as it is, in one line.
+
+    >>> as_text("[x](//host/)")
+    '\\[x\\]\\(\\/\\/host\\/\\)'
+    """
+    line = " ".join(text.split())
+    return PUNCTUATION.sub(r"\\\1", STARTS.sub(rf"\1{JOINER}", line))
