@@ -23,7 +23,7 @@ with side:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         controls.preset(_("1-D demo"), PRESETS["1-D demo"])
         controls.preset(_("2-D demo"), PRESETS["2-D demo"])
-        camera = controls.camera("forward", disabled=not plane)
+        camera = controls.camera("forward", unavailable="" if plane else _("In one dimension the axes do not move."))
 
 result = cache.forward(experiment, screens.forward.Settings(particles, steps, camera))
 

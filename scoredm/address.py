@@ -180,6 +180,13 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
     "reverse": {
         "particles": Number("rn", N_("Particles"), 2500, low=100, high=10_000, step=100),
         "steps": REVERSE_STEPS,
+        "process": Choice(
+            "process",
+            N_("Process"),
+            "sde",
+            N_("The reverse SDE adds noise at each step. The probability-flow ODE adds none, and takes half of the score term."),
+            options={"sde": N_("Reverse SDE"), "flow": N_("Flow ODE")},
+        ),
         "prior": PRIOR,
         "t_min": T_MIN,
         "denoise": DENOISE,

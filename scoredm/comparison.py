@@ -30,6 +30,7 @@ from scoredm.mixture import GaussianMixture
 
 FEW_FRESH = 20  # fresh exact samples that say what chance alone produces
 MANY_FRESH = 199  # of them: an exact sample is farther off than all of these once in 200
+CLEAR = 2.0  # times farther off than all of the few: no exact sample is, so there is nothing to ask of many
 PROJECTIONS = 32
 NARROW = 0.1  # of the smaller variance of a coordinate: data narrower than this along some line are measured along their axes
 
@@ -129,6 +130,13 @@ class SampleComparison:
         return bool(abs(self.worst.z_score) > self.fresh_z_scores.max())
 
     @property
+    def clear(self) -> bool:
+        """Whether the sample is too far off for chance: in the worst statistic if that is `off`, else in the distance."""
+        if self.off:
+            return bool(abs(self.worst.z_score) > CLEAR * self.fresh_z_scores.max())
+        return bool(self.distance > CLEAR * self.fresh_distances.max())
+
+    @property
     def far(self) -> bool:
         """Whether the distance is larger than that of every fresh exact sample: once in 200 by chance (see `compare`)."""
         return bool(self.distance > self.fresh_distances.max())
@@ -138,7 +146,7 @@ def compare(x: Tensor, mixture: GaussianMixture, fresh: Callable[[int], FreshSam
     """Compare a sample with its mixture, along the data's own axes where the coordinates hide how narrow they are.
 
     An exact sample is found `off` once in 200, and `far` once in 200: only a sample beyond all of few fresh exact samples can be
-    beyond all of many, so many are drawn only then.
+    beyond all of many, so many are drawn only then, and only where it is not beyond them by far.
 
     Args:
         x: the sample, (n, D), n at least 2.
@@ -155,7 +163,7 @@ def compare(x: Tensor, mixture: GaussianMixture, fresh: Callable[[int], FreshSam
     turned = first.axes is not None
     lines = statistics(moments, turned)
     found = SampleComparison(lines, moments.weights, distance, first.distances, first.z_scores, turned)
-    if not (found.off or found.far):
+    if found.clear or not (found.off or found.far):
         return found
     many = fresh(MANY_FRESH)
     return SampleComparison(lines, moments.weights, distance, many.distances, many.z_scores, turned)

@@ -171,6 +171,10 @@ class Experiment:
         """p_t, the diffused target."""
         return self.mixture.at(self.sde, t)
 
+    def prior(self, name: str) -> "GaussianMixture":
+        """The initial distribution of a sampler, of x at t = 1, by its name in `PRIORS`."""
+        return scoredm.initial_distribution(name, self.sde, self.mixture)
+
     @property
     def dim(self) -> int:
         """The dimension of the target."""

@@ -86,7 +86,7 @@ def _blurred(counts: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     grids = np.meshgrid(*[angular] * (dim - 1), half, indexing="ij")
     k = np.stack(grids[::-1])  # x is the last axis
     decay = np.exp(-((np.tensordot(kernel, k, 1) * k).sum(0)) / 2)
-    return scipy.fft.irfftn(scipy.fft.rfftn(counts) * decay, counts.shape)
+    return np.asarray(scipy.fft.irfftn(np.asarray(scipy.fft.rfftn(counts)) * decay, counts.shape))
 
 
 def estimate_contours(points: np.ndarray, box: Sequence[float], shares: Sequence[float], cells: int = CELLS) -> list[np.ndarray]:

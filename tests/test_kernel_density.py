@@ -15,7 +15,7 @@ def drawn(target: str, n: int) -> np.ndarray:
 
 def by_pairs(points: np.ndarray, at: np.ndarray) -> np.ndarray:
     """The same estimate by scipy; points (N, D), at (M, D) -> (M,)."""
-    return gaussian_kde(points.T, bw_method=lambda kde: SHARPNESS * kde.scotts_factor())(at.T)
+    return gaussian_kde(points.T, bw_method=SHARPNESS * len(points) ** (-1 / (points.shape[1] + 4)))(at.T)
 
 
 def centres(low: float, high: float, cells: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Arrays to charts: a sample over exact lines, in the plane or on the line, and its component weights."""
+"""Arrays to charts: a sample over exact lines, in the plane or on the line, two samples' estimates over them, and weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +18,15 @@ POINTS = 1000  # drawn of a sample at most
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """A sample (N, D), D = 1 or 2, over exact lines (M, 2), contours or the density, in a window (2 D,).
+    """A sample over exact lines.
 
-    colour: of the sample; frame: another window, drawn dashed in the plane.
+    Args:
+        title: in the reader's language.
+        points: (N, D), D = 1 or 2.
+        box: the window, (2 D,).
+        lines: (M, 2) each: contours, or on the line the density.
+        colour: of the sample.
+        frame: another window, drawn dashed in the plane.
     """
 
     title: str
@@ -103,9 +109,62 @@ def _bars_table(panel: Panel, bins: int = 48) -> pd.DataFrame:
     return pd.concat([bars, exact], ignore_index=True)
 
 
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Lines of one kind in an overlay.
+
+    Args:
+        name: in the legend, in the reader's language.
+        lines: (M, 2) each: contours, or on the line one curve.
+        colour: of the lines.
+        dash: lengths of strokes and gaps.
+    """
+
+    name: str
+    lines: Sequence[np.ndarray]
+    colour: str
+    dash: tuple[int, ...] = (1, 0)
+
+
+def overlay_spec(series: Sequence[Series], title: str, *, plane: bool) -> Spec:
+    """Several densities in one window without the data: contours with equal aspect, or curves."""
+    looks = tuple((one.name, one.colour, one.dash) for one in series)
+    return _overlay_spec(looks, plane) | {"title": title}
+
+
+@cache
+def _overlay_spec(looks: tuple[tuple[str, str, tuple[int, ...]], ...], plane: bool) -> Spec:
+    names, hues, dashes = zip(*looks, strict=True)
+    legend = alt.Legend(orient="bottom", direction="vertical", title=None, labelLimit=PANEL, symbolSize=300)
+    x, y = ("x₁", "x₂") if plane else ("x", "density")
+    base = alt.Chart().encode(
+        x=alt.X("x:Q", title=x, scale=_window()),
+        y=alt.Y("y:Q", title=y, scale=_window() if plane else alt.Undefined),
+    )
+    lines = base.mark_line(strokeWidth=1.8, clip=True).encode(
+        color=alt.Color("series:N", scale=alt.Scale(domain=names, range=hues), legend=legend),
+        strokeDash=alt.StrokeDash(
+            "series:N", scale=alt.Scale(domain=names, range=[list(dash) for dash in dashes]), legend=legend
+        ),
+        detail="line:N",
+        order="order:Q",
+    )
+    corners = base.mark_point(opacity=0).transform_filter("datum.kind == 'corner'")
+    drawn = lines.transform_filter("datum.kind == 'line'")
+    return _square(drawn + corners if plane else drawn)
+
+
+def overlay_table(series: Sequence[Series], box: np.ndarray) -> pd.DataFrame:
+    """Rows of overlay_spec; box: the window, (2 D,)."""
+    parts = [_polyline("corner", box.reshape(2, 2).T, 0).assign(series=series[0].name)] if len(box) == 4 else []
+    for one in series:
+        parts += [_polyline("line", line, i).assign(series=one.name) for i, line in enumerate(one.lines)]
+    return pd.concat(parts, ignore_index=True)
+
+
 @cache
 def weights_spec(mode: str) -> Spec:
-    """Component weights: found as bars with two standard errors, exact as ticks."""
+    """Component weights: found as bars with two standard errors, exact as ticks; without the data."""
     series = colours({"exact": palette.INK[mode], "found": palette.SAMPLES[mode]})
     base = alt.Chart().encode(
         x=alt.X("component:O", title="component", axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6))

@@ -7,6 +7,7 @@ from . import (
     likelihood as likelihood,
     maths as maths,
     race as race,
+    reverse as reverse,
     score as score,
     studying as studying,
     training as training,

@@ -181,3 +181,32 @@ def likelihood(
     return screens.likelihood.compare(
         experiment, settings, exact, flow(experiment, settings.score, t_min, settings.steps, _network)
     )
+
+
+def reverse(experiment: Experiment, settings: "screens.reverse.Settings") -> "screens.reverse.Result":
+    """See `screens.reverse.run`: what a choice leaves as it was is not computed again."""
+    return screens.reverse.run(experiment, settings, screens.reverse.Parts(_simulated, _truth, _compared, _animated))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _simulated(experiment: Experiment, settings: "screens.reverse.Settings") -> "screens.reverse.Run":
+    return screens.reverse.simulate(experiment, settings)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _truth(target: str, seed: int, n: int) -> "screens.reverse.Truth":
+    return screens.reverse.tell_truth(target, seed, n)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _compared(
+    experiment: Experiment, settings: "screens.reverse.Settings", _run: "screens.reverse.Run", _exact: "screens.reverse.Truth"
+) -> "screens.reverse.Comparison":
+    return screens.reverse.compare(experiment, settings, _run, _exact, fresh_samples)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _animated(
+    experiment: Experiment, settings: "screens.reverse.Settings", _run: "screens.reverse.Run"
+) -> "screens.reverse.Animation":
+    return screens.reverse.show(experiment, settings, _run)

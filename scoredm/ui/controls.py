@@ -7,7 +7,7 @@ what is out of range becomes the nearest allowed value, what cannot be read beco
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import streamlit as st
@@ -68,7 +68,15 @@ def query() -> str:
     return link().partition("?")[2]
 
 
-def choose(screen: str, name: str, widget: Widget | None = None, *, only: Mapping[str, str] | None = None, **options: Any) -> Any:
+def choose(
+    screen: str,
+    name: str,
+    widget: Widget | None = None,
+    *,
+    only: Mapping[str, str] | None = None,
+    unavailable: str = "",
+    **options: Any,
+) -> Any:
     """Draw the widget of a parameter, kept in the link, and return its value.
 
     Args:
@@ -76,12 +84,15 @@ def choose(screen: str, name: str, widget: Widget | None = None, *, only: Mappin
         name: of the parameter in that part of the table.
         widget: the kind of widget; by default a slider for a number and a segmented control for a choice.
         only: the options of a choice that are offered here, {name: title}; all by default.
+        unavailable: why the widget cannot be used here, in the reader's language: it is then greyed and says so on hover.
         options: of the Streamlit widget, such as `disabled` or `width`; for a number also `label` and a lower `high`.
 
     Returns:
         An int or float within its range, the name of an option, a tuple of names, a bool or a text.
     """
     parameter = TABLE[screen][name]
+    if unavailable:
+        parameter, options = replace(parameter, help=unavailable), {**options, "disabled": True}
     options = {"label_visibility": "visible", **options}
     match parameter:
         case Number():

@@ -1,1 +1,0 @@
-"""The reverse page; its controls are those of the samplers page too."""
