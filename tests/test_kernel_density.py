@@ -25,7 +25,7 @@ def centres(low: float, high: float, cells: int) -> np.ndarray:
 @pytest.mark.parametrize("box", [(-4.0, 6.0, -5.0, 5.0), (-0.5, 1.5, -2.0, 0.0)])
 def test_the_grid_is_scipys_estimate_in_the_plane(box):
     points = drawn("tutorial", 600)
-    x, y = np.meshgrid(centres(*box[:2], 128), centres(*box[2:], 128))
+    x, y = np.meshgrid(centres(box[0], box[1], 128), centres(box[2], box[3], 128))
     expected = by_pairs(points, np.stack([x.ravel(), y.ravel()], 1)).reshape(128, 128)
     np.testing.assert_allclose(density_on_grid(points, box), expected, atol=6e-3 * expected.max())
 
