@@ -78,7 +78,7 @@ def test_the_price_of_a_prior_at_zero_is_on_the_page(open_page):
             "The initial distribution has the moments of p₁, but not its shape",
         ),
         ({"rsteps": 5}, "The steps are too long. Try more steps."),
-        ({"target": "spike", "rsteps": 500}, "The steps are too long even so. Compare other methods on *Samplers*."),
+        ({"target": "needle", "rsteps": 500}, "The steps are too long even so. Compare other methods on *Samplers*."),
     ],
 )
 def test_each_cause_has_its_advice(open_page, link, words):
