@@ -214,7 +214,8 @@ class Trainer:
         self.device = torch.device(device) if device is not None else default_device()
         self.history: list[TrainMetrics] = []
         seeds = torch.Generator().manual_seed(config.seed)
-        data = mixture.sample(config.data_size, seeds) if data is None else _checked(data, mixture.dim)
+        data = mixture.sample(config.data_size, seeds) if data is None else data
+        data = _checked(data, mixture.dim)  # a narrow mixture far from 0 is sampled in double precision, the network is in single
         self._network = _network(sde, data, config, seeds).to(self.device)
         self.score_fn = copy.deepcopy(self._network).requires_grad_(False) if config.average != "none" else self._network
         self._weigh = _weighting(sde, data, config)

@@ -425,3 +425,12 @@ def test_trains_on_the_default_device():
     trainer = Trainer(TUTORIAL, SDE, replace(SHORT, steps=2))
     assert len(list(trainer)) == 2
     assert next(trainer.score_fn.parameters()).device.type == default_device().type
+
+
+@pytest.mark.parametrize("network", ["scorenet", "notebook"])
+def test_a_mixture_sampled_in_double_precision_trains_a_network_in_single(network):
+    narrow = GaussianMixture([[1e5]], [[[1e-6]]], [1])
+    assert narrow.needs_float64
+    trainer = Trainer(narrow, SDE, replace(SHORT, network=network, steps=2), "cpu")
+    assert all(np.isfinite(row.dsm) for row in trainer)
+    assert all(weight.dtype == torch.float32 for weight in trainer.score_fn.parameters())
