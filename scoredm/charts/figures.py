@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 KDE_POINTS = 3000  # drawn at most: an estimate costs points times pixels
 KDE_GRID = 80  # points a side: seaborn's own 200 takes four times as long
+BINS = 60  # of a printed histogram
 KDE_SHARPNESS = 0.5  # of the usual bandwidth, which is meant for a single mode
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 PRINT: dict[Any, Any] = {
@@ -81,7 +82,11 @@ def samples(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")
         for axis, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
-            (_cloud if panel.plane else _bars)(axis, panel.points[:KDE_POINTS], panel.colour, shares)
+            points = panel.points[:KDE_POINTS].astype(float)
+            if panel.plane:
+                _cloud(axis, points, panel.colour, shares)
+            else:
+                _bars(axis, points[:, 0], panel.colour, panel.box)
             for line in panel.lines:
                 axis.plot(line[:, 0], line[:, 1], color=palette.INK["light"], linewidth=0.9)
             axis.set(xlim=panel.box[:2], xlabel="$x_1$" if panel.plane else "$x$", ylabel="$x_2$" if panel.plane else "density")
@@ -108,14 +113,18 @@ def _cloud(axis: Axes, points: np.ndarray, colour: str, shares: Sequence[float])
         linestyles="--",
         gridsize=KDE_GRID,
         cut=2,
+        warn_singular=False,
     )
 
 
-def _bars(axis: Axes, points: np.ndarray, colour: str, _shares: Sequence[float]) -> None:
+def _bars(axis: Axes, points: np.ndarray, colour: str, box: np.ndarray) -> None:
+    """A histogram with bins of the window, which are wider than the rounding of the points, and a kernel density estimate."""
     from seaborn import kdeplot
 
-    axis.hist(points[:, 0], bins=60, density=True, color=colour, alpha=0.3)
-    kdeplot(x=points[:, 0], ax=axis, bw_adjust=KDE_SHARPNESS, color=colour, linewidth=1.1, linestyle="--")
+    edges = np.linspace(box[0], box[1], BINS + 1)
+    share = np.full(len(points), 1 / (len(points) * (edges[1] - edges[0])))
+    axis.hist(points, bins=edges.tolist(), weights=share, color=colour, alpha=0.3)
+    kdeplot(x=points, ax=axis, bw_adjust=KDE_SHARPNESS, color=colour, linewidth=1.1, linestyle="--", warn_singular=False)
 
 
 def score_fields(panels: Sequence[tuple[str, "PrintedField"]], title: str) -> Figure:

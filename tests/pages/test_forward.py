@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from scoredm import VESDE, VPSDE, targets
-from scoredm.charts import forward as charts
+from scoredm.charts import figures, forward as charts
 from scoredm.experiment import Experiment
 from scoredm.modes import merge_time
 from scoredm.screens import forward
@@ -145,6 +145,19 @@ def test_one_dimension_by_the_demo_button(open_page):
 def test_modes_far_narrower_than_a_cell_of_the_picture(open_page, page, mixture):
     at = open_page(page, target="own", mixture=mixture)
     assert not at.exception
+
+
+def test_a_narrow_target_far_from_0_keeps_its_variance(open_page):
+    """Single precision resolves 0.008 near 100000; the standard deviation is 0.001."""
+    at = open_page("forward", target="own", mixture="m 100000 s 0.001")
+    assert not at.exception
+    rows = chart_rows(at, 0)
+    first = rows[(rows["series"] == "particles") & (rows["t"] == 0)]["variance"].item()
+    assert first == pytest.approx(1e-6, rel=5 * np.sqrt(2 / 200))
+    assert "± 0.00 |" not in the_table(at)
+    result = forward.run(Experiment("m 100000 s 0.001"), forward.Settings(20, 10))
+    printed = figures.forward_paths(result.times, result.paths, result.labels, result.variance**0.5, result.mean)
+    assert figures.as_bytes(lambda: printed, "png").startswith(b"\x89PNG")
 
 
 def test_the_margin_is_a_density_and_the_heat_map_its_history():

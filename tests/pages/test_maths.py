@@ -101,6 +101,17 @@ def test_the_wrong_score_moves_one_side_and_not_the_constant(open_page: OpenPage
     assert both_sides(at)[3] < 0.5 * constant
 
 
+def test_one_gaussian_in_place_of_two_far_and_narrow_ones(open_page: OpenPage) -> None:
+    """Its variances are 1e8 and 1e-6: positive definite, though their ratio is beyond what double precision tells from 0."""
+    link = {"target": "own", "mixture": "m -10000,0 s 0.001; m 10000,0 s 0.001"}
+    at = settled(open_page("maths", topic="dsm", wrong="gaussian", **link))
+    assert not at.exception and not at.error
+    dsm, right, _, constant = both_sides(at)
+    assert right == pytest.approx(1, abs=0.1)  # along the one axis it is wide and predicts no noise; along the other it is right
+    assert dsm == pytest.approx(right, abs=0.1)  # 5 standard errors of the mean of 10000 squared normal numbers
+    assert constant == pytest.approx(0, abs=1e-3)  # the noise is known from the distance to the nearer mode
+
+
 def test_the_noise_dial_changes_paths_and_keeps_the_distribution(open_page: OpenPage) -> None:
     still = maths.reverse_paths(Experiment("tutorial"), 0.0)
     apart = np.abs(still.noisy - still.flow)

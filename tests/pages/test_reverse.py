@@ -300,3 +300,15 @@ def test_the_figure_shows_estimates_over_exact_lines(target):
         assert two.get_aspect() == 1
         assert len(two.lines) == len(end.lines) and any(c.get_paths() for c in two.collections[1:])
     assert figures.as_bytes(lambda: figure, "svg").lstrip().startswith(b"<?xml")
+
+
+def test_samples_that_lie_closer_than_their_precision_are_printed():
+    values = 1e5 + 1e-3 * np.random.default_rng(0).normal(size=(500, 1))
+    box = np.array([1e5 - 0.005, 1e5 + 0.005])
+    line = np.stack([np.linspace(*box, 50), np.ones(50)], axis=1)
+    panels = [samples.Panel("Samples", values.astype(kind), box, [line], "#123456") for kind in (np.float32, np.float64)]
+    figure = figures.samples(panels, (0.5,))
+    assert figures.as_bytes(lambda: figure, "png").startswith(b"\x89PNG")
+    bars = figure.axes[1].patches
+    assert len(bars) == figures.BINS
+    assert sum(bar.get_height() * bar.get_width() for bar in bars) == pytest.approx(1, abs=1e-6)
