@@ -11,7 +11,7 @@ Every claim is computed in two ways that share as little as possible. The identi
 always of the tutorial's experiment. The tests run this same table.
 
 An identity is found within its tolerance for lambda from 0.01 to 10^4, sigma_max up to 10^5 sigma_min, and beta up to 100 that
-starts at 30 or below. Beyond, float64 or a fixed number of steps may be too little, and the check then fails.
+starts at 30 or below. Beyond, double precision or a fixed number of steps may be too little, and the check then fails.
 """
 
 from collections.abc import Callable
@@ -35,8 +35,13 @@ NOTEBOOK = "Neuromatch Academy, deep learning, week 2 day 4, tutorial 2"
 class Check:
     """One claim, and how to find out whether it holds here.
 
-    name: short and unique; group: the topic it belongs to; statement: a line of Markdown; source: who says so; slow: whether it
-    takes seconds rather than a fraction of one.
+    Attributes:
+        name: short and unique.
+        group: the topic it belongs to.
+        statement: the claim, a line of Markdown.
+        source: who says so.
+        run: computes both sides; takes the case, unless the group is one of FIXED.
+        slow: whether it takes seconds rather than a fraction of one.
     """
 
     name: str
@@ -52,7 +57,14 @@ class Check:
         return self.group in FIXED
 
     def __call__(self, case: Case) -> Finding:
-        """What is found in this case."""
+        """Compute both sides of the claim.
+
+        Args:
+            case: target, SDE and seed; a check of a known value does not depend on them.
+
+        Returns:
+            What is expected, what is found, and the tolerance.
+        """
         return self.run() if self.fixed else self.run(case)
 
 
@@ -60,14 +72,14 @@ CHECKS = (
     Check(
         "drift",
         "sde",
-        r"The drift is the rate at which the data shrink: $f = (\log \alpha_t)'$ at 41 times. Largest relative difference.",
+        r"The drift is the rate at which the data shrink: $f_t = (\log \alpha_t)'$ at 41 times. Largest relative difference.",
         f"{SONG}, appendix B",
         identities.drift,
     ),
     Check(
         "diffusion",
         "sde",
-        r"The variance of the added noise is $g^2 = (\sigma_t^2)' - 2 f \sigma_t^2$. Largest relative difference.",
+        r"The noise is added at the rate $g_t^2 = (\sigma_t^2)' - 2 f_t \sigma_t^2$. Largest relative difference.",
         f"{SONG}, appendix B",
         identities.diffusion,
     ),
@@ -75,21 +87,21 @@ CHECKS = (
     Check(
         "digits",
         "sde",
-        r"$\sigma_t$ keeps its digits in float32 from $t = 10^{-9}$ on. Largest relative error.",
-        "the same formula in float64",
+        r"In single precision $\sigma_t$ is accurate from $t = 10^{-9}$ on. Largest relative error.",
+        "the same formula in double precision",
         identities.digits,
     ),
     Check(
         "paths",
         "sde",
-        r"Forward paths spread as $v' = 2 f v + D g^2$ says: total variance at $t = 0.5$ and $1$.",
+        r"The total variance $v$ of forward paths obeys $v' = 2 f_t v + D g_t^2$; here at $t = 0.5$ and $1$.",
         "Särkkä and Solin 2019, Applied Stochastic Differential Equations, eq. 5.51",
         identities.paths,
     ),
     Check(
         "gradient",
         "score",
-        r"The score is the slope of $\log p_t$, found once more by automatic differentiation. Largest $\sigma_t\,|\Delta s|$.",
+        r"The score is the gradient of $\log p_t$ by automatic differentiation. Largest $\sigma_t\,|\Delta s|$.",
         "definition",
         identities.gradient,
     ),
@@ -103,65 +115,70 @@ CHECKS = (
     Check(
         "fokker-planck",
         "score",
-        r"$p_t$ flows as $\partial_t p = -\nabla\!\cdot(f x\, p) + \frac{1}{2} g^2 \Delta p$. Largest relative difference.",
+        r"$p_t$ obeys $\partial_t p = -\nabla\!\cdot(f_t x\, p) + \frac{1}{2} g_t^2 \Delta p$. Largest relative difference.",
         "Fokker 1914, Planck 1917",
         identities.fokker_planck,
     ),
     Check(
         "tweedie",
         "score",
-        r"The best guess of clean data is $(x + \sigma_t^2 s) / \alpha_t$, and Bayes' rule agrees. "
-        r"Largest difference, over the spread of $x_t / \alpha_t$.",
+        r"The mean of the clean data given $x_t = x$ is $(x + \sigma_t^2 s) / \alpha_t$, and Bayes' rule agrees. "
+        r"Largest difference, in standard deviations of $x_t / \alpha_t$.",
         "Efron 2011, Tweedie's Formula and Selection Bias",
         identities.tweedie,
     ),
     Check(
         "merging",
         "score",
-        r"Two modes merge when $\sigma_t^2 / \alpha_t^2 = \mu^2 - s^2$, here set for $t = 0.5$: by formula, by the score.",
+        r"Modes at $\pm\mu$, of standard deviation $\sigma_k$, merge when $\sigma_t^2 / \alpha_t^2 = \mu^2 - \sigma_k^2$. "
+        r"Set to merge at $t = 0.5$: the time by this formula, and by the score.",
         "second derivative of the density",
         identities.merging,
     ),
     Check(
         "dsm",
         "losses",
-        r"$J_{DSM} - J_{ESM}$ of a wrong score is the spread of the clean data, whatever the score; $t = 0.5$.",
+        r"$J_{DSM} - J_{ESM}$ is the same for every score: "
+        r"$(\alpha_t / \sigma_t)^2\, \mathrm{E}\|x_0 - \mathrm{E}[x_0 \mid x_t]\|^2$. Here for a wrong one at $t = 0.5$.",
         VINCENT,
         identities.dsm,
     ),
     Check(
         "floor",
         "losses",
-        r"The floor $D - \sigma_t^2\, \mathrm{E}\|s\|^2$ is the spread of the clean data given the noisy; $t = 0.5$.",
+        r"The floor $D - \sigma_t^2\, \mathrm{E}\|s\|^2$ of the DSM loss, by quadrature, is "
+        r"$(\alpha_t / \sigma_t)^2\, \mathrm{E}\|x_0 - \mathrm{E}[x_0 \mid x_t]\|^2$, by draws; $t = 0.5$.",
         VINCENT,
         identities.floor,
     ),
     Check(
         "entropy",
         "losses",
-        r"Entropy grows by $\int (D f + \frac{1}{2} g^2\, \mathrm{E}\|s\|^2)\, \mathrm{d}t$, from $t = 0.01$ to $1$ (de Bruijn).",
+        r"The entropy of $p_t$ grows by $\int (D f_t + \frac{1}{2} g_t^2\, \mathrm{E}\|s\|^2)\, \mathrm{d}t$ "
+        r"from $t = 0.01$ to $1$ (de Bruijn).",
         "Stam 1959, Some Inequalities Satisfied by the Quantities of Information",
         identities.entropy,
     ),
     Check(
         "girsanov",
         "losses",
-        r"$\mathrm{KL}(p_0 \| p_\theta) = \frac{1}{2} \int g^2\, \mathrm{E}\|s - s_\theta\|^2\, \mathrm{d}t + "
-        r"\mathrm{KL}(p_1 \| \pi)$ where $s_\theta$ and $\pi$ are of one diffusion.",
+        r"$\mathrm{KL}(p_0 \| p_\theta) = \frac{1}{2} \int g_t^2\, \mathrm{E}\|s - s_\theta\|^2\, \mathrm{d}t + "
+        r"\mathrm{KL}(p_1 \| \pi)$ where $s_\theta$ and the prior $\pi$ belong to one diffusion.",
         MAXIMUM_LIKELIHOOD,
         identities.girsanov,
     ),
     Check(
         "girsanov-strict",
         "losses",
-        r"In general it is a bound: here the score belongs to a mean that is wrong by 1, and the prior is $N(0, \sigma_1^2)$.",
+        r"In general the right side is a bound: here $s_\theta$ is the score of data whose mean is wrong by 1, and the prior is "
+        r"$N(0, \sigma_1^2)$.",
         MAXIMUM_LIKELIHOOD,
         identities.girsanov_strict,
     ),
     Check(
         "anderson",
         "reverse",
-        r"The reverse SDE leads from $p_1$ back to $p_{0.1}$: mean of $-\log p$, and total variance.",
+        r"The reverse SDE takes draws of $p_1$ to draws of $p_{0.1}$: mean of $-\log p_{0.1}$, and total variance.",
         "Anderson 1982, doi 10.1016/0304-4149(82)90051-5",
         identities.anderson,
         slow=True,
@@ -169,7 +186,7 @@ CHECKS = (
     Check(
         "flow",
         "reverse",
-        r"The probability flow leads from $p_1$ back to $p_{0.1}$ without noise: mean of $-\log p$, and total variance.",
+        r"The probability flow does the same without noise: mean of $-\log p_{0.1}$, and total variance.",
         f"{SONG}, section 4.3",
         identities.flow,
         slow=True,
@@ -177,21 +194,22 @@ CHECKS = (
     Check(
         "likelihood",
         "reverse",
-        r"Followed from the data up to $p_1$, the flow's change of volume gives $\log p_0$. Largest difference in nats.",
+        r"The change of volume along the probability flow, from the data to $p_1$, gives $\log p_0$. Largest difference in nats.",
         f"{SONG}, section 4.3",
         identities.likelihood,
     ),
     Check(
         "flow-gaussian",
         "reverse",
-        "On one Gaussian the flow keeps a point's number of standard deviations from the mean: 2 stays 2, along each axis.",
+        "For Gaussian data the flow keeps a point's distance from the mean in standard deviations: 2 stays 2, along each axis.",
         "closed form",
         identities.flow_of_a_gaussian,
     ),
     Check(
         "recursion",
         "reverse",
-        r"Euler-Maruyama takes the variance $v$ to $(1 - (f + g^2/V) \Delta t)^2 v + g^2 \Delta t$ on Gaussian data. Ratio.",
+        r"For Gaussian data a step of Euler-Maruyama takes the variance $v$ to "
+        r"$(1 - (f_t + g_t^2/V_t) \Delta t)^2 v + g_t^2 \Delta t$, where $V_t$ is that of $p_t$. Ratio after 50 steps.",
         "closed form",
         identities.recursion,
     ),
@@ -199,7 +217,7 @@ CHECKS = (
         Check(
             f"order-{name}",
             "samplers",
-            f"{SAMPLERS[name].title}: from $p_1$ to $p_{{0.5}}$ of Gaussian data its error falls with this power of the step.",
+            f"{SAMPLERS[name].title}: from $p_1$ to $p_{{0.5}}$ of Gaussian data the error falls as this power of the step.",
             SAMPLERS[name].source,
             check,
         )
@@ -208,14 +226,14 @@ CHECKS = (
     Check(
         "prior-divergence",
         "values",
-        r"How far this prior is from $p_1$: $\mathrm{KL}(p_1 \| N(0, \sigma_1^2 I))$ at $\lambda = 5$ and $25$.",
+        r"How far a prior without the mean is from $p_1$: $\mathrm{KL}(p_1 \| N(0, \sigma_1^2 I))$ at $\lambda = 5$ and $25$.",
         "quadrature",
         known_values.prior_divergence,
     ),
     Check(
         "prior-bias",
         "values",
-        r"From that prior at $\lambda = 5$, samples of 200 steps have this mean and first weight; exact are $(1, 0)$ and $0.5$.",
+        r"Mean and first weight of samples from that prior, at $\lambda = 5$ in 200 steps; the data have $(1, 0)$ and $0.5$.",
         "an independent simulation",
         known_values.prior_bias,
         slow=True,
@@ -223,7 +241,7 @@ CHECKS = (
     Check(
         "prior-cured",
         "values",
-        "From the Gaussian with the mean and covariance of $p_1$, the same steps give the exact mean and first weight.",
+        "From the Gaussian with the mean and covariance of $p_1$, the same steps give the mean and first weight of the data.",
         "the mixture itself",
         known_values.prior_cured,
         slow=True,
@@ -231,7 +249,7 @@ CHECKS = (
     Check(
         "floors",
         "values",
-        r"The floor of DSM at $t = 0.01$, $0.25$, $0.5$, $0.75$ and $1$, $\lambda = 25$.",
+        r"The floor of the DSM loss at $t = 0.01$, $0.25$, $0.5$, $0.75$ and $1$, for $\lambda = 25$.",
         "quadrature",
         known_values.floors,
     ),
@@ -259,8 +277,8 @@ CHECKS = (
     Check(
         "lost-digits",
         "values",
-        r"Relative error of $\sigma_t^2$ in float32 at $t = 10^{-5}$: by powers of $\lambda$, and as the app computes it.",
-        "float64",
+        r"Relative error of $\sigma_t^2$ in single precision at $t = 10^{-5}$: by powers of $\lambda$, and by the app's formula.",
+        "double precision",
         known_values.lost_digits,
     ),
     Check(
@@ -273,56 +291,56 @@ CHECKS = (
     Check(
         "flow-euler-errors",
         "values",
-        r"Error of the flow by Euler from $x = 1$ on $N(0, 1)$, $\lambda = 25$: 20 and 640 even steps.",
+        r"Error of Euler's method on the flow from $x = 1$, data $N(0, 1)$, $\lambda = 25$: 20 and 640 even steps.",
         "closed form",
         known_values.flow_euler_errors,
     ),
     Check(
         "heun-errors",
         "values",
-        "The same by Heun.",
+        "The same for Heun's method.",
         "closed form",
         known_values.heun_errors,
     ),
     Check(
         "euler-maruyama-errors",
         "values",
-        "Error of the variance by Euler-Maruyama on the same data and steps.",
+        "Error of the variance after Euler-Maruyama on the same data and steps.",
         "closed form",
         known_values.euler_maruyama_errors,
     ),
     Check(
         "extra-increment",
         "notebook",
-        r"The notebook's cumulative sum has this much variance for each unit it should have ($\lambda = 26$, 50 frames).",
+        r"The notebook's cumulative sum has this multiple of the right variance ($\lambda = 26$, 50 frames).",
         NOTEBOOK,
         known_values.extra_increment,
     ),
     Check(
         "one-point",
         "notebook",
-        r"The exercise: all data at 0 and $s = -x / \sigma_t^2$ has loss 0, and $s = 0$ has loss $D$ on any data.",
+        r"The exercise: where all data are at 0, $s = -x / \sigma_t^2$ has loss 0; on any data, $s = 0$ has loss $D$.",
         NOTEBOOK,
         known_values.loss_of_one_point,
     ),
     Check(
         "one-gaussian",
         "notebook",
-        r"Gaussian data of variances $v_i$ and their exact score have loss $\sum_i v_i / (v_i + \sigma_t^2)$.",
+        r"For Gaussian data with variances $v_i$ the loss of the exact score is $\sum_i v_i / (v_i + \sigma_t^2)$.",
         "closed form",
         known_values.loss_of_a_gaussian,
     ),
     Check(
         "perfect-score",
         "notebook",
-        "The notebook's own error of the exact score is this, not 0.",
+        "The notebook's own measure of error is not 0 for the exact score, but this.",
         NOTEBOOK,
         known_values.perfect_score,
     ),
     Check(
         "first-loss",
         "notebook",
-        "The notebook's training, rerun: loss at step 0. The tolerance is the spread over seeds, here and below.",
+        "The notebook's training, run again: loss before the first step. Tolerances here and below are the spread over seeds.",
         NOTEBOOK,
         known_values.first_loss,
         slow=True,
@@ -331,7 +349,7 @@ CHECKS = (
     Check(
         "last-metric",
         "notebook",
-        "Its own measure at the end.",
+        "The notebook's own measure of error at the end.",
         NOTEBOOK,
         known_values.last_notebook_metric,
         slow=True,
@@ -339,7 +357,7 @@ CHECKS = (
     Check(
         "last-error",
         "notebook",
-        r"Its score error at the end, weighted by $\sigma_t^2$: 0 would be perfect.",
+        r"Its score error at the end, weighted by $\sigma_t^2$; 0 for the exact score.",
         NOTEBOOK,
         known_values.last_score_error,
         slow=True,

@@ -12,27 +12,41 @@ Values = float | tuple[float, ...]
 
 
 class Case(NamedTuple):
-    """An experiment to check the identities on: the data, the diffusion, and the seed of every draw."""
+    """An experiment to check the identities on.
+
+    Attributes:
+        mixture: the distribution of the data.
+        sde: the forward diffusion.
+        seed: of every random draw.
+    """
 
     mixture: GaussianMixture
     sde: SDE
     seed: int
 
     def draws(self) -> torch.Generator:
-        """Fresh random numbers, the same for the same seed."""
+        """A new generator; the same seed gives the same numbers."""
         return torch.Generator().manual_seed(self.seed)
 
     def distribution(self, t: float) -> GaussianMixture:
-        """p_t."""
+        """The distribution p_t of x_t.
+
+        Args:
+            t: a time from 0 to 1.
+        """
         return self.mixture.at(self.sde, t)
 
 
 @final
 @dataclass(frozen=True)
 class Finding:
-    """What should come out, what did, and how far apart they may be; one figure, or several with a tolerance for each or for all.
+    """What is expected, what is found, and how far apart they may be.
 
-    at_most: found need not equal expected, only not exceed it.
+    Attributes:
+        expected: one value or several.
+        found: as many.
+        tolerance: the largest difference allowed, for each value or for all.
+        at_most: whether the found value only must not exceed the expected one, rather than equal it.
     """
 
     expected: Values
@@ -42,7 +56,7 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Whether every figure is within its tolerance; a figure that is not a number is not."""
+        """Whether every value is within its tolerance; NaN is not."""
         expected, found = as_tuple(self.expected), as_tuple(self.found)
         tolerance = as_tuple(self.tolerance) if isinstance(self.tolerance, tuple) else (self.tolerance,) * len(expected)
         differences = (f - e if self.at_most else abs(f - e) for e, f in zip(expected, found, strict=True))
@@ -50,5 +64,12 @@ class Finding:
 
 
 def as_tuple(values: Values) -> tuple[float, ...]:
-    """One figure or several, as several."""
+    """One value or several, as a tuple.
+
+    Args:
+        values: a number, or a tuple of them.
+
+    Returns:
+        A tuple.
+    """
     return values if isinstance(values, tuple) else (values,)

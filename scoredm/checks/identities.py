@@ -1,7 +1,7 @@
-"""Checks that hold for every target and every SDE, each with its two sides computed apart.
+"""Checks that hold for every target and every SDE, each with its two sides computed in different ways.
 
 A deterministic one is exact up to rounding. Where one side is a mean over random draws, the tolerance is five of its standard
-errors, so that chance alone goes beyond it about once in two million.
+errors, which chance alone exceeds about once in two million times.
 """
 
 import math
@@ -324,10 +324,10 @@ def girsanov_strict(case: Case) -> Finding:
     return Finding(missed + divergence(1.0, prior), divergence(EARLY, end), 1e-6, at_most=True)
 
 
-# The way back.
+# Sampling.
 
-BACK_TO = 0.1  # where the way back ends: nearer to the data the steps would have to be many
-BACK_STEPS = 120
+REVERSE_TO = 0.1  # where reverse paths end: nearer to the data many more steps would be needed
+REVERSE_STEPS = 120
 FLOW_STEPS = 320  # of the flow of one point
 ENCODED = 50  # points whose likelihood is found
 
@@ -340,35 +340,36 @@ def _with(step: Step, case: Case, times: Sequence[float], start: Tensor, noise: 
 
 
 def _distribution_after(step: Step, power: int, case: Case) -> Finding:
-    """Mean of -log p_t and total variance after a way back from p_1, against fresh draws of p_t.
+    """Mean of -log p_t and total variance of reverse paths from p_1, compared with fresh draws of p_t.
 
-    Run with all steps and with half as many along the same noise, so that the leading error, of this power of the step, cancels.
+    They run with all steps and with half as many along the same noise, so that the leading error, of this power of the step,
+    cancels.
     """
-    draws, distribution = case.draws(), case.distribution(BACK_TO)
+    draws, distribution = case.draws(), case.distribution(REVERSE_TO)
     n = _draws(case.mixture)
     start = exact_prior(case.sde, case.mixture).sample(n, draws).double()
-    times = _grid(case.sde, BACK_STEPS, BACK_TO)
-    noise = _normal((BACK_STEPS, *start.shape), draws)
+    times = _grid(case.sde, REVERSE_STEPS, REVERSE_TO)
+    noise = _normal((REVERSE_STEPS, *start.shape), draws)
     spans = torch.tensor([a - b for a, b in pairwise(times)], dtype=torch.float64)[:, None, None]
     along = (spans.sqrt() * noise).unflatten(0, (-1, 2)).sum(1) / spans.unflatten(0, (-1, 2)).sum(1).sqrt()
     fine, coarse = _with(step, case, times, start, noise), _with(step, case, times[::2], start, along)
     fresh = distribution.sample(n, draws).double()
 
-    def figures(x: Tensor) -> Tensor:
+    def statistics(x: Tensor) -> Tensor:
         return torch.stack([-distribution.log_prob(x), (x - distribution.mean).square().sum(-1)])
 
-    found, expected = (2**power * figures(fine) - figures(coarse)) / (2**power - 1), figures(fresh)
+    found, expected = (2**power * statistics(fine) - statistics(coarse)) / (2**power - 1), statistics(fresh)
     errors = (found.var(1) / n + expected.var(1) / n).sqrt()
     return Finding(tuple(expected.mean(1).tolist()), tuple(found.mean(1).tolist()), tuple((SIGMAS * errors).tolist()))
 
 
 def anderson(case: Case) -> Finding:
-    """The reverse SDE leads from p_1 back to p_t."""
+    """The reverse SDE takes draws of p_1 to draws of p_t."""
     return _distribution_after(euler_maruyama, 1, case)
 
 
 def flow(case: Case) -> Finding:
-    """The probability flow leads from p_1 back to p_t."""
+    """The probability flow takes draws of p_1 to draws of p_t."""
     return _distribution_after(heun, 2, case)
 
 
@@ -384,10 +385,10 @@ def likelihood(case: Case) -> Finding:
 def flow_of_a_gaussian(case: Case) -> Finding:
     """Where the flow takes a point two standard deviations out along each axis of one Gaussian with the data's moments."""
     gaussian = Case(_one_gaussian(case.mixture), case.sde, case.seed)
-    before, after = gaussian.distribution(1.0), gaussian.distribution(BACK_TO)
+    before, after = gaussian.distribution(1.0), gaussian.distribution(REVERSE_TO)
     (v1, axes), (v0, _) = ((p[0] for p in distribution.principal_axes) for distribution in (before, after))
     start = before.mean + 2 * v1.sqrt() @ axes.T
-    end = _with(heun, gaussian, _grid(case.sde, FLOW_STEPS, BACK_TO), start[None], torch.zeros(FLOW_STEPS, 1, len(start)))
+    end = _with(heun, gaussian, _grid(case.sde, FLOW_STEPS, REVERSE_TO), start[None], torch.zeros(FLOW_STEPS, 1, len(start)))
     found = ((end[0] - after.mean) @ axes) / v0.sqrt()
     return Finding((2.0,) * len(start), tuple(found.tolist()), 5e-3)
 
@@ -431,7 +432,7 @@ def recursion(case: Case) -> Finding:
     """The variance after 50 steps of Euler-Maruyama on Gaussian data: the sampler's over that of the written recursion."""
     sde = case.sde
     S = float(case.mixture.covariance.trace()) / case.mixture.dim
-    times = _grid(sde, 50, BACK_TO)
+    times = _grid(sde, 50, REVERSE_TO)
     v = first = _variance_of(sde, S, 1.0)
     for t, t_next in pairwise(times):
         g2, dt = float(sde.diffusion(t)) ** 2, t - t_next

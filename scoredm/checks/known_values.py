@@ -1,7 +1,7 @@
-"""Known numbers of the tutorial's experiment, computed again: each was found first by quadrature, in closed form, or by a rerun
-of the notebook, apart from this library.
+"""Known values of the tutorial's experiment, computed again.
 
-The tolerance is the last digit that is given, five standard errors where draws are involved, or the spread over seeds.
+Each was found first without this library: by quadrature, in closed form, or by running the notebook. The tolerance is the last
+digit that is given, five standard errors where draws are involved, or the spread over seeds.
 """
 
 import math
