@@ -17,12 +17,12 @@ EXERCISE = TUTORIAL | {
     "denoise": False,
 }
 PRESETS = {
-    N_("Load: Exercise 1.3"): (EXERCISE, N_("The settings of the tutorial's exercise: 2500 particles, λ = 10, 200 steps.")),
-    N_("Load: comparison"): (
+    N_("Exercise 1.3"): (EXERCISE, N_("The settings of the tutorial's exercise: 2500 particles, λ = 10, 200 steps.")),
+    N_("Comparison"): (
         EXERCISE | {"rn": 1000, "lam": 25.0},
         N_("The settings of the tutorial's comparison: 1000 particles, λ = 25, 200 steps."),
     ),
-    N_("Load: prior's cost"): (
+    N_("Prior's cost"): (
         EXERCISE | {"lam": 5.0, "tmin": 0.001},
         N_("λ = 5: there is too little noise to forget where the data are."),
     ),
@@ -51,7 +51,7 @@ with side:
             colour = controls.choose("reverse", "colour")
             why = "" if plane else _("In one dimension there is no room for arrows: the axes are time and x.")
             arrows = controls.choose("reverse", "arrows", unavailable=why)
-        with st.popover(_("Try")):
+        with st.popover(_("Load settings")):
             for label, (values, words) in PRESETS.items():
                 controls.preset(_(label), values, help=_(words), width="stretch")
     numbers = st.container()

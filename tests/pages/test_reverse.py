@@ -244,9 +244,9 @@ def test_bars_are_a_density_beside_the_exact_curve(open_page):
 @pytest.mark.parametrize(
     "label,lam,particles,words",
     [
-        ("Load: Exercise 1.3", 10.0, 2500, "Mean x₁"),
-        ("Load: comparison", 25.0, 1000, "Mean x₁"),
-        ("Load: prior's cost", 5.0, 2500, "too low"),
+        ("Exercise 1.3", 10.0, 2500, "Mean x₁"),
+        ("Comparison", 25.0, 1000, "Mean x₁"),
+        ("Prior's cost", 5.0, 2500, "too low"),
     ],
 )
 def test_presets_load_the_tutorials_settings_and_say_so(open_page, label, lam, particles, words):
