@@ -2,39 +2,35 @@
 
 import streamlit as st
 
-from scoredm.ui import controls, shell, show
-from scoredm.ui.training import learned, progress, recipe, runs
-
-POLL_SECONDS = 0.5
+from scoredm.ui import background, controls, shell
+from scoredm.ui.training import recipe, view
 
 experiment = shell.header("training")
-row = st.container(horizontal=True, vertical_alignment="bottom")
-chosen = recipe.choose(experiment, row)
-run = runs.current(chosen)
-with row:
-    progress.buttons(chosen, run)
+top = st.container(horizontal=True, vertical_alignment="bottom")
 status = st.container()
 curves, beside, numbers = st.columns([7, 5, 5])
 with beside:
-    gap = st.container()
+    pair = controls.choose("training", "pair", disabled=experiment.dim == 1, label_visibility="collapsed")
+    scores = st.container()
     t = controls.choose("training", "t")
-places = progress.Places(curves, gap, beside, numbers)
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    smoothing = controls.choose("training", "smoothing")
-    log = controls.choose("training", "log")
-    notebook = controls.choose("training", "notebook")
-view = progress.View(t, int(smoothing), log, notebook)
+with curves:
+    chart = st.container()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        smoothing = controls.choose("training", "smoothing")
+        log = controls.choose("training", "log")
+        notebook = controls.choose("training", "notebook")
+with top:
+    settings = recipe.choose(t, smoothing)
+task = view.task(experiment, settings)
+run = background.training(task)
+with top:
+    view.buttons(task, run)
 
-live = run is not None and not run.parked
+places = view.Places(chart, scores, beside, numbers)
+look = view.View(log, notebook, pair)
 with status:
-    st.fragment(progress.watch, run_every=POLL_SECONDS if live else None)(chosen, view, places, live)
-if notebook:
-    perfect = show.number(learned.perfect_notebook_error(experiment, chosen.config.eps))
-    st.caption(
-        f"What is wrong with the tutorial’s metric: it judges the score at every t by the data and the scores of t = 0, so a "
-        f"perfect model scores {perfect} here (from 2000 draws) and not 0."
-    )
+    background.watch(lambda: view.draw(experiment, settings, run, look, places), run)
 
-if run is not None and not live and run.trainer.step and run.error is None:
-    progress.inside(chosen, run)
+if run is not None and run.step and run.error is None and not background.moving(run):
+    view.samples(experiment, settings, run)
 shell.sections("training")

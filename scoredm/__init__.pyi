@@ -1,4 +1,11 @@
-from . import charts as charts, screens as screens, studies as studies, targets as targets, tasks as tasks
+from . import (
+    charts as charts,
+    learning as learning,
+    screens as screens,
+    studies as studies,
+    targets as targets,
+    tasks as tasks,
+)
 from .checks import CHECKS as CHECKS, Check as Check
 from .checks.finding import Case as Case, Finding as Finding
 from .experiment import KINDS as KINDS, Experiment as Experiment, Kind as Kind

@@ -1,7 +1,7 @@
-"""Arrays to charts: a training run over steps and over time, and the learned score beside the exact one."""
+"""Charts of the training page: a run over steps and over time, both scores on the line, and three samples in one picture."""
 
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -9,13 +9,28 @@ import pandas as pd
 
 from scoredm.charts import palette
 from scoredm.charts.common import DASHED, SOLID, TIME, Spec, colours, finish, log_axis
+from scoredm.language import N_, _, cache
 
 if TYPE_CHECKING:
     from scoredm.learning import ErrorsOverTime, TrainingCurves
 
-# Series of the live chart: colour and dash. What is learned keeps its colour, solid on training points, dashed on fresh ones.
-LOSS, FLOOR, TRAIN, FRESH = "loss (DSM)", "its floor", "error, training points", "error, fresh points"
-NOTEBOOK, PERFECT = "the tutorial’s metric", "a perfect model on it"
+# Series of the charts. What is learned keeps its colour, solid on training points, dashed on fresh ones.
+LOSS, FLOOR, TRAIN, FRESH = N_("loss (DSM)"), N_("floor of the loss"), N_("error, training points"), N_("error, fresh points")
+NOTEBOOK, PERFECT = N_("the tutorial’s metric"), N_("the exact score on it")
+PRESENT = "t of the scores"
+LEARNED, EXACT, DENSITY = N_("learned"), N_("exact"), "density"
+SAMPLES = {"learned": N_("by the learned score"), "exact": N_("by the exact score"), "mixture": N_("of the mixture")}
+TRUTH = N_("exact density")
+HEIGHT, SIDE = 190, 300  # pixels
+
+
+def _styles(looks: Mapping[str, tuple[str, list[int]]], legend: alt.Legend | None) -> dict[str, Any]:
+    """The channels of lines that differ in colour and dash, {series: (colour, dash)}."""
+    names, (shades, dashes) = [_(name) for name in looks], zip(*looks.values(), strict=True)
+    return {
+        "color": alt.Color("series:N", scale=alt.Scale(domain=names, range=list(shades)), title=None, legend=legend),
+        "strokeDash": alt.StrokeDash("series:N", scale=alt.Scale(domain=names, range=list(dashes)), title=None, legend=legend),
+    }
 
 
 @cache
@@ -29,24 +44,21 @@ def training_spec(mode: str, log: bool, notebook: bool) -> Spec:
     }
     if notebook:
         looks |= {NOTEBOOK: (palette.MUTED[mode], SOLID), PERFECT: (palette.MUTED[mode], DASHED)}
-    legend = alt.Legend(orient="top", columns=2, labelLimit=200, symbolSize=300)
-    ranges = zip(*looks.values(), strict=True)
-    shades, dashes = (alt.Scale(domain=list(looks), range=list(values)) for values in ranges)
+    title = _("loss or error")
     line = (
         alt.Chart()
         .mark_line(strokeWidth=2)
         .encode(
-            x=alt.X("step:Q", title="step", scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=5)),
-            y=log_axis("value:Q", "loss or error") if log else alt.Y("value:Q", title="loss or error"),
-            color=alt.Color("series:N", scale=shades, title=None, legend=legend),
-            strokeDash=alt.StrokeDash("series:N", scale=dashes, title=None, legend=legend),
+            x=alt.X("step:Q", title=_("step"), scale=alt.Scale(nice=False), axis=alt.Axis(tickCount=5)),
+            y=log_axis("value:Q", title) if log else alt.Y("value:Q", title=title),
+            **_styles(looks, alt.Legend(orient="top", columns=2, labelLimit=200, symbolSize=300)),
         )
     )
     return finish(line, 350)
 
 
 def training_table(curves: "TrainingCurves | None", steps: int, floor: float, perfect: float | None = None) -> pd.DataFrame:
-    """Rows of training_spec; steps: of the whole run, perfect: what a perfect model scores on the tutorial's metric, if shown."""
+    """Rows of training_spec; steps: of the whole run, perfect: the exact score on the tutorial's metric, if that is shown."""
     parts = [(FLOOR, [0, steps], [floor, floor])]
     if perfect is not None:
         parts.append((PERFECT, [0, steps], [perfect, perfect]))
@@ -58,54 +70,88 @@ def training_table(curves: "TrainingCurves | None", steps: int, floor: float, pe
         ]
         if perfect is not None:
             parts.append((NOTEBOOK, curves.evaluated, curves.notebook_error))
-    return pd.concat([pd.DataFrame({"series": name, "step": x, "value": y}) for name, x, y in parts], ignore_index=True)
-
-
-@cache
-def learned_curves_spec(mode: str) -> Spec:
-    """Learned and exact score on the line, over the density, which has a scale of its own."""
-    base = alt.Chart().encode(x=alt.X("x:Q", title="x", scale=alt.Scale(zero=False, nice=False)))
-    hidden = alt.Y("value:Q", axis=None, scale=alt.Scale(domain=[0, 2.5]))
-    area = base.mark_area(opacity=0.25, color=palette.MUTED[mode]).encode(y=hidden).transform_filter("datum.series == 'density'")
-    shades = colours({"exact": palette.INK[mode], "learned": palette.LEARNED})
-    lines = base.mark_line(strokeWidth=2).encode(y=alt.Y("value:Q", title="σₜ × score"), color=shades)
-    return finish((area + lines.transform_filter("datum.series != 'density'")).resolve_scale(y="independent"), 300)
-
-
-def learned_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray, density: np.ndarray) -> pd.DataFrame:
-    """Rows of learned_curves_spec; arrays (N,), the density relative to its highest point."""
-    parts = (("density", density / density.max()), ("exact", exact), ("learned", learned))
-    return pd.concat([pd.DataFrame({"series": name, "x": x, "value": y}) for name, y in parts], ignore_index=True)
-
-
-PRESENT = "t of the map"
-HEIGHT = 190
+    return pd.concat([pd.DataFrame({"series": _(name), "step": x, "value": y}) for name, x, y in parts], ignore_index=True)
 
 
 @cache
 def over_time_spec(mode: str, log: bool) -> Spec:
     """Loss, floor and error at each time in the colours of the chart over steps, which has the legend; a rule at one time."""
-    looks = {
-        LOSS: (palette.SAMPLES[mode], SOLID),
-        FLOOR: (palette.INK[mode], DASHED),
-        FRESH: (palette.LEARNED, SOLID),
-    }
-    ranges = zip(*looks.values(), strict=True)
-    shades, dashes = (alt.Scale(domain=list(looks), range=list(values)) for values in ranges)
+    looks = {LOSS: (palette.SAMPLES[mode], SOLID), FLOOR: (palette.INK[mode], DASHED), FRESH: (palette.LEARNED, SOLID)}
     base = alt.Chart().encode(x=TIME)
     lines = base.mark_line(strokeWidth=2).encode(
-        y=log_axis("value:Q", "") if log else alt.Y("value:Q", title="", axis=alt.Axis(tickCount=4)),
-        color=alt.Color("series:N", scale=shades, legend=None),
-        strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=None),
+        y=log_axis("value:Q", "") if log else alt.Y("value:Q", title="", axis=alt.Axis(tickCount=4)), **_styles(looks, None)
     )
     rule = base.mark_rule(strokeWidth=1.5, color=palette.MUTED[mode])
     layers = lines.transform_filter(alt.datum.series != PRESENT) + rule.transform_filter(alt.datum.series == PRESENT)
-    return finish(layers, HEIGHT) | {"title": "loss, its floor and the error at each t"}
+    return finish(layers, HEIGHT) | {"title": _("Loss, floor and error at each t")}
 
 
 def over_time_table(times: np.ndarray, floor: np.ndarray, found: "ErrorsOverTime | None", t: float) -> pd.DataFrame:
     """Rows of over_time_spec, with the rule at t; times, floor: (T,), found: None before there is a model."""
-    parts = [(FLOOR, times, floor), (PRESENT, [t], [float("nan")])]
+    parts = [(_(FLOOR), times, floor), (PRESENT, [t], [float("nan")])]
     if found is not None:
-        parts += [(LOSS, times, found.loss), (FRESH, times, found.error)]
+        parts += [(_(LOSS), times, found.loss), (_(FRESH), times, found.error)]
     return pd.concat([pd.DataFrame({"series": name, "t": x, "value": y}) for name, x, y in parts], ignore_index=True)
+
+
+@cache
+def score_curves_spec(mode: str) -> Spec:
+    """Learned and exact score on the line, over the density, which has a scale of its own."""
+    base = alt.Chart().encode(x=alt.X("x:Q", title="x", scale=alt.Scale(zero=False, nice=False)))
+    hidden = alt.Y("value:Q", axis=None, scale=alt.Scale(domain=[0, 2.5]))
+    area = base.mark_area(opacity=0.25, color=palette.MUTED[mode]).encode(y=hidden)
+    lines = base.mark_line(strokeWidth=2).encode(
+        y=alt.Y("value:Q", title=_("σₜ × score")), color=colours({_(EXACT): palette.INK[mode], _(LEARNED): palette.LEARNED})
+    )
+    layers = area.transform_filter(alt.datum.series == DENSITY) + lines.transform_filter(alt.datum.series != DENSITY)
+    return finish(layers.resolve_scale(y="independent"), 300)
+
+
+def score_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray | None, density: np.ndarray) -> pd.DataFrame:
+    """Rows of score_curves_spec; arrays (N,), the density relative to its highest point; learned: None before training."""
+    parts = [(DENSITY, density), (_(EXACT), exact)] + ([] if learned is None else [(_(LEARNED), learned)])
+    return pd.concat([pd.DataFrame({"series": name, "x": x, "value": y}) for name, y in parts], ignore_index=True)
+
+
+@cache
+def overlay_spec(mode: str, plane: bool) -> Spec:
+    """Density estimates of three samples over the exact density: contours in the plane, curves on the line."""
+    looks = {
+        TRUTH: (palette.INK[mode], SOLID),
+        SAMPLES["mixture"]: (palette.MUTED[mode], DASHED),
+        SAMPLES["exact"]: (palette.SAMPLES[mode], SOLID),
+        SAMPLES["learned"]: (palette.LEARNED, SOLID),
+    }
+    scale = alt.Scale(zero=False, nice=False, padding=0)
+    y = alt.Y("y:Q", title="x₂", scale=scale) if plane else alt.Y("y:Q", title=_("density"))
+    legend = alt.Legend(orient="top", columns=2, symbolSize=200, labelLimit=200)
+    line = (
+        alt.Chart()
+        .mark_line(strokeWidth=2, clip=True)
+        .encode(
+            x=alt.X("x:Q", title="x₁" if plane else "x", scale=scale),
+            y=y,
+            detail="line:N",
+            order="order:Q",
+            **_styles(looks, legend),
+        )
+    )
+    return line.properties(width=SIDE, height=SIDE, autosize=alt.AutoSizeParams(type="pad")).to_dict()
+
+
+def overlay_table(exact: Sequence[np.ndarray], estimates: Mapping[str, Sequence[np.ndarray]], box: np.ndarray) -> pd.DataFrame:
+    """Rows of overlay_spec: polylines (M, 2) of the exact density, and of the samples by the names in SAMPLES.
+
+    What lies outside the window `box` is moved to its edge, so that every sample is drawn over the same window.
+    """
+    plane = len(box) == 4
+    sets = [(TRUTH, exact)] + [(SAMPLES[name], lines) for name, lines in estimates.items()]
+    parts = []
+    for series, lines in sets:
+        for i, line in enumerate(lines):
+            y = np.clip(line[:, 1], *box[2:]) if plane else line[:, 1]
+            xy = {"x": np.clip(line[:, 0], *box[:2]), "y": y}
+            parts.append(pd.DataFrame({"series": _(series), "line": f"{series} {i}", "order": np.arange(len(line)), **xy}))
+    if plane:  # corners in no series keep the window, whatever is drawn
+        parts.append(pd.DataFrame({"series": None, "line": "corner", "order": [0, 1], "x": box[:2], "y": box[2:]}))
+    return pd.concat(parts, ignore_index=True)

@@ -127,14 +127,13 @@ def training(task: "TrainingTask") -> "Training | None":
     return run
 
 
-def train(task: "TrainingTask") -> "Training":
+def train(task: "TrainingTask") -> None:
     """Start or continue the run of a task, which this reader wants from now on; after Reset, one from the start."""
     reader, networks = _reader(), cache.workshop().networks
     was_reset = task in reader.runs and reader.runs[task] is None
     run = networks.repeat(task) if was_reset else reader.runs.get(task) or networks.get(task)
     reader.hold(task, run)
     start(run)
-    return run
 
 
 def train_again(task: "TrainingTask") -> None:

@@ -4,6 +4,7 @@ Screen functions cache nothing themselves. A frozen experiment and frozen settin
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
     from scoredm.comparison import FreshSamples, SampleComparison
     from scoredm.fields import Outline
     from scoredm.identities import TwoSides
+    from scoredm.learning import TrainingPace, TrainingReference
     from scoredm.likelihood import Encoding
     from scoredm.metrics import NoiseFloor
     from scoredm.score import ScoreFn
+    from scoredm.screens.training import Look, Places, Samples
     from scoredm.studies import Job
+    from scoredm.tasks import Training, TrainingState
+    from scoredm.training import TrainConfig
 
 BY_KEY: dict[str | type, Callable[[Any], Any]] = {"scoredm.studies.Job": lambda job: job.key}
 
@@ -210,3 +215,53 @@ def _animated(
     experiment: Experiment, settings: "screens.reverse.Settings", _run: "screens.reverse.Run"
 ) -> "screens.reverse.Animation":
     return screens.reverse.show(experiment, settings, _run)
+
+
+@st.cache_data(max_entries=64, ttl=60, show_spinner=False)
+def _training_pace(config: "TrainConfig", dim: int) -> "TrainingPace":
+    return scoredm.learning.measure_training_pace(config, dim)
+
+
+def training_pace(config: "TrainConfig", dim: int) -> "TrainingPace":
+    """How long a recipe takes on this machine under its load of the last minute; what does not change the pace is left out."""
+    return _training_pace(replace(config, seed=0, steps=1, eval_every=1, learning_rate=1e-3, schedule="constant"), dim)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def training_reference(experiment: Experiment, eps: float) -> "TrainingReference":
+    """See `screens.training.reference`."""
+    return screens.training.reference(experiment, eps)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def training_places(experiment: Experiment, t: float) -> "Places":
+    """See `screens.training.places`."""
+    return screens.training.places(experiment, t)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _training_look(
+    experiment: Experiment, settings: "screens.training.Settings", step: int, _state: "TrainingState | None"
+) -> "Look":
+    known = training_reference(experiment, settings.config(experiment.seed).eps)
+    history, model = ((), None) if _state is None or not step else (_state.history, _state.model)
+    return screens.training.look(known, training_places(experiment, settings.t), settings, experiment, history, model)
+
+
+def training_look(experiment: Experiment, settings: "screens.training.Settings", run: "Training | None") -> "Look":
+    """The present look of a run, computed once for all who look: experiment, recipe and step determine it."""
+    state = run.look() if run is not None else None
+    return _training_look(experiment, settings, state.step if state is not None else 0, state)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _training_samples(experiment: Experiment, config: "TrainConfig", step: int, _state: "TrainingState") -> "Samples":
+    del step
+    assert _state.model is not None
+    return screens.training.sample(experiment, config.eps, _state.model, fresh_samples)
+
+
+def training_samples(experiment: Experiment, settings: "screens.training.Settings", run: "Training") -> "Samples":
+    """Samples by the network of a run at rest, with at least one step."""
+    state = run.look()
+    return _training_samples(experiment, settings.config(experiment.seed), state.step, state)

@@ -1,31 +1,30 @@
-"""The training page without a browser: its recipe, its runs and who shares them, and what it draws, against the library."""
+"""The training page without a browser: its recipe, its runs and who shares them, and what it says and draws."""
 
 import io
 import re
 import time
-from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from scoredm import VESDE, ScoreNet, TrainConfig, Trainer, dsm_floor, exact_score, score_error, targets
+from scoredm import VESDE, TrainConfig, Trainer, targets, tasks, work
 from scoredm.charts.training import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, PRESENT, TRAIN
-from scoredm.experiment import Experiment
+from scoredm.screens.training import STEPS, Settings
+from scoredm.statistics import Measurement
 from scoredm.training import mean_floor
-from scoredm.ui.training import learned, progress, recipe, runs
+from scoredm.ui import background, controls
+from scoredm.ui.training import recipe, view
 
-SHORT = {"recipe": "Custom", "iters": 12, "points": 200, "batch": 64}
-LONG = {"recipe": "Custom", "iters": 20_000, "points": 100, "batch": 16}
+SHORT = {"recipe": "custom", "iters": 12, "points": 200, "batch": 64}
+LONG = {"recipe": "custom", "iters": 20_000, "points": 100, "batch": 16}
 
 
 def config_of(parameters: dict, seed: int) -> TrainConfig:
-    return TrainConfig(
-        data_size=parameters["points"], batch=parameters["batch"], steps=parameters["iters"], eval_every=1, seed=seed
-    )
+    chosen = Settings(recipe="custom", steps=parameters["iters"], data_size=parameters["points"], batch=parameters["batch"])
+    return chosen.config(seed)
 
 
 def chart_rows(at: AppTest, index: int):
@@ -47,7 +46,7 @@ def step_of(at: AppTest) -> int:
 
 
 def numbers(at: AppTest) -> dict[str, str]:
-    table = next(m.value for m in at.markdown if "Its floor" in m.value)
+    table = next(m.value for m in at.markdown if "Floor of the loss" in m.value)
     return dict(re.findall(r"\| ([^|]+) \| ([^|]+) \|", table))
 
 
@@ -55,7 +54,11 @@ def press(at: AppTest, key: str) -> AppTest:
     return at.button(key=key).click().run()
 
 
-def rerun_until(at: AppTest, done, seconds: float = 40.0) -> None:
+def press_label(at: AppTest, label: str) -> AppTest:
+    return next(button for button in at.button if button.label == label).click().run()
+
+
+def rerun_until(at: AppTest, done, seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not done(at):
         assert time.monotonic() < end, status(at)
@@ -76,166 +79,152 @@ def seeds():
     return iter(range(7000, 8000))
 
 
-def test_before_training_there_is_the_floor_and_what_to_do(open_page):
+# Recipe
+
+
+def test_it_opens_with_the_tutorials_recipe_its_floor_and_what_to_do(open_page):
     at = open_page("training")
     assert not at.exception
     assert re.search(r"Press Train: about \d+ (second|minute)s? on this machine", status(at))
-    assert "ScoreNet" in status(at)
+    for words in ("The tutorial's network", "10000 points, all in each step", "500 steps", "rate 0.005", "seed 2021"):
+        assert words in status(at), words
     rows = chart_rows(at, 0)
     assert set(rows["series"]) == {FLOOR}
     np.testing.assert_allclose(rows["value"], mean_floor(targets.mixture("tutorial"), VESDE(25.0), 0.01))
-    assert rows["step"].tolist() == [0, TrainConfig().steps]
-    assert numbers(at)["Its floor"] == "0.840"
+    assert rows["step"].tolist() == [0, 500]
+    assert numbers(at)["Floor of the loss"] == "0.840"
     assert at.button(key="reset").disabled
+    assert any("After Train the learned score is drawn beside it" in caption.value for caption in at.caption)
 
 
-def test_the_tutorials_recipe_by_its_button(open_page):
-    at = open_page("training", lam=5, seed=3)
-    next(b for b in at.button if b.label == "Tutorial’s run").click().run()
+def test_loading_the_tutorials_settings_says_what_changed_and_runs_nothing(open_page):
+    at = press_label(open_page("training", lam=5, seed=3, recipe="ours"), "Load the tutorial's settings")
     assert not at.exception
     assert (at.slider(key="lam").value, at.number_input(key="seed").value) == (25.0, 2021)
-    for words in ("tutorial’s network", "10000 points, all at once", "500 steps", "rate 0.005", "seed 2021"):
+    assert "The tutorial's network" in status(at) and "Press Train" in status(at)
+    assert any("changed the experiment for every screen" in caption.value for caption in at.caption)
+
+
+def test_one_button_loads_the_experiment_with_50_points(open_page):
+    at = press_label(open_page("training", predict="clean"), "Train on 50 points only")
+    assert not at.exception
+    for words in ("ScoreNet", "50 points, all in each step", "1000 steps"):
         assert words in status(at), words
+    assert "predicts" not in status(at)
 
 
 def test_every_field_of_a_custom_recipe_reaches_the_run(open_page):
-    at = open_page("training", recipe="Custom")
-    for key, value in {"iters": 77, "points": 320, "batch": 32, "rate": 0.02, "eps": 0.05, "seed": 9}.items():
+    at = open_page("training", recipe="custom")
+    for key, value in {"iters": 77, "points": 320, "batch": 32, "rate": 0.02, "eps": 0.00001, "seed": 9}.items():
         at.number_input(key=key).set_value(value)
     at.selectbox(key="net").set_value("notebook")
     at.selectbox(key="sched").set_value("constant")
     at.run()
     assert not at.exception
-    for words in ("tutorial’s network", "320 points, 32 a step", "77 steps", "rate 0.02 ", "t in [0.05, 1]", "seed 9"):
+    for words in ("The tutorial's network", "320 points, 32 in a step", "77 steps", "rate 0.02", "t from 1e-05 to 1", "seed 9"):
         assert words in status(at), words
-    floor = mean_floor(targets.mixture("tutorial"), VESDE(25.0), 0.05)
+    floor = mean_floor(targets.mixture("tutorial"), VESDE(25.0), 1e-5)
     np.testing.assert_allclose(chart_rows(at, 0)["value"], floor)
 
 
 def test_bad_links_give_the_nearest_recipe_and_say_so(open_page):
-    bad = {"recipe": "Custom", "iters": "1e308", "points": "many", "batch": -5, "rate": 0, "eps": "nan", "net": "transformer"}
+    bad = {"recipe": "custom", "iters": "1e308", "points": "many", "batch": -5, "rate": 0, "eps": "nan", "net": "transformer"}
     worse = {"predict": "velocity", "weigh": "p2", "avg": "ema", "decay": 7}
     at = open_page("training", **bad, **worse, look=7, smooth="lots", log="perhaps")
     assert not at.exception
     complaints = " ".join(w.value for w in at.warning)
     for label in "The network predicts", "Weight of each t", "Decay: 7 is outside 0.9 to 0.9999":
         assert label in complaints, label
-    for words in ("average of the weights: EMA", "decay 0.9999"):
-        assert words in status(at), words
     for label in "Steps", "Points", "Batch", "Rate", "Smallest t", "Network", "Compare scores", "Smooth the loss", "Log axis":
         assert label in complaints, label
-    for words in ("20000 steps", "10000 points, all at once", "up to 1e-05", "t in [0.01, 1]", "ScoreNet"):
+    for words in ("20000 steps", "10000 points, all in each step", "up to 1e-05", "average of the weights: EMA", "decay 0.9999"):
         assert words in status(at), words
 
 
-def test_the_advanced_choices_come_by_the_link_reach_the_run_and_say_what_they_change(open_page, seeds):
-    seed, chosen = next(seeds), {"predict": "noise", "weigh": "min-snr", "avg": "ema", "decay": 0.95}
-    at = open_page("training", **SHORT, seed=seed, **chosen, smooth="Off")
+def test_the_advanced_choices_come_by_the_link_and_say_what_they_change(open_page):
+    at = open_page("training", **SHORT, predict="noise", weigh="min-snr", avg="ema", decay=0.95)
     assert not at.exception
-    for words in ("predicts noise", "weight Min-SNR", "average of the weights: EMA", "decay 0.95"):
+    for words in ("predicts: Noise", "weight of each t: Min-SNR", "average of the weights: EMA", "decay 0.95"):
         assert words in status(at), words
     captions = [c.value for c in at.caption]
     for sentence in (recipe.PREDICTS["noise"][1], recipe.WEIGHS["min-snr"][1], recipe.AVERAGES["ema"][1]):
         assert sentence in captions
-    train_to_the_end(at)
-    changes = {"parametrisation": "noise", "weighting": "min-snr", "average": "ema", "decay": 0.95}
-    history = list(Trainer(targets.mixture("tutorial"), VESDE(25.0), replace(config_of(SHORT, seed), **changes)))
-    np.testing.assert_allclose(values(chart_rows(at, 0), FRESH), [row.test_error for row in history], rtol=1e-4)
+    assert "predicts" not in status(open_page("training", predict="clean", weigh="edm", avg="none"))
 
 
-def test_the_advanced_choices_belong_to_a_custom_recipe_alone(open_page):
-    at = open_page("training", predict="clean", weigh="edm", avg="none")
-    assert "predicts" not in status(at)
-    assert "predict" not in [box.key for box in at.selectbox]
+@pytest.mark.parametrize(
+    ("batch", "said"), [(0, "all in each step"), (400, "400 in a step"), (638, "638 in a step"), (640, "all in each step")]
+)
+def test_the_recipe_says_whether_a_step_takes_all_the_data(batch, said):
+    """Each noise has both signs: 640 noisy points of 320."""
+    assert f"320 points, {said}" in recipe.words(TrainConfig(data_size=320, batch=batch))
 
 
-def test_at_each_time_there_is_the_floor_and_after_training_the_loss_and_the_error(open_page, seeds):
+# What is shown
+
+
+def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
     seed = next(seeds)
-    at = open_page("training", **SHORT, seed=seed, look=0.6)
+    at = open_page("training", **SHORT, seed=seed, smooth="1", look=0.6)
     rows = chart_rows(at, 1)
     assert set(rows["series"]) == {FLOOR, PRESENT}
     assert rows[rows["series"] == PRESENT]["t"].tolist() == [0.6]
-    times = rows[rows["series"] == FLOOR]["t"].to_numpy()
-    mixture, sde = targets.mixture("tutorial"), VESDE(25.0)
-    np.testing.assert_allclose(values(rows, FLOOR), dsm_floor(mixture, sde, times), rtol=1e-6)
     train_to_the_end(at)
-    rows = chart_rows(at, 1)
-    trainer = Trainer(mixture, sde, config_of(SHORT, seed))
-    list(trainer)
-    error = score_error(trainer.score_fn, mixture, sde, times, n=20_000)
-    np.testing.assert_allclose(values(rows, FRESH), error, rtol=0.6)
-    assert values(rows, FRESH).mean() == pytest.approx(error.mean(), rel=0.2)
-    np.testing.assert_allclose(values(rows, LOSS), values(rows, FLOOR) + error, rtol=0.06)
+    trainer = Trainer(targets.mixture("tutorial"), VESDE(25.0), config_of(SHORT, seed))
+    history = list(trainer)
+    rows = chart_rows(at, 0)
+    np.testing.assert_allclose(values(rows, LOSS), [row.dsm for row in history], rtol=1e-5)
+    np.testing.assert_allclose(values(rows, TRAIN), [row.train_error for row in history], rtol=1e-5)
+    np.testing.assert_allclose(values(rows, FRESH), [row.test_error for row in history], rtol=1e-5)
+    assert {LOSS, FLOOR, FRESH} <= set(chart_rows(at, 1)["series"])
+    assert numbers(at)["Error, fresh points"] == f"{history[-1].test_error:.3g}"
+    excess = np.mean([row.dsm for row in history]) - trainer.floor
+    found = numbers(at)["Loss − floor"].split(" ± ")[0].replace("−", "-")
+    assert float(found) == pytest.approx(excess, abs=0.51 * 10.0 ** -len(found.partition(".")[2]))
+    assert at.button(key="train").label == "Train again"
+    assert len(at.get("vega_lite_chart")) == 1 + 1 + 1 + 3  # over steps, over time, the overlay, three samples
+    assert set(chart_rows(at, 2)["series"].dropna()) == {
+        *("exact density", "by the learned score", "by the exact score", "of the mixture")
+    }
+    assert [t.value for t in at.subheader] == ["Samples after 12 steps of training"]
 
 
-def test_the_error_at_each_time_moves_while_training_goes_on(open_page, seeds, monkeypatch):
-    monkeypatch.setattr(runs, "LOOK_SECONDS", 0.0)
-    at = open_page("training", **LONG, seed=next(seeds))
-    press(at, "train")
-    rerun_until(at, lambda at: step_of(at) > 3)
-    first = values(chart_rows(at, 1), FRESH)
-    assert len(first) == 24
-    rerun_until(at, lambda at: step_of(at) > 100)
-    assert (values(chart_rows(at, 1), FRESH) != first).all()
-    press(at, "pause")
+def test_a_sample_that_failed_is_not_said_to_fill_the_contours(open_page, seeds):
+    at = open_page("training", **SHORT, seed=next(seeds), net="notebook", predict="score", target="rings")
+    train_to_the_end(at)
+    assert any("The samples by the learned score differ from exact ones" in m.value for m in at.markdown)
+    assert not any("cannot be told apart" in m.value for m in at.markdown)
 
 
-class Going:
-    """A run whose model is another one each time."""
-
-    parked = False
-
-    def snapshot(self) -> ScoreNet:
-        return ScoreNet(VESDE())
-
-
-def test_the_model_that_readers_look_at_is_held_for_a_second_while_a_run_goes_on_and_is_the_last_at_rest(monkeypatch):
-    run, now = Going(), 100.0
-    monkeypatch.setattr(runs.time, "monotonic", lambda: now)
-    first = runs.model(run)  # pyright: ignore[reportArgumentType]
-    now += 0.9
-    assert runs.model(run) is first  # pyright: ignore[reportArgumentType]
-    now += 0.2
-    second = runs.model(run)  # pyright: ignore[reportArgumentType]
-    assert second is not first
-    run.parked = True
-    assert runs.model(run) is not second  # pyright: ignore[reportArgumentType]
+def test_one_dimension_shows_both_scores_as_curves_and_the_estimates_as_curves(open_page, seeds):
+    at = open_page("training", **SHORT, seed=next(seeds), target="two-modes")
+    assert set(chart_rows(at, 1)["series"]) == {"exact", "density"}
+    train_to_the_end(at)
+    assert {"learned", "exact", "density"} in [set(chart_rows(at, i)["series"]) for i in range(2)]
+    assert "by the learned score" in set(chart_rows(at, 3 - 1)["series"].dropna())
 
 
-def test_the_map_is_blank_where_there_is_no_mass_and_full_where_the_error_is():
-    experiment = Experiment("tight")
-    mixture, sde = experiment.mixture, experiment.sde
-    frames = learned.score_gap(experiment, ScoreNet(sde, 2), 0.05).frames
-    assert frames is not None
-    image, anchors, arrows = frames.image, frames.anchors, frames.arrows
-    assert image is not None
-    assert anchors is not None
-    assert arrows is not None
-    rings = frames.ellipses[0]  # pyright: ignore[reportOptionalSubscript]
-    far = np.min([np.linalg.norm(anchors[0] - ring[:2], axis=1) / ring[2] for ring in rings], axis=0)
-    drawn = np.isfinite(arrows[0]).all(1)
-    assert drawn[far < 3].all()
-    assert not drawn[far > 5].any()
-    size = np.linalg.norm(arrows[0][drawn], axis=1) / ((frames.windows[0, 1] - frames.windows[0, 0]) / 14)
-    points = torch.tensor(anchors[0][drawn], dtype=torch.float32)
-    gap = float(sde.sigma(0.05)) * (ScoreNet(sde, 2)(points, 0.05).detach() - exact_score(mixture, sde)(points, 0.05))
-    np.testing.assert_allclose(size, gap.norm(dim=1).clamp(max=1).sqrt(), atol=1e-4)
+def test_the_difference_is_shown_on_request_with_its_unit_in_words(open_page, seeds):
+    at = open_page("training", **SHORT, seed=next(seeds), pair="difference")
+    train_to_the_end(at)
+    words = next(c.value for c in at.caption if "Typical difference" in c.value)
+    assert "Learned minus exact score at t = 0.25" in words
+    assert "a difference of 1 means that the network misjudges the noise by one standard deviation of the noise" in words
 
 
-def test_the_map_names_its_largest_difference_and_what_its_colours_mean():
-    experiment, t = Experiment(), 0.25
-    model = ScoreNet(experiment.sde, 2)
-    found = learned.score_gap(experiment, model, t)
-    distribution = experiment.distribution(t)
-    drawn = distribution.sample(20_000, torch.Generator().manual_seed(0))
-    density = distribution.log_prob(drawn)
-    usual = drawn[density > density.quantile(0.02)].float()
-    gap = float(experiment.sde.sigma(t)) * (model(usual, t).detach() - exact_score(experiment.mixture, experiment.sde)(usual, t))
-    assert found.largest == pytest.approx(float(gap.norm(dim=1).max()), rel=0.1)
-    assert f"at most **{found.largest:.2g}**" in progress._gap_words(found, t)
-    for level, text in learned.GAP_MARKS[:2]:
-        assert learned.GAP_FULL * level**2 == {"0": 0, "¼": 0.25}[text]
-    assert learned.GAP_MARKS[2] == (1.0, "1 unit of noise") and learned.GAP_FULL == 1
+def test_the_tutorials_metric_is_shown_on_request_with_what_is_wrong_with_it(open_page, seeds):
+    at = open_page("training", **SHORT, seed=next(seeds), metric="true")
+    assert set(chart_rows(at, 0)["series"]) == {FLOOR, PERFECT}
+    assert any("even the exact score has" in caption.value for caption in at.caption)
+    train_to_the_end(at)
+    assert NOTEBOOK in set(chart_rows(at, 0)["series"])
+    assert "The tutorial's metric" in numbers(at)
+
+
+def test_few_points_lead_below_the_floor_and_the_page_says_why(open_page, seeds):
+    at = open_page("training", recipe="custom", iters=1000, points=10, batch=0, seed=next(seeds))
+    train_to_the_end(at)
+    assert any("the network has begun to memorise its training points" in caption.value for caption in at.caption)
 
 
 @pytest.mark.parametrize(
@@ -248,146 +237,109 @@ def test_the_map_names_its_largest_difference_and_what_its_colours_mean():
     ],
 )
 def test_a_value_and_its_error_have_the_same_decimals_and_fit_the_table(value, error, text):
-    assert progress._measured(value, error) == text
+    assert view._measured(Measurement(value, error)) == text
     assert len(text) <= 16
 
 
-def test_models_of_equal_weights_that_predict_different_things_are_not_taken_for_one_another():
-    experiment = Experiment("two-modes")
-    own, clean = (ScoreNet(experiment.sde, 1, parametrisation=name) for name in ("own", "clean"))
-    gaps = [learned.score_gap(experiment, model, 0.3).gap.learned for model in (own, clean)]
-    assert np.abs(gaps[0] - gaps[1]).max() > 0.1
+# Who trains
 
 
-def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
-    seed = next(seeds)
-    at = open_page("training", **SHORT, seed=seed, smooth="Off")
-    train_to_the_end(at)
-    trainer = Trainer(targets.mixture("tutorial"), VESDE(25.0), config_of(SHORT, seed))
-    history = list(trainer)
-    rows = chart_rows(at, 0)
-    np.testing.assert_allclose(values(rows, LOSS), [row.dsm for row in history], rtol=1e-5)
-    np.testing.assert_allclose(values(rows, TRAIN), [row.train_error for row in history], rtol=1e-5)
-    np.testing.assert_allclose(values(rows, FRESH), [row.test_error for row in history], rtol=1e-5)
-    assert numbers(at)["Error, fresh"] == f"{history[-1].test_error:.3g}"
-    excess = np.mean([row.dsm for row in history]) - trainer.floor
-    found = numbers(at)["Loss − floor"].split(" ± ")[0].replace("−", "-")
-    assert float(found) == pytest.approx(excess, abs=0.51 * 10.0 ** -len(found.partition(".")[2]))
-    assert at.button(key="train").label == "Train again"
-    assert len(at.get("vega_lite_chart")) == 1 + 1 + 3  # over steps, over time, three samples
-    assert [t.value for t in at.subheader] == ["Samples after 12 steps of training"]
+def polled(monkeypatch) -> list[float | None]:
+    """How often the live view is drawn again in each run of the page, from now on."""
+    every, fragment = [], st.fragment
+    monkeypatch.setattr(st, "fragment", lambda f, run_every=None: (every.append(run_every), fragment(f, run_every=run_every))[1])
+    return every
 
 
-def test_smoothing_and_the_axis_change_the_chart_and_not_the_run(open_page, seeds):
-    at = open_page("training", **SHORT, seed=next(seeds), smooth="Off")
-    train_to_the_end(at)
-    raw = values(chart_rows(at, 0), LOSS)
-    at.segmented_control(key="smooth").set_value("50").run()
-    np.testing.assert_allclose(values(chart_rows(at, 0), LOSS), np.cumsum(raw) / np.arange(1, 13), rtol=1e-5)
-    assert '"type": "log"' in at.get("vega_lite_chart")[0].proto.spec
-    at.toggle(key="log").set_value(False).run()
-    assert '"type": "log"' not in at.get("vega_lite_chart")[0].proto.spec
-    assert "**Done**" in status(at)
+def test_a_run_that_is_wanted_and_not_done_is_polled_though_its_lease_ran_out_while_the_page_was_computed(
+    open_page, seeds, monkeypatch
+):
+    """A reader on a busy machine: without polling nobody would renew the lease, and the training would be stuck."""
+    at = open_page("training", **LONG, seed=next(seeds))
+    every, choose = polled(monkeypatch), controls.choose
+    monkeypatch.setattr(work, "LEASE_SECONDS", 0.05)
+    shown = view.buttons
+
+    def slow(task, run):
+        time.sleep(0.3)
+        assert not run.watched and run.resting, "the lease has run out"
+        shown(task, run)
+
+    monkeypatch.setattr(view, "buttons", slow)
+    press(at, "train")
+    assert not at.exception
+    assert every == [background.POLL_SECONDS]
+    before = step_of(at)
+    monkeypatch.setattr(view, "buttons", shown)
+    monkeypatch.setattr(work, "LEASE_SECONDS", 5.0)
+    rerun_until(at, lambda at: step_of(at) > before)
+    press(at, "pause")
+    assert every[-1] is None and "**Paused**" in status(at)
+    assert choose is controls.choose
 
 
-def test_the_tutorials_metric_is_a_switch_with_a_warning(open_page, seeds):
-    seed = next(seeds)
-    at = open_page("training", **SHORT, seed=seed)
-    train_to_the_end(at)
-    assert set(chart_rows(at, 0)["series"]) == {FLOOR, LOSS, TRAIN, FRESH}
-    at.toggle(key="metric").set_value(True).run()
-    rows = chart_rows(at, 0)
-    history = list(Trainer(targets.mixture("tutorial"), VESDE(25.0), config_of(SHORT, seed)))
-    np.testing.assert_allclose(values(rows, NOTEBOOK), [row.notebook_error for row in history], rtol=1e-5)
-    np.testing.assert_allclose(values(rows, PERFECT), 0.364, atol=0.02)
-    warning = next(c.value for c in at.caption if "What is wrong" in c.value)
-    assert "a perfect model scores 0.3" in warning
-
-
-def test_on_the_line_learned_and_exact_score_are_curves(open_page, seeds):
-    at = open_page("training", **SHORT, seed=next(seeds), target="two-modes", look=0.4)
-    train_to_the_end(at)
-    rows = chart_rows(at, 1)
-    mixture, sde = targets.mixture("two-modes"), VESDE(25.0)
-    exact = rows[rows["series"] == "exact"]
-    x = exact["x"].to_numpy()[:, None]
-    expected = float(sde.sigma(0.4)) * exact_score(mixture, sde)(torch.tensor(x), 0.4).numpy()[:, 0]
-    np.testing.assert_allclose(exact["value"], expected, atol=1e-4)
-    learned = values(rows, "learned")
-    assert learned.shape == expected.shape
-    assert np.abs(learned - expected).max() > 1e-3  # twelve steps do not make it exact
-    assert len(at.get("vega_lite_chart")) == 2 + 3 + 1
-
-
-def test_reset_forgets_the_run_and_training_anew_gives_the_same_numbers(open_page, seeds, monkeypatch):
-    made = []
-    make = Trainer.__init__
-    monkeypatch.setattr(Trainer, "__init__", lambda self, *args: (made.append(args), make(self, *args))[1])
-    monkeypatch.setattr("scoredm.ui.training.learned.training_seconds", lambda *_: 1.0)
+def test_nothing_is_polled_before_training_and_after_it(open_page, seeds, monkeypatch):
+    every = polled(monkeypatch)
     at = open_page("training", **SHORT, seed=next(seeds))
+    assert every == [None]
     train_to_the_end(at)
-    first = values(chart_rows(at, 0), LOSS)
-    press(at, "reset")
-    assert "Press Train" in status(at)
-    assert set(chart_rows(at, 0)["series"]) == {FLOOR}
-    assert not at.subheader
-    assert len(made) == 1
-    train_to_the_end(at)
-    assert len(made) == 2
-    np.testing.assert_array_equal(values(chart_rows(at, 0), LOSS), first)
+    assert every[-1] is None and background.POLL_SECONDS in every
 
 
-def test_the_run_is_found_after_another_page_and_through_the_link(open_page, seeds):
+def test_pause_keeps_the_step_and_continue_goes_on(open_page, seeds):
+    at = open_page("training", **LONG, seed=next(seeds))
+    press(at, "train")
+    rerun_until(at, lambda at: step_of(at) > 3)
+    press(at, "pause")
+    assert "**Paused**" in status(at)
+    paused = step_of(at)
+    time.sleep(0.3)
+    assert step_of(at.run()) == paused
+    assert at.button(key="train").label == "Continue"
+    press(at, "train")
+    rerun_until(at, lambda at: step_of(at) > paused)
+    assert "left" in status(at)
+    press(at, "pause")
+
+
+def test_another_page_and_the_link_find_the_run(open_page, seeds):
     parameters = SHORT | {"seed": next(seeds)}
     at = open_page("training", **parameters)
     train_to_the_end(at)
     at.switch_page("pages/forward.py").run()
     at.switch_page("pages/training.py").run()
     assert "**Done**, step 12 of 12" in status(at)
-    other = open_page("training", **parameters)
-    assert "**Trained here already**, step 12 of 12" in status(other)
+    assert "**Trained here already**, step 12 of 12" in status(open_page("training", **parameters))
 
 
-def test_one_reader_resets_and_the_other_keeps_the_finished_run(open_page, seeds):
+def test_one_readers_reset_leaves_the_run_to_others_and_newcomers(open_page, seeds, monkeypatch):
     parameters = SHORT | {"seed": next(seeds)}
     at, other = open_page("training", **parameters), open_page("training", **parameters)
     train_to_the_end(at)
     other.run()
     press(at, "reset")
-    assert "**Trained here already**" in status(other.run())
     assert "Press Train" in status(at.run())
+    assert "**Trained here already**" in status(other.run())
+    assert "**Trained here already**" in status(open_page("training", **parameters))
+    assert not at.subheader
+    train_to_the_end(at)  # from the start
 
 
 def test_a_newcomer_to_a_finished_run_watches_it_from_the_start_and_disturbs_nobody(open_page, seeds, monkeypatch):
-    starts = []
-    make = Trainer.__init__
-    monkeypatch.setattr(Trainer, "__init__", lambda self, *args: (starts.append(self), make(self, *args))[1])
-    monkeypatch.setattr("scoredm.ui.training.learned.training_seconds", lambda *_: 1.0)
+    started = []
+    make = tasks.Training.__init__
+    monkeypatch.setattr(tasks.Training, "__init__", lambda self, *args: (started.append(self), make(self, *args))[1])
     parameters = SHORT | {"seed": next(seeds)}
     at = open_page("training", **parameters)
     train_to_the_end(at)
-    loss = values(chart_rows(at, 0), LOSS)
-    newcomer, late = open_page("training", **parameters), open_page("training", **parameters)
-    for page in (newcomer, late):  # late: pressed once the newcomer's run is over too
-        assert "Press **Train again** to watch it from the start" in status(page)
-        assert (page.button(key="train").label, page.button(key="train").disabled) == ("Train again", False)
-        train_to_the_end(page)
-        np.testing.assert_array_equal(values(chart_rows(page, 0), LOSS), loss)
-    assert len(starts) == 3
+    loss, before = values(chart_rows(at, 0), LOSS), len(started)
+    newcomer = open_page("training", **parameters)
+    assert "Press **Train again** to watch it from the start" in status(newcomer)
+    assert (newcomer.button(key="train").label, newcomer.button(key="train").disabled) == ("Train again", False)
+    train_to_the_end(newcomer)
+    np.testing.assert_array_equal(values(chart_rows(newcomer, 0), LOSS), loss)
+    assert len(started) > before
     assert "**Done**, step 12 of 12" in status(at.run())
-    press(at, "reset")  # his own run is not the one that newcomers find
-    assert "Press Train" in status(at)
-
-
-@pytest.mark.parametrize("step,joined", [(0, True), (10, True), (11, False), (100, False)])
-def test_who_wants_to_see_it_from_the_start_joins_a_run_that_has_just_begun(monkeypatch, step, joined):
-    asked, reader, forgotten = runs.Recipe(Experiment(), TrainConfig(steps=100)), runs._Reader(), []
-    trainer = SimpleNamespace(step=step, config=asked.config)
-    monkeypatch.setattr(runs, "_known", lambda: {asked: SimpleNamespace(error=None, trainer=trainer)})
-    monkeypatch.setattr(runs, "_forget", forgotten.append)
-    monkeypatch.setattr(runs, "_reader", lambda: reader)
-    runs.train_again(asked)
-    assert forgotten == ([] if joined else [asked]) and reader.wanted == {asked}
 
 
 def test_two_readers_share_a_run_and_it_pauses_when_both_have(open_page, seeds):
@@ -397,7 +349,7 @@ def test_two_readers_share_a_run_and_it_pauses_when_both_have(open_page, seeds):
     press(other, "train")
     rerun_until(other, lambda at: step_of(at) > 3)
     press(at, "pause")
-    assert "somebody else is training" in status(at)
+    assert "Somebody else is training this same network" in status(at)
     before = step_of(at)
     rerun_until(other, lambda at: step_of(at) > before + 3)
     press(other, "pause")
@@ -405,24 +357,20 @@ def test_two_readers_share_a_run_and_it_pauses_when_both_have(open_page, seeds):
     paused = step_of(other)
     time.sleep(0.3)
     assert step_of(at.run()) == step_of(other.run()) == paused > before
-    press(other, "train")
-    rerun_until(other, lambda at: step_of(at) > paused)
-    press(other, "pause")
 
 
-def test_reset_beside_a_reader_who_trains_leads_back_to_the_same_run(open_page, seeds):
+def test_a_reader_who_leaves_stops_the_run(open_page, seeds, monkeypatch):
+    monkeypatch.setattr(work, "LEASE_SECONDS", 0.5)
     parameters = LONG | {"seed": next(seeds)}
-    at, other = open_page("training", **parameters), open_page("training", **parameters)
-    press(other, "train")
-    rerun_until(other, lambda at: step_of(at) > 3)
-    press(at.run(), "reset")
-    assert "Press Train" in status(at)
-    press(other.run(), "pause")
-    reached = step_of(other)
-    assert reached > 3
+    at = open_page("training", **parameters)
     press(at, "train")
-    assert step_of(at) >= reached
-    press(at, "pause")
+    at.switch_page("pages/home.py").run()
+    time.sleep(1.0)
+    other = open_page("training", **parameters)
+    assert "**Paused**" in status(other) or "Press Train" in status(other)
+    before = step_of(other)
+    time.sleep(0.3)
+    assert step_of(other.run()) == before
 
 
 def test_a_run_that_fails_says_so_in_words_and_keeps_its_curve(open_page, seeds, monkeypatch):
@@ -433,29 +381,28 @@ def test_a_run_that_fails_says_so_in_words_and_keeps_its_curve(open_page, seeds,
             raise FloatingPointError("the loss became nan at step 6")
         return step(trainer)
 
-    monkeypatch.setattr(Trainer, "__next__", fails)
-    monkeypatch.setattr("scoredm.ui.training.learned.training_seconds", lambda *_: 1.0)
     at = open_page("training", **SHORT, seed=next(seeds))
+    monkeypatch.setattr(Trainer, "__next__", fails)
+    monkeypatch.setattr(work, "SLICE_SECONDS", 0.0)  # each step is published
     press(at, "train")
-    end = time.monotonic() + 40
+    end = time.monotonic() + 60
     while not at.error and time.monotonic() < end:
         time.sleep(0.05)
         at.run()
     assert not at.exception
     assert "the loss became nan at step 6" in at.error[0].value
-    assert len(values(chart_rows(at, 0), LOSS)) == 5
     assert at.button(key="train").disabled
     assert not at.subheader  # a broken model is not sampled from
 
 
 def test_a_model_that_went_wild_is_shown_without_a_traceback(open_page, seeds):
-    wild = {"recipe": "Custom", "iters": 60, "points": 50, "batch": 16, "rate": 1.0, "net": "Tutorial", "lam": 50}
+    wild = {"recipe": "custom", "iters": 60, "points": 50, "batch": 16, "rate": 1.0, "net": "notebook", "lam": 50}
     at = open_page("training", **wild, seed=next(seeds), target="tight")
     train_to_the_end(at)
     assert not at.exception
 
 
-@pytest.mark.parametrize(("batch", "said"), [(0, "all at once"), (400, "400 a step"), (638, "638 a step"), (640, "all at once")])
-def test_the_recipe_says_whether_a_step_takes_all_the_data(batch, said):
-    """Each noise has both signs: 640 noisy points of 320."""
-    assert f"320 points, {said}" in recipe.words(TrainConfig(data_size=320, batch=batch))
+def test_the_sampler_is_described_as_it_runs(open_page, seeds):
+    at = open_page("training", **SHORT, seed=next(seeds))
+    train_to_the_end(at)
+    assert any(f"{STEPS} steps of the reverse SDE down to t = 0.01" in caption.value for caption in at.caption)

@@ -1,112 +1,131 @@
-"""The recipe's controls: widgets and URL in, one TrainConfig out."""
+"""The training page's recipe: its controls, ready-made experiments, and the recipe in words."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from scoredm.experiment import Experiment
+import scoredm
+from scoredm import screens
+from scoredm.language import N_, _
 from scoredm.ui import controls
-from scoredm.ui.training.runs import Recipe
 
 if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
-
     from scoredm.training import TrainConfig
 
 TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 25.0, "seed": 2021, "recipe": "tutorial"}
-
+FEW_POINTS = {
+    **{"recipe": "custom", "points": 50, "batch": 0, "iters": 1000, "net": "scorenet", "sched": "one-cycle", "rate": 0.01},
+    **{"eps": 0.01, "predict": "own", "weigh": "sigma2", "avg": "running"},
+}
+CUSTOM = ("network", "schedule", "learning_rate", "steps", "batch", "data_size", "eps")
+WIDTH = 122  # pixels of a field
 
 # What the advanced choices change: a title and a sentence for each.
 PREDICTS = {
-    "own": ("Network’s own", "ScoreNet: what a Gaussian’s score lacks, scaled to size 1. The tutorial’s: minus the noise."),
-    "score": ("Score", "The output is s itself: it must grow like 1/σ as t → 0."),
-    "noise": ("Noise", "s = −ẑ/σ: the output has size 1 at every t, and its error is divided by σ."),
-    "clean": ("Clean data", "s = (α x̂₀ − x)/σ²: the output has the size of the data, and its error is multiplied by α/σ²."),
+    "own": (
+        N_("Network's own"),
+        N_("ScoreNet predicts a correction to a Gaussian's score, scaled to size 1. The tutorial's network predicts the noise."),
+    ),
+    "score": (N_("Score"), N_("The output is s itself. It must grow like 1/σ as t → 0.")),
+    "noise": (N_("Noise"), N_("s = −ẑ/σ: the output has size 1 at every t, and its error is divided by σ.")),
+    "clean": (
+        N_("Clean data"),
+        N_("s = (α x̂₀ − x)/σ²: the output has the size of the data, and its error is multiplied by α/σ²."),
+    ),
 }
 WEIGHS = {
-    "sigma2": ("σ², tutorial", "Every t counts alike: a good score’s loss lies between 0 and D at each."),
-    "likelihood": ("g², likelihood", "Bounds the loss in likelihood: small t count most, like 1/t, with a noisier gradient."),
-    "min-snr": ("Min-SNR", "From α²/σ² = 5 on, less noise counts less, like σ²/α²: the smallest t are learned last."),
-    "edm": ("EDM", "A bell around the middle noise levels, where there is something to learn."),
+    "sigma2": (
+        N_("σ², tutorial"),
+        N_(
+            "Errors of the predicted noise count alike at every t, so errors of the score s = −ẑ/σ count more where the noise "
+            "is high: a factor σ²."
+        ),
+    ),
+    "likelihood": (
+        N_("g², likelihood"),
+        N_("This weighting bounds the loss in likelihood. Small t count most, like 1/t, and the gradient is noisier."),
+    ),
+    "min-snr": (
+        N_("Min-SNR"),
+        N_("Where α²/σ² is above 5, the weight falls like σ²/α² as t → 0: the smallest t are learned last."),
+    ),
+    "edm": (N_("EDM"), N_("The weight is a bell around the middle noise levels, where most can be learned.")),
 }
 AVERAGES = {
-    "none": ("None", "The score is that of the weights as they are, and jitters as long as the rate is high."),
-    "running": ("Running mean", "The score is that of the mean weights of the later steps, whatever their number."),
-    "ema": ("EMA", "The mean forgets at a fixed rate: each step keeps the decay’s share of it, less in the first steps."),
+    "none": (N_("None"), N_("The score uses the weights as they are. It fluctuates while the learning rate is high.")),
+    "running": (N_("Running mean"), N_("The score uses the mean of the weights over the last part of the run.")),
+    "ema": (N_("EMA"), N_("The score uses an exponential moving average: each step keeps the fraction “decay” of the old mean.")),
 }
 
 
-def choose(experiment: Experiment, row: "DeltaGenerator") -> Recipe:
-    """Draw the choice of a recipe in a row, with the fields of a custom one in and below it; its seed is the experiment's."""
-    from scoredm.training import TrainConfig
+def choose(t: float, smoothing: str) -> "screens.training.Settings":
+    """Draw the choice of a recipe with the fields of a custom one.
 
-    with row:
-        name = controls.choose("training", "recipe")
-        controls.preset("Tutorial’s run", TUTORIAL)
-        advanced = _advanced() if name == "custom" else {}
-    made = {"ours": TrainConfig, "tutorial": TrainConfig.notebook, "custom": _custom}[name]()
-    return Recipe(experiment, replace(made, seed=experiment.seed, **advanced))
+    Args:
+        t: the time at which scores are compared, chosen elsewhere.
+        smoothing: steps over which the loss is averaged, chosen elsewhere.
+    """
+    recipe = controls.choose("training", "recipe")
+    with st.popover(_("Experiments"), icon=":material/science:"):
+        controls.preset(_("Load the tutorial's settings"), TUTORIAL, width="stretch")
+        st.caption(_("The notebook's target, λ = 25, seed 2021 and recipe. Then press Train."))
+        controls.preset(_("Train on 50 points only"), FEW_POINTS, width="stretch")
+        st.caption(_("All 50 points at every step. Press Train: the loss falls below its floor, and both errors rise."))
+    fields = _custom() if recipe == "custom" else {}
+    return screens.training.Settings(recipe=recipe, t=t, smoothing=smoothing, **fields)
 
 
-def _custom() -> "TrainConfig":
-    from scoredm.training import TrainConfig
-
-    def field(name: str) -> Any:
-        return controls.choose("training", name, "input", width=122)
-
+def _custom() -> dict[str, Any]:
+    chosen = _advanced()
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
-        network = controls.choose("training", "network", "selectbox", width=122)
-        schedule = controls.choose("training", "schedule", "selectbox", width=122)
-        numbers = {name: field(name) for name in ("learning_rate", "steps", "batch", "data_size", "eps")}
-    base = TrainConfig.notebook() if network == "notebook" else TrainConfig()
-    eval_every = max(1, min(1000, numbers["steps"] // 50))
-    return replace(base, network=network, schedule=schedule, eval_every=eval_every, **numbers)
+        for name in CUSTOM:
+            widget = "selectbox" if name in ("network", "schedule") else "input"
+            chosen[name] = controls.choose("training", name, widget, width=WIDTH)
+    return chosen
 
 
 def _advanced() -> dict[str, Any]:
     """What the network predicts, which times count, and whose weights are used; each with what it changes."""
-
-    def choose_one(name: str, options: dict[str, tuple[str, str]]) -> str:
-        chosen = controls.choose("training", name, "selectbox")
-        st.caption(options[chosen][1])
-        return chosen
-
-    with st.popover("Advanced", icon=":material/tune:"):
-        chosen: dict[str, Any] = {
-            "parametrisation": choose_one("parametrisation", PREDICTS),
-            "weighting": choose_one("weighting", WEIGHS),
-            "average": choose_one("average", AVERAGES),
-        }
+    chosen: dict[str, Any] = {}
+    with st.popover(_("Advanced"), icon=":material/tune:"):
+        for name, options in (("parametrisation", PREDICTS), ("weighting", WEIGHS), ("average", AVERAGES)):
+            chosen[name] = controls.choose("training", name, "selectbox")
+            st.caption(_(options[chosen[name]][1]))
         if chosen["average"] == "ema":
             chosen["decay"] = controls.choose("training", "decay", "input")
-        st.caption("Charts and numbers keep the weight σ², so that recipes can be compared.")
+        st.caption(_("Charts and numbers keep the weight σ², so that you can compare recipes."))
     return chosen
 
 
 def words(config: "TrainConfig") -> str:
-    """A recipe in one line."""
-    network, layers = {
-        "scorenet": ("ScoreNet, which scales its input and output", 3),
-        "notebook": ("the tutorial’s network", 2),
-    }[config.network]
-    batch = f"{config.batch} a step" if 0 < config.rows < config.data_size else "all at once"
-    rate = f"{config.learning_rate:g}" if config.schedule == "constant" else f"up to {config.learning_rate:g} and down"
-    return (
-        f"{network[0].upper()}{network[1:]} · {layers} layers of {config.width} · {config.data_size} points, {batch} · "
-        f"{config.steps} steps of Adam, rate {rate} · t in [{config.eps:g}, 1]{_advanced_words(config)} · seed {config.seed}"
-    )
-
-
-def _advanced_words(config: "TrainConfig") -> str:
-    """The advanced choices that are not the usual ones."""
-    from scoredm.training import TrainConfig
-
-    usual = TrainConfig.notebook() if config.network == "notebook" else TrainConfig()
+    """A recipe as a list of its parts, in one line."""
+    several = 0 < config.rows < config.data_size
+    constant = config.schedule == "constant"
     parts = [
-        f"predicts {PREDICTS[config.parametrisation][0].lower()}" if config.parametrisation != usual.parametrisation else "",
-        f"weight {WEIGHS[config.weighting][0]}" if config.weighting != usual.weighting else "",
-        f"average of the weights: {AVERAGES[config.average][0]}" if config.average != usual.average else "",
-        f"decay {config.decay:g}" if config.average == "ema" else "",
+        _("ScoreNet, 3 layers of {width}") if config.network == "scorenet" else _("The tutorial's network, 2 layers of {width}"),
+        _("{points} points, {batch} in a step") if several else _("{points} points, all in each step"),
+        _("{steps} steps of Adam at rate {rate}") if constant else _("{steps} steps of Adam, rate up to {rate} and down to 0"),
+        _("t from {eps} to 1"),
+        *_advanced_words(config),
+        _("seed {seed}"),
     ]
-    return "".join(f" · {part}" for part in parts if part)
+    values = {
+        **{"width": config.width, "points": config.data_size, "batch": config.batch, "steps": config.steps},
+        **{"rate": f"{config.learning_rate:g}", "eps": f"{config.eps:g}", "seed": config.seed},
+    }
+    return " · ".join(part.format(**values) for part in parts)
+
+
+def _advanced_words(config: "TrainConfig") -> list[str]:
+    """The advanced choices that are not the usual ones."""
+    usual = scoredm.TrainConfig.notebook() if config.network == "notebook" else scoredm.TrainConfig()
+    found = []
+    if config.parametrisation != usual.parametrisation:
+        found.append(_("predicts: {choice}").format(choice=_(PREDICTS[config.parametrisation][0])))
+    if config.weighting != usual.weighting:
+        found.append(_("weight of each t: {choice}").format(choice=_(WEIGHS[config.weighting][0])))
+    if config.average != usual.average:
+        found.append(_("average of the weights: {choice}").format(choice=_(AVERAGES[config.average][0])))
+    if config.average == "ema":
+        found.append(_("decay {decay}").format(decay=f"{config.decay:g}"))
+    return found
