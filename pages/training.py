@@ -26,11 +26,14 @@ run = background.training(task)
 with top:
     view.buttons(task, run)
 
+ready = (
+    run is not None and run.step and run.error is None and not background.moving(run)
+)  # if it ends later, the page is drawn anew
 places = view.Places(chart, scores, beside, numbers)
 look = view.View(log, notebook, pair)
 with status:
     background.watch(lambda: view.draw(experiment, settings, run, look, places), run)
 
-if run is not None and run.step and run.error is None and not background.moving(run):
+if run is not None and ready:
     view.samples(experiment, settings, run)
 shell.sections("training")

@@ -12,10 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, TrainConfig, Trainer, targets, tasks, work
 from scoredm.charts.training import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, PRESENT, TRAIN
+from scoredm.learning import TrainingPace
 from scoredm.screens.training import STEPS, Settings
 from scoredm.statistics import Measurement
 from scoredm.training import mean_floor
-from scoredm.ui import background, controls
+from scoredm.ui import background, cache
 from scoredm.ui.training import recipe, view
 
 SHORT = {"recipe": "custom", "iters": 12, "points": 200, "batch": 64}
@@ -98,7 +99,7 @@ def test_it_opens_with_the_tutorials_recipe_its_floor_and_what_to_do(open_page):
 
 
 def test_loading_the_tutorials_settings_says_what_changed_and_runs_nothing(open_page):
-    at = press_label(open_page("training", lam=5, seed=3, recipe="ours"), "Load the tutorial's settings")
+    at = press_label(open_page("training", lam=5, seed=3), "Load the tutorial's settings")
     assert not at.exception
     assert (at.slider(key="lam").value, at.number_input(key="seed").value) == (25.0, 2021)
     assert "The tutorial's network" in status(at) and "Press Train" in status(at)
@@ -256,7 +257,7 @@ def test_a_run_that_is_wanted_and_not_done_is_polled_though_its_lease_ran_out_wh
 ):
     """A reader on a busy machine: without polling nobody would renew the lease, and the training would be stuck."""
     at = open_page("training", **LONG, seed=next(seeds))
-    every, choose = polled(monkeypatch), controls.choose
+    every = polled(monkeypatch)
     monkeypatch.setattr(work, "LEASE_SECONDS", 0.05)
     shown = view.buttons
 
@@ -275,7 +276,6 @@ def test_a_run_that_is_wanted_and_not_done_is_polled_though_its_lease_ran_out_wh
     rerun_until(at, lambda at: step_of(at) > before)
     press(at, "pause")
     assert every[-1] is None and "**Paused**" in status(at)
-    assert choose is controls.choose
 
 
 def test_nothing_is_polled_before_training_and_after_it(open_page, seeds, monkeypatch):
@@ -382,6 +382,7 @@ def test_a_run_that_fails_says_so_in_words_and_keeps_its_curve(open_page, seeds,
         return step(trainer)
 
     at = open_page("training", **SHORT, seed=next(seeds))
+    monkeypatch.setattr(cache, "training_pace", lambda *_: TrainingPace(0.01, 0.01))
     monkeypatch.setattr(Trainer, "__next__", fails)
     monkeypatch.setattr(work, "SLICE_SECONDS", 0.0)  # each step is published
     press(at, "train")
