@@ -26,9 +26,8 @@ run = background.training(task)
 with top:
     view.buttons(task, run)
 
-ready = (
-    run is not None and run.step and run.error is None and not background.moving(run)
-)  # if it ends later, the page is drawn anew
+# A run that ends from here on has the page drawn again.
+ready = run is not None and run.step and run.error is None and not background.moving(run)
 places = view.Places(chart, scores, beside, numbers)
 look = view.View(log, notebook, pair)
 with status:

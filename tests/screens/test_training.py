@@ -1,6 +1,7 @@
 """The training screen: its recipe, its numbers against the library, and the verdict on its samples."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_every_value_that_a_link_may_have_makes_a_recipe():
             assert isinstance(parameter, Number)
             assert low <= parameter.low and parameter.high <= high, name
             for value in (parameter.low, parameter.high):
-                Settings(recipe="custom", **{name: value}).config(0)
+                Settings(**cast("Any", {"recipe": "custom", name: value})).config(0)
     for name, choices in library.CHOICES.items():
         parameter = TABLE["training"][name]
         assert isinstance(parameter, Choice) and tuple(parameter.titles) == choices
@@ -57,8 +58,15 @@ def test_a_ready_recipe_is_the_librarys_with_the_experiments_seed_whatever_the_c
 
 
 def test_every_field_of_a_custom_recipe_reaches_it():
-    fields = {"network": "notebook", "schedule": "constant", "learning_rate": 0.02, "steps": 77, "batch": 32, "data_size": 320}
-    advanced = {"eps": 0.05, "parametrisation": "clean", "weighting": "edm", "average": "ema", "decay": 0.95}
+    fields: dict[str, Any] = {
+        "network": "notebook",
+        "schedule": "constant",
+        "learning_rate": 0.02,
+        "steps": 77,
+        "batch": 32,
+        "data_size": 320,
+    }
+    advanced: dict[str, Any] = {"eps": 0.05, "parametrisation": "clean", "weighting": "edm", "average": "ema", "decay": 0.95}
     config = Settings(recipe="custom", **fields, **advanced).config(9)
     assert {name: getattr(config, name) for name in fields | advanced} == fields | advanced
     assert (config.seed, config.width) == (9, TrainConfig.notebook().width)
@@ -66,12 +74,13 @@ def test_every_field_of_a_custom_recipe_reaches_it():
 
 @pytest.mark.parametrize("name,value", [("t", 0.0), ("smoothing", "3"), ("steps", 0), ("eps", 1e-6), ("recipe", "best")])
 def test_a_bad_value_is_refused_with_its_range(name, value):
-    with pytest.raises(ValueError, match=str(TABLE["training"][name].name)):
-        Settings(**{name: value})
+    with pytest.raises(ValueError, match=TABLE["training"][name].name):
+        Settings(**cast("Any", {name: value}))
 
 
 def test_it_shows_the_numbers_of_the_trainer(result):
     experiment, look = Experiment(), result.look
+    assert look.last is not None and look.loss is not None and look.excess is not None and look.over_time is not None
     trainer = Trainer(experiment.mixture, experiment.sde, SHORT.config(2021), "cpu")
     history = list(trainer)
     assert (look.step, look.steps) == (30, 30)
@@ -95,7 +104,8 @@ def test_before_training_there_are_the_floor_and_the_exact_score():
     known, where = training.reference(experiment, 0.01), training.places(experiment, 0.25)
     look = training.look(known, where, Settings(), experiment, (), None)
     assert (look.step, look.last, look.curves, look.over_time, look.scores.learned) == (0, None, None, None, None)
-    assert look.scores.fields is not None and set(look.scores.fields.arrow_labels.tolist()) == {-1}
+    assert look.scores.fields is not None and look.scores.fields.arrow_labels is not None
+    assert set(look.scores.fields.arrow_labels.tolist()) == {-1}
     assert look.scores.difference is None
 
 
@@ -105,7 +115,8 @@ def test_both_scores_are_drawn_on_one_scale_from_the_same_places_where_there_is_
     seen = scores(experiment, t, model)
     frames, scale = seen.fields, seen.arrow_scale
     assert frames is not None and scale is not None
-    labels, anchors, arrows = frames.arrow_labels, frames.anchors[0], frames.arrows[0]  # pyright: ignore[reportOptionalSubscript]
+    assert frames.arrow_labels is not None and frames.anchors is not None and frames.arrows is not None
+    labels, anchors, arrows = frames.arrow_labels, frames.anchors[0], frames.arrows[0]
     half = len(anchors) // 2
     assert (labels[:half] == -1).all() and (labels[half:] == LEARNED).all()
     np.testing.assert_array_equal(anchors[:half], anchors[half:])
@@ -125,8 +136,8 @@ def test_the_map_is_blank_where_there_is_no_mass_and_full_where_the_error_is():
     experiment = Experiment("tight")
     mixture, sde = experiment.mixture, experiment.sde
     frames = scores(experiment, 0.05, ScoreNet(sde, 2)).difference
-    assert frames is not None
-    anchors, arrows, rings = frames.anchors[0], frames.arrows[0], frames.ellipses[0]  # pyright: ignore[reportOptionalSubscript]
+    assert frames is not None and frames.anchors is not None and frames.arrows is not None and frames.ellipses is not None
+    anchors, arrows, rings = frames.anchors[0], frames.arrows[0], frames.ellipses[0]
     far = np.min([np.linalg.norm(anchors - ring[:2], axis=1) / ring[2] for ring in rings], axis=0)
     drawn = np.isfinite(arrows).all(1)
     assert drawn[far < 3].all()
