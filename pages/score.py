@@ -16,9 +16,8 @@ picture, side = st.columns([3, 2])
 
 with side:
     t = controls.choose("score", "t")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        view = controls.choose("score", "view", label_visibility="collapsed")
-        component = probe.choose_component(experiment.mixture.n_components) if view == "component" else 1
+    view = controls.choose("score", "view")
+    component = probe.choose_component(experiment.mixture.n_components) if view == "component" else 1
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.popover(_("Layers"), icon=":material/layers:"):
             density = controls.choose("score", "picture", disabled=not plane)
@@ -40,21 +39,22 @@ with side:
     found = screens.score.probe(experiment, settings)
     probe.table(found)
 
+scale = score.probe_scale(experiment, settings, found, fitted) if plane else None
 with picture:
     if plane:
-        score.plane(experiment, settings, found, fitted)
+        score.plane(experiment, settings, found, scale)
     else:
         score.line(experiment, settings, found)
 
 # Below both columns: on a narrow screen the controls then follow the picture at once.
 if plane:
-    score.caption(experiment, settings, found, fitted)
+    score.caption(experiment, settings, found, scale)
 else:
     score.line_caption(found)
-score.equation(found)
 with st.container(horizontal=True, vertical_alignment="center"):
     if plane:
         see = _("Density, log density, score and responsibilities of *Two modes* as four curves")
         controls.preset(_("See it in one dimension"), ONE_DIMENSION, icon=":material/show_chart:", help=see)
     show.download("score-field", lambda: score.printed(experiment, settings))
+score.equation(found)
 shell.sections("score")

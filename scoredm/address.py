@@ -143,12 +143,16 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
         ),
         "view": Choice(
             "view",
-            N_("Score of"),
+            N_("Score of the mixture or its components"),
             "mixture",
+            N_(
+                "One: sₖ of the component that you choose. All: every sₖ. Weighted parts: rₖ sₖ, which add up to the "
+                "score of the mixture."
+            ),
             options={
                 "mixture": N_("Mixture"),
-                "component": N_("One component"),
-                "components": N_("All components"),
+                "component": N_("One"),
+                "components": N_("All"),
                 "weighted": N_("Weighted parts"),
             },
         ),

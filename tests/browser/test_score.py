@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 WHOLE = 60_000  # milliseconds: the first request to a fresh server loads torch
@@ -30,7 +31,7 @@ def test_a_click_moves_the_probe_its_numbers_and_the_link(page, app_url, console
     page.wait_for_function(f"new URLSearchParams(location.search).get('px') === '{x:g}'")
     page.get_by_role("button", name="To the saddle").click()
     expect(page.get_by_label("Probe x₁")).to_have_value("0")
-    expect(page.get_by_role("row", name="score").get_by_role("cell").last).to_have_text("(0.0, 0.0)")
+    expect(page.get_by_role("row", name="score").get_by_role("cell").last).to_have_text("0.00.0")  # one over the other
     assert [error for error in console_errors if "404" not in error] == []
 
 
@@ -47,3 +48,29 @@ def test_an_added_component_travels_in_the_link(new_page, app_url):
     expect(other.get_by_role("textbox", name="Components: weight, mean, spread")).to_have_value(
         re.compile("m-2_-2s0.5$"), timeout=WHOLE
     )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    "link", ["target=needle&px=100000", "target=own&mixture=m-2,0s0.5;m2,1c1,0.6,1;m0,-3s1,2&px=-123.4&py=33.3"]
+)
+def test_the_table_of_the_probe_is_never_cut(new_page, app_url, width, link):
+    page = new_page(viewport={"width": width, "height": 800})
+    page.goto(f"{app_url}/score?{link}")
+    table = page.locator(".st-key-probe table")
+    expect(table).to_be_visible(timeout=WHOLE)
+    expect(table.get_by_role("row", name="score")).to_be_visible()
+    assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
+    right = table.evaluate("table => table.getBoundingClientRect().right")
+    assert right <= width
+
+
+def test_on_a_narrow_screen_the_time_follows_the_picture(new_page, app_url):
+    page = new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{app_url}/score")
+    expect(stage(page)).to_be_visible(timeout=WHOLE)
+    slider = page.get_by_role("slider", name="Time t")
+    expect(slider).to_be_visible()
+    canvas, thumb = stage(page).bounding_box(), slider.bounding_box()
+    assert canvas is not None and thumb is not None
+    assert 0 < thumb["y"] - (canvas["y"] + canvas["height"]) < 150

@@ -48,8 +48,10 @@ AT_PROBE = {
 }
 
 
-def plane(experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe", fitted: bool) -> None:
-    """Draw the field of arrows over the density, with the probe; fitted: whether its arrows are scaled to this t alone."""
+def plane(
+    experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe", scale: ArrowScale | None
+) -> None:
+    """Draw the field of arrows over the density, with the probe; scale: of the probe's arrows."""
     field = cache.score_field(experiment, settings)
     x, y = (float(value) for value in found.x)
     alt = _("The score of p_t at t = {t} as arrows over its density, with the probe at ({x}, {y}).")
@@ -62,7 +64,7 @@ def plane(experiment: "Experiment", settings: "screens.score.Settings", found: "
         probe=True,
         probe_at=(x, y),
         probe_arrows=probes.arrows(found, settings.view),
-        probe_scale=_probe_scale(experiment, settings, found, fitted),
+        probe_scale=scale,
         on_probe=lambda: probes.put_where_clicked(STAGE),
     )
 
@@ -74,14 +76,17 @@ def _field_scale(field: "screens.score.Field", view: str) -> ArrowScale | None:
     return ArrowScale(field.full_length, field.spacing, _(FULL[view]).format(length=show.number(field.full_length)))
 
 
-def _probe_scale(
+def probe_scale(
     experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe", fitted: bool
 ) -> ArrowScale | None:
+    """The scale of the probe's arrows: one for every t, or fitted to this t alone."""
     longest = probes.longest(found, settings.view) if fitted else cache.score_longest_arrow(experiment, settings)
     return probes.scale(longest, settings.view, fitted)
 
 
-def caption(experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe", fitted: bool) -> None:
+def caption(
+    experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe", scale: ArrowScale | None
+) -> None:
     """Say what to look for in the plane, and where the probe and its arrows are when they cannot be seen."""
     words = [_(LOOK[settings.view]), *_left_out(experiment, settings.view)]
     if settings.picture == "log":
@@ -91,7 +96,6 @@ def caption(experiment: "Experiment", settings: "screens.score.Settings", found:
         words.append(_("The probe is outside the picture now; the table still shows its numbers."))
     else:
         words.append(_(AT_PROBE[settings.view]))
-        scale = _probe_scale(experiment, settings, found, fitted)
         if scale is not None and probes.is_too_short(probes.longest(found, settings.view), scale):
             words.append(
                 _("At this t they are too short to see on the scale for every t; *Layers* offers a scale fitted to each t.")

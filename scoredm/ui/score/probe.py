@@ -38,7 +38,7 @@ def choose_component(count: int) -> int:
     """One of `count` components, counted from 1."""
     if st.session_state.get("k", 1) > count:
         st.session_state["k"] = count
-    return controls.choose("score", "component", "input", high=count)
+    return controls.choose("score", "component", "input", high=count, width=102)
 
 
 def put(x: Sequence[float] | np.ndarray) -> None:
