@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -85,15 +85,17 @@ def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tup
     )
     base = alt.Chart()
     band = base.mark_rect(opacity=0.25, color=muted).encode(y=alt.Y("low:Q", title=quality), y2="high:Q")
-    words = base.mark_text(align="left", baseline="bottom", dx=6, dy=-4, fontSize=12, color=muted)
-    words = words.encode(x=alt.value(0), y=alt.Y("low:Q", title=quality), text=alt.value(_(BAND)))
+    at = {"x": alt.value(0), "y": alt.Y("low:Q", title=quality), "text": alt.value(_(BAND))}
+    place: dict[str, Any] = {"align": "left", "baseline": "bottom", "dx": 6, "dy": -4, "fontSize": 12}
+    edge = base.mark_text(**place, color=palette.PAPER[mode], stroke=palette.PAPER[mode], strokeWidth=4).encode(**at)
+    words = base.mark_text(**place, color=ink).encode(**at)  # over lines that pass through the band
     series = {
         "x": x,
         "color": alt.Color("sampler:N", title=None, scale=shades, legend=few),
         "detail": "grid:N",
     }
     strokes = alt.StrokeDash(
-        "grid:N", title=None, scale=dashes, legend=alt.Legend(orient="top", symbolSize=300) if len(grids) > 1 else None
+        "grid:N", title=None, scale=dashes, legend=alt.Legend(orient="bottom", symbolSize=300) if len(grids) > 1 else None
     )
     line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=strokes, **series)
     bars = base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title=quality), y2="high:Q", **series)
@@ -107,7 +109,8 @@ def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tup
     floor, runs = "datum.kind == 'floor'", "datum.kind == 'run'"
     layers = band.transform_filter(floor) + line.transform_filter(runs) + bars.transform_filter(runs)
     corners = base.mark_point(opacity=0).encode(x=x, y=y).transform_filter("datum.kind == 'corner'")
-    return finish(layers + points.transform_filter(runs) + words.transform_filter(floor) + corners, 330)
+    named = edge.transform_filter(floor) + words.transform_filter(floor)
+    return finish(layers + points.transform_filter(runs) + named + corners, 330)
 
 
 def race_table(

@@ -165,7 +165,8 @@ def test_each_control_of_the_race_counts(open_page):
 
 
 def test_with_no_sampler_chosen_the_page_stays_as_it_was(open_page):
-    at = open_page("samplers", samplers="ddim,heun", particles=200, dist="mean")
+    at = open_page("samplers", particles=200, dist="mean")
+    at.multiselect(key="samplers").set_value(["ddim", "heun"]).run()
     before = status(at)[:30]
     at.multiselect(key="samplers").set_value([]).run()
     assert not at.exception and status(at)[:30] == before
