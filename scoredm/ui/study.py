@@ -10,7 +10,6 @@ from scoredm import screens
 from scoredm.experiment import Experiment
 from scoredm.language import _, ngettext
 from scoredm.ui import background, cache, controls, show
-from scoredm.ui.training import learned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,9 +89,10 @@ def _going(asked: "Study") -> str:
 def training_status(experiment: Experiment, training: "Training") -> None:
     """Draw one line: how far the training of the network is."""
     left = training.seconds_left
-    about = show.duration(learned.training_seconds(training.task.config, experiment.dim) if left is None else left)
+    config = training.task.config
+    about = show.duration(cache.training_pace(config, experiment.dim).seconds(config) if left is None else left)
     words = _("**Training the network first**: step {n} of {total}; about {time} left.")
-    text = words.format(n=training.step, total=training.task.config.steps, time=about)
+    text = words.format(n=training.step, total=config.steps, time=about)
     st.progress(min(training.share, 1.0), text)
 
 
@@ -104,7 +104,7 @@ def _seconds_left(experiment: Experiment, asked: "Study") -> float:
     left = [job for job in asked.jobs if job.key not in found]
     runs = sum(cache.job_pace(job.target, _score(job), job.metrics[0], job.n).seconds(job) for job in left)
     networks = [training.task for training in asked.needs if isinstance(training, scoredm.tasks.Training)]
-    training = sum(learned.training_seconds(task.config, experiment.dim) for task in networks)
+    training = sum(cache.training_pace(task.config, experiment.dim).seconds(task.config) for task in networks)
     return runs / asked.at_once + training
 
 
