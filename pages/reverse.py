@@ -43,7 +43,11 @@ with side:
     with st.container(horizontal=True):
         prior = controls.choose("reverse", "prior", "selectbox")
         t_min = controls.choose("reverse", "t_min")
-    process = controls.choose("reverse", "process")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        process = controls.choose("reverse", "process")
+        with st.popover(_("Load settings")):
+            for label, (values, words) in PRESETS.items():
+                controls.preset(_(label), values, help=_(words), width="stretch")
     with st.container(horizontal=True, vertical_alignment="center"):
         denoise = controls.choose("reverse", "denoise")
         with st.popover(_("Layers")):
@@ -51,9 +55,6 @@ with side:
             colour = controls.choose("reverse", "colour")
             why = "" if plane else _("In one dimension there is no room for arrows: the axes are time and x.")
             arrows = controls.choose("reverse", "arrows", unavailable=why)
-        with st.popover(_("Load settings")):
-            for label, (values, words) in PRESETS.items():
-                controls.preset(_(label), values, help=_(words), width="stretch")
     numbers = st.container()
 
 with st.expander(_("The update, with the numbers of one particle")):
