@@ -24,7 +24,9 @@ FRESH = 1000  # points of the data over which means are taken
 FIRST_T = 1e-3  # a network has no value at t = 0: its density is compared with that of p_t here
 DEEP = 8.0  # nats below the mean of a component at which a place no longer counts
 
-Cause = Literal["diverged", "solver", "prior", "network", "prior and network"]
+SEEN = 0.02  # the share of the loss from which the error of the solver is named
+
+Cause = Literal["diverged", "solver", "prior", "prior and solver", "network", "prior and network"]
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def compare(experiment: Experiment, settings: Settings, exact_flow: Encoding, mo
         network_divergence=Measurement.mean(lost - by_prior) if learned else None,
         usual=_usual(lost),
         worst=float(difference.max()) if np.isfinite(difference).all() else math.nan,
-        cause=_cause(settings, bool(torch.isfinite(model).all())),
+        cause=_cause(settings, bool(torch.isfinite(model).all()), lost, by_prior),
     )
 
 
@@ -186,10 +188,12 @@ def _usual(lost: np.ndarray) -> float:
     return float(np.quantile(finite, 0.95)) if len(finite) else math.nan
 
 
-def _cause(settings: Settings, finite: bool) -> Cause:
+def _cause(settings: Settings, finite: bool, lost: np.ndarray, by_prior: np.ndarray) -> Cause:
     if not finite:
         return "diverged"
     learned, exact_prior = settings.score == "learned", settings.prior == "exact"
     if learned:
         return "network" if exact_prior else "prior and network"
-    return "solver" if exact_prior else "prior"
+    if exact_prior:
+        return "solver"
+    return "prior and solver" if abs((lost - by_prior).mean()) > SEEN * abs(lost.mean()) else "prior"

@@ -113,6 +113,10 @@ def verdict(result: "screens.likelihood.Result") -> str:
             words = _("**Only the error of the ODE solver is left: at most {worst} nats.** More steps make it smaller.")
         case "prior":
             words = _("**The model loses {lost} nats per point, all of it through its prior.** The exact flow loses nothing.")
+        case "prior and solver":
+            words = _(
+                "**The model loses {prior} nats per point through its prior.** The ODE solver adds an error: take more steps."
+            )
         case "network":
             words = _("**The model loses {lost} nats per point, all of it through its network.**")
         case "prior and network":

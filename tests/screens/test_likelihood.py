@@ -91,6 +91,12 @@ def test_a_spike_on_a_broad_base_has_a_density_everywhere(target):
     assert np.isfinite(result.exact).all() and np.isfinite(result.model).all() and math.isfinite(result.worst)
 
 
+def test_the_error_of_few_steps_is_not_blamed_on_the_prior():
+    experiment = Experiment(SPIKE_ON_A_BASE, parameters=(5.0,))
+    few, many = (likelihood.run(experiment, likelihood.Settings("exact", "zero", steps)) for steps in (10, 200))
+    assert (few.cause, many.cause) == ("prior and solver", "prior")
+
+
 def test_on_the_line_a_spike_has_points_of_its_own():
     result = likelihood.run(Experiment(SPIKE_ON_A_BASE), likelihood.Settings("exact", "exact", 60))
     assert (np.abs(result.x[:, 0]) < 0.003).sum() > 10
