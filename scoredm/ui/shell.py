@@ -1,5 +1,6 @@
 """What every page shares: the navigation, the header, and the prose beside each page."""
 
+import os
 import re
 import threading
 from collections.abc import Mapping
@@ -17,6 +18,9 @@ from scoredm.language import _
 from scoredm.ui import cache, controls, show
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment
+
+# One thread for each of torch's operations, read when it loads: they are small, and readers and runs share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PAGES_FOLDER = Path(__file__).parents[2] / "pages"
 PROSE_FOLDER = PAGES_FOLDER / "en"
