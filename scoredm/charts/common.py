@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 import altair as alt
+import numpy as np
+import pandas as pd
 
 from scoredm.charts import palette
 
@@ -67,3 +69,12 @@ def look(mode: str) -> Spec:
 def finish(chart: Any, height: int) -> Spec:
     """The spec of a chart that fills its column; without a padding of its own Streamlit adds one below."""
     return chart.properties(width="container", height=height, padding=PADDING).to_dict()
+
+
+def histogram(values: np.ndarray, edges: np.ndarray) -> pd.DataFrame:
+    """Bars of a sample (N,) between rising edges, with columns x, right and y, the density over the whole sample.
+
+    Values outside the edges, and values that are not finite, are in no bar; the bars then sum to less than 1.
+    """
+    height = np.histogram(values[np.isfinite(values)], edges)[0] / (len(values) * np.diff(edges))
+    return pd.DataFrame({"x": edges[:-1], "right": edges[1:], "y": height})

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
 from scoredm.charts import palette
-from scoredm.charts.memorisation import DRAWN, MARKED, shades
-from scoredm.charts.samples import Panel
+from scoredm.charts.common import histogram
+from scoredm.charts.samples import BARS, POINTS, RINGS, Panel
 from scoredm.decomposition import Decomposition
+from scoredm.language import _
 
 if TYPE_CHECKING:
     from scoredm.learning import TrainingCurves
@@ -209,31 +210,38 @@ def loss_curves(curves: "TrainingCurves", floor: float, title: str) -> Figure:
     return figure
 
 
-def memorised(
-    panels: Sequence[tuple[str, str, np.ndarray]], points: np.ndarray, box: np.ndarray, lines: list[np.ndarray]
-) -> Figure:
-    """Samples over the training points and exact lines, side by side.
-
-    panels: the score's name as in `charts.memorisation`, a title and samples (M, D); points: (N, D), D = 1 or 2; box: (2 D,);
-    lines: contours or the density, each (K, 2).
-    """
-    plane, ink = points.shape[1] == 2, palette.INK["light"]
+def memorised(panels: Sequence[Panel]) -> Figure:
+    """Samples with marked training points over exact lines, side by side."""
     with mpl.rc_context(PRINT):
-        figure = Figure(figsize=(3.0 * len(panels), 3.2), layout="constrained")
-        for axis, (name, title, x) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            colour = shades("light")[name]
-            for line in lines:
-                axis.plot(line[:, 0], line[:, 1], color=palette.MUTED["light"] if plane else ink, linewidth=0.8)
-            if plane:
-                few = len(points) <= MARKED
-                axis.scatter(*x[:DRAWN].T, s=4, color=colour, alpha=0.6, linewidths=0, zorder=2)
-                look = {"s": 40, "facecolors": "none", "linewidths": 0.9} if few else {"s": 2, "linewidths": 0, "facecolors": ink}
-                axis.scatter(*points[:DRAWN].T, edgecolors=ink, zorder=3 if few else 1, **look)
-                axis.set(ylim=box[2:], aspect="equal", ylabel="$x_2$")
-            else:
-                axis.hist(x[:, 0], bins=np.linspace(box[0], box[1], 65), density=True, color=colour, alpha=0.6)
-                axis.plot(points[:, 0], np.zeros(len(points)), "|", color=ink, markersize=8)
-                axis.set_ylabel("density")
-            axis.set(xlim=box[:2], xlabel="$x_1$" if plane else "$x$")
-            axis.set_title(title, fontsize=9)
+        figure = Figure(figsize=(3.0 * len(panels), 3.5), layout="constrained")
+        for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            (_marked_cloud if panel.plane else _marked_bars)(axis, panel)
+            axis.set_title(panel.title, fontsize=9)
+        named = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*named, loc="outside lower center", ncols=len(named[1]), frameon=False, fontsize=8)
     return figure
+
+
+def _marked_cloud(axis: Axes, panel: Panel) -> None:
+    ink = palette.INK["light"]
+    for i, line in enumerate(panel.lines):
+        axis.plot(line[:, 0], line[:, 1], color=ink, linewidth=0.8, zorder=1, label=_("exact density") if i == 0 else None)
+    axis.scatter(*panel.points[:POINTS].T, s=4, color=panel.colour, alpha=0.6, linewidths=0, zorder=2, label=_("samples"))
+    marked = np.empty((0, 2)) if panel.marked is None else panel.marked[:POINTS]
+    ring = {"s": 40 * panel.ring[0] / RINGS[0][1], "facecolors": "none", "linewidths": 0.9} if panel.ring else {}
+    look = {"s": 2, "facecolors": ink, "linewidths": 0, "edgecolors": ink} | ring
+    axis.scatter(*marked.T, zorder=3, label=_("training points"), **look)
+    axis.set(xlim=panel.box[:2], ylim=panel.box[2:], aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
+
+
+def _marked_bars(axis: Axes, panel: Panel) -> None:
+    ink, edges = palette.INK["light"], np.linspace(panel.box[0], panel.box[1], BARS + 1)
+    bars = histogram(panel.points[:, 0], edges)
+    axis.bar(bars["x"], bars["y"], np.diff(edges), align="edge", color=panel.colour, alpha=0.6, label=_("samples"))
+    for line in panel.lines:
+        axis.plot(line[:, 0], line[:, 1], color=ink, linewidth=0.8, label=_("exact density"))
+    if panel.marked is not None:
+        at = panel.marked[:, 0]
+        axis.plot(at, np.zeros(len(at)), "|", color=ink, markersize=8, label=_("training points"))
+    axis.set(xlim=panel.box[:2], xlabel="$x$", ylabel=_("density"))
+

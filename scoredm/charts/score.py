@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scoredm.charts import palette
-from scoredm.charts.common import Spec, finish
+from scoredm.charts.common import Spec, finish, histogram
 
 if TYPE_CHECKING:
     from scoredm.decomposition import Decomposition
@@ -119,6 +119,4 @@ def _down_to(floor: float, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray
 
 
 def _histogram_rows(values: np.ndarray, x: np.ndarray, bins: int = 60) -> pd.DataFrame:
-    edges = np.linspace(x[0], x[-1], bins + 1)
-    height = np.histogram(values, edges)[0] / (len(values) * np.diff(edges))
-    return pd.DataFrame({"x": edges[:-1], "y": height, "right": edges[1:], "series": "samples", "component": None})
+    return histogram(values, np.linspace(x[0], x[-1], bins + 1)).assign(series="samples", component=None)

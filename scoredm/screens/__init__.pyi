@@ -6,6 +6,7 @@ from . import (
     home as home,
     likelihood as likelihood,
     maths as maths,
+    memorisation as memorisation,
     race as race,
     reverse as reverse,
     score as score,
