@@ -1,43 +1,30 @@
-"""Memorisation: what the score of N training points gives back, and from which N on a network makes points of its own."""
+"""Memorisation: samples by the score of N training points, and from which N on a network generates new points."""
 
 import streamlit as st
 
-from scoredm.charts.memorisation import EMPIRICAL, NETWORK, TRUE
-from scoredm.ui import shell
-from scoredm.ui.memorisation import compute, view
-from scoredm.ui.training import runs
+from scoredm.language import _
+from scoredm.ui import cache, memorisation, shell
 
 experiment = shell.header("memorisation")
 
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-    points = view.choose_points(experiment)
-    recipe = view.choose_network(experiment, points)
-view.mismatch(experiment)
+    points = memorisation.choose_points(experiment)
+    task = memorisation.choose_network(experiment, points)
+memorisation.mismatch(experiment)
 
-run = runs.current(recipe) if recipe is not None else None
-rested = view.finished(recipe)
-with st.spinner("Sampling with each score"):
-    drawn = {
-        TRUE: compute.by_true_score(experiment, points),
-        EMPIRICAL: compute.by_empirical_score(experiment, points),
-        NETWORK: compute.by_network(recipe, rested.trainer.step, rested) if recipe is not None and rested else None,
-    }
-    compute.collapse(experiment, points)
-    alike = compute.alike(experiment, points)
+with st.spinner(_("Sampling with each score")):
+    drawn = memorisation.samples(experiment, points, task)
+exact = cache.exact_scores(experiment, points)
 
-st.markdown(view.sentence(len(points), drawn, alike))
-live = run is not None and not run.parked
-missing = view.invitation(recipe, run, experiment.dim)
-for column, (name, found) in zip(st.columns(3), drawn.items(), strict=True):
-    with column:
-        view.panel(experiment, points, name, found, missing)
-nearest, certainty, losses = st.columns(3)
+memorisation.result(experiment, points, drawn)
+memorisation.panels(experiment, points, task, drawn)
+nearest, collapse, losses = st.columns(3)
 with nearest:
-    view.distances(experiment, points, drawn)
-with certainty:
-    view.collapse(experiment, points)
+    memorisation.distances(exact, drawn)
+with collapse:
+    memorisation.collapse(exact.collapse)
 with losses:
-    st.fragment(view.watch, run_every=view.POLL_SECONDS if live else None)(experiment, points, recipe, live)
+    memorisation.losses(experiment, points, task, drawn)
 
-view.download(experiment, points, drawn)
+memorisation.download(experiment, points, drawn)
 shell.sections("memorisation")

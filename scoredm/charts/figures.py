@@ -244,4 +244,3 @@ def _marked_bars(axis: Axes, panel: Panel) -> None:
         at = panel.marked[:, 0]
         axis.plot(at, np.zeros(len(at)), "|", color=ink, markersize=8, label=_("training points"))
     axis.set(xlim=panel.box[:2], xlabel="$x$", ylabel=_("density"))
-

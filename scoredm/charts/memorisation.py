@@ -55,7 +55,9 @@ def distances_spec(mode: str) -> Spec:
     dash = alt.Scale(domain=list(meanings), range=[DASHED, *[SOLID] * (len(meanings) - 1)])
     axis = alt.Axis(values=POWERS, format="~g")
     base = alt.Chart().encode(
-        x=alt.X("distance:Q", title=_("distance to the nearest training point"), scale=alt.Scale(type="log", nice=False), axis=axis)
+        x=alt.X(
+            "distance:Q", title=_("distance to the nearest training point"), scale=alt.Scale(type="log", nice=False), axis=axis
+        )
     )
     lines = base.mark_line(strokeWidth=2, interpolate="step-after", clip=True).encode(
         y=alt.Y("share:Q", title=_("share nearer"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", tickCount=3)),
@@ -74,7 +76,9 @@ def distances_table(distances: Mapping[str, np.ndarray], copy: float) -> pd.Data
     every = np.concatenate(list(distances.values()))
     low, high = NEAREST * copy, float(np.quantile(every[np.isfinite(every)], 0.999))
     parts = [
-        pd.DataFrame({"series": _(SOURCES[name]), "distance": np.clip(np.quantile(d, share, method="lower"), low, high), "share": share})
+        pd.DataFrame(
+            {"series": _(SOURCES[name]), "distance": np.clip(np.quantile(d, share, method="lower"), low, high), "share": share}
+        )
         for name, d in distances.items()
     ]
     edges = [pd.DataFrame({"series": _(SOURCES[name]), "distance": [high], "share": [1.0]}) for name in distances]
@@ -91,7 +95,9 @@ def collapse_spec(mode: str) -> Spec:
     x = alt.X("t:Q", title=_("time t"), scale=alt.Scale(type="log", nice=False), axis=alt.Axis(values=POWERS, format="~g"))
     base = alt.Chart().encode(x=x)
     line = base.mark_line(strokeWidth=2, color=palette.EMPIRICAL[mode], interpolate="monotone").encode(
-        y=alt.Y("largest:Q", title=_("mean largest responsibility"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.5, 1]))
+        y=alt.Y(
+            "largest:Q", title=_("mean largest responsibility"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.5, 1])
+        )
     )
     dash = alt.Scale(domain=[_(COLLAPSE), _(NEIGHBOURS)], range=[SOLID, [3, 3]])
     rules = base.mark_rule(strokeWidth=1.5, color=palette.INK[mode]).encode(

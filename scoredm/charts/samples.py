@@ -60,7 +60,9 @@ class Panel:
 
 def panel_spec(mode: str, panel: Panel) -> Spec:
     """A panel without its data: points over contours with equal aspect, or a histogram under a curve."""
-    spec = _cloud_spec(mode, panel.colour, panel.marked is not None, panel.ring) if panel.plane else _bars_spec(mode, panel.colour)
+    spec = (
+        _cloud_spec(mode, panel.colour, panel.marked is not None, panel.ring) if panel.plane else _bars_spec(mode, panel.colour)
+    )
     return spec | {"title": panel.title} if panel.title else spec
 
 

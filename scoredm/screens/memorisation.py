@@ -135,7 +135,7 @@ def run(experiment: Experiment, settings: Settings, progress: Callable[[int, int
         progress: told the training steps that are done, and of all.
     """
     points = training_points(experiment, settings.points)
-    exact, floor = exact_scores(experiment, points), test_floor(experiment)
+    exact, floor = exact_scores(experiment, points), lowest_test_loss(experiment)
     network = losses = verdict = None
     if settings.network:
         trainer = _train(experiment, points, settings.steps, progress)
@@ -180,9 +180,7 @@ def exact_scores(experiment: Experiment, points: Points) -> ExactScores:
         experiment: target, SDE and seed.
         points: the training points.
     """
-    fresh = memorisation.nearest_distances(
-        experiment.mixture.sample(FRESH, generator(experiment, "reference")), points.array()
-    )
+    fresh = memorisation.nearest_distances(experiment.mixture.sample(FRESH, generator(experiment, "reference")), points.array())
     within, empirical = memorisation.copy_distance(fresh), EmpiricalScore(points.tensor(), experiment.sde)
     return ExactScores(
         fresh=fresh,
@@ -221,7 +219,7 @@ def _collapse(experiment: Experiment, empirical: EmpiricalScore) -> Collapse:
     )
 
 
-def test_floor(experiment: Experiment) -> float:
+def lowest_test_loss(experiment: Experiment) -> float:
     """The lowest possible loss on fresh points, that of the true score: a mean over t uniform on [T_MIN, 1]."""
     return mean_floor(experiment.mixture, experiment.sde, T_MIN)
 

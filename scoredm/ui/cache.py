@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from scoredm.identities import TwoSides
     from scoredm.learning import TrainingPace, TrainingReference
     from scoredm.likelihood import Encoding
+    from scoredm.memorisation import Points
     from scoredm.metrics import NoiseFloor
     from scoredm.score import ScoreFn
     from scoredm.screens.training import Look, Places, Samples
     from scoredm.studies import Job
-    from scoredm.tasks import Training, TrainingState
+    from scoredm.tasks import Training, TrainingState, TrainingTask
     from scoredm.training import TrainConfig
 
 BY_KEY: dict[str | type, Callable[[Any], Any]] = {"scoredm.studies.Job": lambda job: job.key}
@@ -265,3 +266,36 @@ def training_samples(experiment: Experiment, settings: "screens.training.Setting
     """Samples by the network of a run at rest, with at least one step."""
     state = run.look()
     return _training_samples(experiment, settings.config(experiment.seed), state.step, state)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def training_points(experiment: Experiment, count: int) -> "Points":
+    """See `screens.memorisation.training_points`."""
+    return screens.memorisation.training_points(experiment, count)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def exact_scores(experiment: Experiment, points: "Points") -> "screens.memorisation.ExactScores":
+    """See `screens.memorisation.exact_scores`."""
+    return screens.memorisation.exact_scores(experiment, points)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def lowest_test_loss(experiment: Experiment) -> float:
+    """See `screens.memorisation.lowest_test_loss`."""
+    return screens.memorisation.lowest_test_loss(experiment)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def network_samples(
+    experiment: Experiment, points: "Points", copy_distance: float, _model: "ScoreFn", task: "TrainingTask"
+) -> "screens.memorisation.Drawn":
+    """See `screens.memorisation.draw`; the task says which network it is, once it is trained."""
+    del task
+    return screens.memorisation.draw(experiment, points, _model, copy_distance)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def memorisation_seconds(dim: int, steps: int) -> float:
+    """See `screens.memorisation.training_seconds`."""
+    return screens.memorisation.training_seconds(dim, steps)
