@@ -129,7 +129,9 @@ def test_the_sentence_follows_the_share(share, words):
 
 
 def test_the_network_is_trained_and_its_numbers_are_the_screens(open_page):
-    at = open_page("memorisation", mn=6, msteps=60, seed=77, target="two-modes", mnet="true").run()
+    at = open_page("memorisation", mn=6, msteps=60, seed=77, target="two-modes")
+    assert says(at, "Switch on **Train the network**")
+    at.toggle(key="mnet").set_value(True).run()
     end = time.monotonic() + 120
     while "network's" not in sentence(at):
         assert time.monotonic() < end and not at.exception
