@@ -1,4 +1,4 @@
-"""A mixture's score taken apart into what each component contributes, and the points where the contributions cancel.
+"""The score of a mixture as a sum of what each component contributes, and the points where the contributions cancel.
 
 s(x) = sum_k r_k(x) s_k(x),   s_k(x) = S_k^{-1} (mu_k - x)
 """
@@ -58,18 +58,44 @@ class Decomposition:
 
 
 def most_responsible(mixture: GaussianMixture, x: Sequence[float], most: int) -> np.ndarray:
-    """The components with the largest responsibility for a point x (D,), largest first; at most `most` indices."""
+    """The components with the largest responsibility for a point.
+
+    Args:
+        mixture: the mixture.
+        x: the point, D numbers.
+        most: the number of components wanted.
+
+    Returns:
+        Their indices, largest responsibility first; at most `most`.
+    """
     r = mixture.responsibilities(torch.tensor(x, dtype=torch.float64))
     return torch.argsort(r, descending=True, stable=True)[:most].numpy()
 
 
 def heaviest(mixture: GaussianMixture, most: int) -> np.ndarray:
-    """The components with the largest weights, at most `most` indices, in the mixture's own order."""
+    """The components with the largest weights.
+
+    Args:
+        mixture: the mixture.
+        most: the number of components wanted.
+
+    Returns:
+        Their indices, in rising order; at most `most`.
+    """
     return np.sort(torch.argsort(mixture.weights, descending=True, stable=True)[:most].numpy())
 
 
 def decompose(mixture: GaussianMixture, x: Any, components: np.ndarray) -> Decomposition:
-    """The score at points x (N, D) as contributions of the given components (M,) and of the rest."""
+    """The score at points as contributions of some components, one by one, and of all others together.
+
+    Args:
+        mixture: the mixture.
+        x: points, (N, D).
+        components: the indices of the components to list, (M,).
+
+    Returns:
+        The contributions, in float64.
+    """
     points = torch.as_tensor(x, dtype=torch.float64)
     r, component_scores = mixture.responsibilities(points).numpy(), mixture.component_scores(points).numpy()
     others = np.setdiff1d(np.arange(mixture.n_components), components)
@@ -87,15 +113,32 @@ def decompose(mixture: GaussianMixture, x: Any, components: np.ndarray) -> Decom
 
 
 def component(mixture: GaussianMixture, k: int) -> GaussianMixture:
-    """Component k alone. Raises IndexError for a component that is not there."""
+    """One component alone, with weight 1.
+
+    Args:
+        mixture: the mixture.
+        k: the index of the component.
+
+    Returns:
+        A mixture of one component.
+
+    Raises:
+        IndexError: if there is no component k.
+    """
     means, covariances, _ = mixture.parameters
     return GaussianMixture.gaussian(means[k], covariances[k])
 
 
 def largest_contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """At each point the longest vectors r_k s_k, at most `most`, then the score itself, with their owners.
+    """At each point the longest vectors r_k s_k, then the score itself.
 
-    x: (N, D) -> vectors (N, M + 1, D), owners (N, M + 1): component indices, and -1 for the score.
+    Args:
+        mixture: the mixture.
+        x: points, (N, D).
+        most: the number of contributions wanted; M is this or the number of components, whichever is less.
+
+    Returns:
+        The vectors, (N, M + 1, D), and the component that each belongs to, (N, M + 1), -1 for the score.
     """
     weighted = mixture.responsibilities(x)[..., None] * mixture.component_scores(x)
     few = torch.topk(weighted.norm(dim=-1), min(most, mixture.n_components), dim=1).indices
@@ -104,7 +147,17 @@ def largest_contributions(mixture: GaussianMixture, x: Tensor, most: int) -> tup
 
 
 def hessian(mixture: GaussianMixture, x: Tensor) -> Tensor:
-    """The second derivatives of log p at a point x (D,), float64: sum_k r_k (s_k s_k' - S_k^{-1}) - s s', (D, D)."""
+    """The second derivatives of log p at a point.
+
+        sum_k r_k (s_k s_k' - S_k^{-1}) - s s'
+
+    Args:
+        mixture: the mixture.
+        x: the point, (D,), float64.
+
+    Returns:
+        (D, D).
+    """
     r, component_scores, s = mixture.responsibilities(x), mixture.component_scores(x), mixture.score(x)
     variances, axes = mixture.principal_axes
     precisions = (axes / variances[:, None, :]) @ axes.mT
@@ -112,11 +165,20 @@ def hessian(mixture: GaussianMixture, x: Tensor) -> Tensor:
 
 
 def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
-    """A point between the two components most responsible for x where the score is zero but no mode is, (D,), or None.
+    """A point between the two components most responsible for x where the score is 0 and there is no mode.
 
-    In one dimension it is a minimum of the density between two modes. It is sought on the ridge curve of the pair,
-    a -> (a P_i + (1 - a) P_j)^{-1} (a P_i mu_i + (1 - a) P_j mu_j), which holds every stationary point of two components,
-    and then by Newton steps with all components. Source: Ray and Lindsay 2005, "The topography of multivariate normal mixtures".
+    In one dimension it is a minimum of the density between two modes. It is sought on the ridge curve of the pair, which holds
+    every stationary point of two components (see `ridge`), and then by Newton steps with all components.
+
+    Args:
+        mixture: the mixture.
+        x: a point, D numbers.
+
+    Returns:
+        The saddle point, (D,), or None if none is found.
+
+    References:
+        Ray and Lindsay 2005, "The topography of multivariate normal mixtures".
     """
     pair = most_responsible(mixture, x, 2)
     if len(pair) < 2:
@@ -132,9 +194,20 @@ def saddle(mixture: GaussianMixture, x: Sequence[float]) -> np.ndarray | None:
 
 
 def ridge(mixture: GaussianMixture, pair: np.ndarray, shares: Tensor) -> Tensor:
-    """The curve a -> (a P_i + (1 - a) P_j)^{-1} (a P_i mu_i + (1 - a) P_j mu_j) of components (i, j), from mu_j to mu_i.
+    """The ridge curve of two components, from mu_j at a = 0 to mu_i at a = 1.
 
-    shares: a, (M,), from 0 to 1 -> (M, D).
+        a -> (a P_i + (1 - a) P_j)^{-1} (a P_i mu_i + (1 - a) P_j mu_j),   P = S^{-1}
+
+    Args:
+        mixture: the mixture.
+        pair: the indices i and j of two components, (2,).
+        shares: a, from 0 to 1, (M,).
+
+    Returns:
+        Points of the curve, (M, D).
+
+    References:
+        Ray and Lindsay 2005, "The topography of multivariate normal mixtures".
     """
     means, covariances, _ = mixture.parameters
     P_i, P_j = torch.linalg.inv(covariances[torch.from_numpy(pair)])

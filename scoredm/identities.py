@@ -17,9 +17,19 @@ WRONG = ("zero", "gaussian", "frozen")  # scores to put into the two losses
 
 
 def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
-    """A score that is not that of p_t: 0, that of one Gaussian with the data's moments, or that of the data at every t.
+    """A score that is not that of p_t.
 
-    Raises ValueError for a kind that is not in WRONG.
+    Args:
+        kind: "zero", 0 everywhere; "gaussian", the score of one Gaussian with the data's mean and covariance; or "frozen", the
+            score of the data at every t.
+        mixture: the distribution of the data.
+        sde: the forward diffusion.
+
+    Returns:
+        A ScoreFn.
+
+    Raises:
+        ValueError: for a kind that is not in WRONG.
     """
     if kind == "zero":
         return lambda x, _t: torch.zeros_like(x)
@@ -34,14 +44,22 @@ def wrong_score(kind: str, mixture: GaussianMixture, sde: SDE) -> ScoreFn:
 class TwoSides:
     """The sigma_t^2-weighted losses of blends (1 - c) wrong + c exact, at one t.
 
-    dsm = esm + floor; dsm and esm come from separate draws, each with its standard error, the floor from `dsm_floor`.
+        dsm = esm + floor
+
+    Attributes:
+        shares: c of each blend, (C,).
+        dsm: the denoising loss, a mean over draws, (C,).
+        dsm_error: its standard error, (C,).
+        esm: the distance to the exact score, a mean over other draws, (C,).
+        esm_error: its standard error, (C,).
+        floor: the constant, by `scoredm.dsm_floor`.
     """
 
-    shares: np.ndarray  # (C,), the c of each blend
-    dsm: np.ndarray  # (C,)
-    dsm_error: np.ndarray  # (C,)
-    esm: np.ndarray  # (C,)
-    esm_error: np.ndarray  # (C,)
+    shares: np.ndarray
+    dsm: np.ndarray
+    dsm_error: np.ndarray
+    esm: np.ndarray
+    esm_error: np.ndarray
     floor: float
 
 
@@ -54,7 +72,20 @@ def two_sides(
     n: int = 10_000,
     generator: torch.Generator | None = None,
 ) -> TwoSides:
-    """Both sides of J_DSM = J_ESM + constant at one t for blends of a wrong and the exact score; n draws a side."""
+    """Both sides of J_DSM = J_ESM + constant at one time, for blends (1 - c) wrong + c exact.
+
+    Args:
+        mixture: the distribution of the data.
+        sde: the forward diffusion.
+        wrong: any score.
+        t: a time above 0.
+        shares: c of each blend.
+        n: draws for each side.
+        generator: draws them.
+
+    Returns:
+        The losses of every blend.
+    """
     sigma = float(sde.sigma(t))
     x0 = mixture.sample(n, generator)
     exact = exact_score(mixture, sde).on_grid([t], x0)
@@ -78,7 +109,20 @@ def two_sides(
 def posterior_spread(
     mixture: GaussianMixture, sde: SDE, t: float, n: int = 5000, generator: torch.Generator | None = None
 ) -> tuple[float, float]:
-    """The DSM floor by draws, alpha_t^2 / sigma_t^2 E ||x_0 - E[x_0 | x_t]||^2, and its standard error."""
+    """The floor of the DSM loss as the spread of the clean data around their posterior mean.
+
+        (alpha_t / sigma_t)^2 E || x_0 - E[x_0 | x_t] ||^2
+
+    Args:
+        mixture: the distribution of the data.
+        sde: the forward diffusion.
+        t: a time above 0.
+        n: draws that the mean is over.
+        generator: draws them.
+
+    Returns:
+        The mean and its standard error.
+    """
     x0 = mixture.sample(n, generator)
     x = sde.perturb(x0, t, torch.randn(x0.shape, generator=generator))
     alpha, sigma = sde.scales(t)
@@ -87,12 +131,23 @@ def posterior_spread(
 
 
 def weightings(sde: SDE, times: np.ndarray, data_std: float) -> dict[str, np.ndarray]:
-    """How much four training weightings ask of each noise level: shares per unit of ln(sigma_t / alpha_t), (T,) each.
+    """How much of four training weightings falls on each noise level, for the loss w || z_hat - z ||^2.
 
-    Of the loss w || z_hat - z ||^2, with times (T,) rising and above 0: "tutorial", w = 1 in t; "likelihood", g^2 / sigma^2 in t,
-    which is flat here (Song et al. 2021, arXiv 2101.09258); "truncation", the same with the lower end of the integral
-    drawn with a density like 1 / t (Kim et al. 2021, arXiv 2106.05527, k = 1); "edm", a normal distribution of ln sigma times
-    1 + sigma^2 / data_std^2 (Karras et al. 2022, arXiv 2206.00364, table 1, lengths in units of data_std). Each integrates to 1.
+    "tutorial" has w = 1 in t. "likelihood" has w = g_t^2 / sigma_t^2 in t, which is flat here. "truncation" is the same with the
+    lower end of the integral over t drawn with a density like 1 / t. "edm" is a normal distribution of ln sigma times
+    1 + sigma^2 / data_std^2, with lengths in units of data_std.
+
+    Args:
+        sde: the forward diffusion.
+        times: rising, above 0, (T,).
+        data_std: the standard deviation of the data, in units of x.
+
+    Returns:
+        By name the share per unit of ln(sigma_t / alpha_t), (T,); each integrates to 1.
+
+    References:
+        Song et al. 2021, arXiv 2101.09258 (likelihood); Kim et al. 2021, arXiv 2106.05527, k = 1 (truncation); Karras et al.
+        2022, arXiv 2206.00364, table 1 (edm).
     """
     t = torch.as_tensor(times, dtype=torch.float64)
     level = -torch.as_tensor(sde.log_snr(t)).numpy() / 2
@@ -108,21 +163,43 @@ def weightings(sde: SDE, times: np.ndarray, data_std: float) -> dict[str, np.nda
 
 @dataclass(frozen=True)
 class Parametrisation:
-    """What is said of one noisy point in one parametrisation x_t = alpha x_0 + sigma z; arrays (D,)."""
+    """What is predicted from one noisy point in one parametrisation x_t = alpha x_0 + sigma z.
+
+    Attributes:
+        alpha: the factor on the data.
+        sigma: the standard deviation of the noise.
+        x: the point, (D,).
+        score: the score there, (D,).
+        noise: E[z | x_t], (D,).
+        clean: E[x_0 | x_t], (D,).
+        velocity: alpha E[z | x_t] - sigma E[x_0 | x_t], (D,).
+    """
 
     alpha: float
     sigma: float
     x: np.ndarray
     score: np.ndarray
-    noise: np.ndarray  # E[z | x_t]
-    clean: np.ndarray  # E[x_0 | x_t]
-    velocity: np.ndarray  # alpha E[z | x_t] - sigma E[x_0 | x_t]
+    noise: np.ndarray
+    clean: np.ndarray
+    velocity: np.ndarray
 
 
 def parametrise(mixture: GaussianMixture, alpha: float, sigma: float, x: Tensor) -> Parametrisation:
-    """Score, noise, clean data and velocity at a point x (D,) of the distribution of alpha x_0 + sigma z, sigma > 0, alpha > 0.
+    """Score, noise, clean data and velocity predicted at a point of the distribution of alpha x_0 + sigma z.
 
-    noise = -sigma s, clean = (x + sigma^2 s) / alpha, velocity = alpha noise - sigma clean (Salimans and Ho 2022, 2202.00512).
+        noise = -sigma s,   clean = (x + sigma^2 s) / alpha,   velocity = alpha noise - sigma clean
+
+    Args:
+        mixture: the distribution of x_0.
+        alpha: above 0.
+        sigma: above 0.
+        x: the point, (D,).
+
+    Returns:
+        The predictions, in float64.
+
+    References:
+        Salimans and Ho 2022, arXiv 2202.00512.
     """
     x = x.to(torch.float64)
     score = mixture.diffuse(alpha, sigma).score(x)
@@ -131,6 +208,14 @@ def parametrise(mixture: GaussianMixture, alpha: float, sigma: float, x: Tensor)
 
 
 def variance_preserving(alpha: float, sigma: float) -> tuple[float, float]:
-    """The pair with the same sigma / alpha whose squares sum to 1."""
+    """The pair with the same sigma / alpha whose squares sum to 1.
+
+    Args:
+        alpha: above 0.
+        sigma: 0 or more.
+
+    Returns:
+        alpha and sigma of the variance-preserving form.
+    """
     size = math.hypot(alpha, sigma)
     return alpha / size, sigma / size

@@ -5,10 +5,13 @@ At each t, with gamma_t = sigma_t^2 as the weight,
     DSM = E || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2  =  floor + sigma_t^2 E || s - grad log p_t ||^2.
 
 Norms are summed over coordinates. Times may be a number, a tensor or an array, and an answer per time is of the same kind and
-shape. Source: Vincent 2011, "A Connection Between Score Matching and Denoising Autoencoders".
+shape.
 
-Training may ask more of some times than of others, gamma_t = w_t sigma_t^2: WEIGHTINGS has the factors w_t. The exact score is
-the least of every one of them.
+Training may weigh some times more than others, gamma_t = w_t sigma_t^2: WEIGHTINGS has the factors w_t. The exact score has the
+least loss with every one of them.
+
+References:
+    Vincent 2011, "A Connection Between Score Matching and Denoising Autoencoders".
 """
 
 import math
@@ -44,9 +47,19 @@ WEIGHT_TIMES = 4096  # even in log t, for the mean weight
 
 
 def dsm_losses(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
-    """The sigma_t^2-weighted denoising loss of each point, || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2.
+    """The sigma_t^2-weighted denoising loss of each point, summed over coordinates.
 
-    x0, noise: (B, D), t: a number, () or (B,) -> (B,). The norm is summed over the D coordinates.
+        || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2
+
+    Args:
+        score_fn: the score, exact or learned.
+        sde: the forward diffusion.
+        x0: the data, (B, D).
+        t: times, a number, () or (B,).
+        noise: z, standard normal, (B, D).
+
+    Returns:
+        (B,).
     """
     sigma = over_leading_axes(sde.sigma(t), x0)
     residual = sigma * score_fn(sde.perturb(x0, t, noise), t) + noise
@@ -54,50 +67,110 @@ def dsm_losses(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) 
 
 
 def dsm_loss(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
-    """The sigma_t^2-weighted denoising loss, mean over the batch of || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2.
+    """The sigma_t^2-weighted denoising loss, summed over coordinates and averaged over the batch.
 
-    x0, noise: (B, D), t: a number, () or (B,) -> (). The norm is summed over the D coordinates.
-    Source: Song et al. 2020, arXiv 2011.13456, eq. 7.
+        mean || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2
+
+    Args:
+        score_fn: the score, exact or learned.
+        sde: the forward diffusion.
+        x0: the data, (B, D).
+        t: times, a number, () or (B,).
+        noise: z, standard normal, (B, D).
+
+    Returns:
+        ().
+
+    References:
+        Song et al. 2020, arXiv 2011.13456, eq. 7.
     """
     return dsm_losses(score_fn, sde, x0, t, noise).mean()
 
 
 def sigma2_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
-    """w_t = 1, the tutorial's: gamma_t = sigma_t^2, so that the loss of a good score is between 0 and D at every t.
+    """The tutorial's weighting, gamma_t = sigma_t^2: the loss of a good score is between 0 and D at every t.
 
-    t: (T,) -> (T,); data_std changes nothing. Source: Song and Ermon 2019, arXiv 1907.05600, section 4.2.
+        w_t = 1
+
+    Args:
+        sde: not used.
+        t: times, (T,).
+        data_std: not used.
+
+    Returns:
+        (T,).
+
+    References:
+        Song and Ermon 2019, arXiv 1907.05600, section 4.2.
     """
     del sde, data_std
     return torch.ones_like(t)
 
 
 def likelihood_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
-    """w_t = g^2 / sigma_t^2, that is gamma_t = g^2: half the integral of the score error then bounds the loss in likelihood.
+    """The likelihood weighting, gamma_t = g_t^2: half the integral of the score error then bounds the loss in likelihood.
+
+        w_t = g_t^2 / sigma_t^2
 
     It is twice d ln(sigma_t / alpha_t) / dt, so that each doubling of the noise counts as much as any other, and grows like 1 / t
-    as t -> 0. t: (T,), above 0 -> (T,); data_std changes nothing.
-    Source: Song et al. 2021, "Maximum Likelihood Training of Score-Based Diffusion Models", arXiv 2101.09258, theorem 1.
+    as t -> 0.
+
+    Args:
+        sde: the forward diffusion.
+        t: times above 0, (T,).
+        data_std: not used.
+
+    Returns:
+        (T,).
+
+    References:
+        Song et al. 2021, "Maximum Likelihood Training of Score-Based Diffusion Models", arXiv 2101.09258, theorem 1.
     """
     del data_std
     return torch.as_tensor(sde.diffusion(t)) ** 2 / torch.as_tensor(sde.sigma(t)) ** 2
 
 
 def min_snr_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
-    """w_t = min(SNR, 5) / SNR with SNR = alpha_t^2 / sigma_t^2: the weight min(SNR, 5) on the error of the clean data.
+    """The min-SNR weighting: the error of the clean data has the weight min(SNR, 5).
 
-    It is 1 where there is much noise and falls like sigma_t^2 as t -> 0. t: (T,), above 0 -> (T,); data_std changes nothing.
-    Source: Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", arXiv 2303.09556, section 3.4.
+        w_t = min(SNR, 5) / SNR,   SNR = alpha_t^2 / sigma_t^2
+
+    It is 1 where there is much noise and falls like sigma_t^2 as t -> 0.
+
+    Args:
+        sde: the forward diffusion.
+        t: times above 0, (T,).
+        data_std: not used.
+
+    Returns:
+        (T,).
+
+    References:
+        Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", arXiv 2303.09556, section 3.4.
     """
     del data_std
     return torch.clamp(MIN_SNR_GAMMA * _noise_level(sde, t) ** 2, max=1.0)
 
 
 def edm_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
-    """w_t = N(ln(level / 2); -1.2, 1.2^2) (1 + level^2) d ln(level) / dt with level = sigma_t / (alpha_t data_std).
+    """The EDM weighting.
+
+        w_t = N(ln(level / 2); -1.2, 1.2^2) (1 + level^2) d ln(level) / dt,   level = sigma_t / (alpha_t data_std)
 
     Karras et al. weigh the error of the clean data by 1 / level^2 + 1 and draw ln(level / 2) from that normal distribution (their
-    data have standard deviation 1/2); the derivative g^2 / (2 sigma_t^2) carries the distribution over to times that are
-    uniform, so that the loss has the same mean. t: (T,), above 0 -> (T,). Source: Karras et al. 2022, arXiv 2206.00364, table 1.
+    data have standard deviation 1/2); the derivative g_t^2 / (2 sigma_t^2) carries the distribution over to times that are
+    uniform, so that the loss has the same mean.
+
+    Args:
+        sde: the forward diffusion.
+        t: times above 0, (T,).
+        data_std: the standard deviation of the data, in units of x.
+
+    Returns:
+        (T,).
+
+    References:
+        Karras et al. 2022, arXiv 2206.00364, table 1.
     """
     level = _noise_level(sde, t) / data_std
     z = ((level * EDM_DATA_STD).log() - EDM_MEAN) / EDM_STD
@@ -115,10 +188,21 @@ WEIGHTINGS: dict[str, Callable[[SDE, Tensor, float], Tensor]] = {
 
 
 def mean_weight(weighting: str, sde: SDE, eps: float, data_std: float = 1.0) -> float:
-    """The mean of w_t over t uniform on [eps, 1], by the midpoint rule in log t; weighting: a name of WEIGHTINGS.
+    """The mean of w_t over t uniform on [eps, 1], by the midpoint rule in log t.
 
     A weight divided by its mean leaves the size of the loss, and so the meaning of a learning rate, as it is.
-    Raises KeyError for another name.
+
+    Args:
+        weighting: a name of WEIGHTINGS.
+        sde: the forward diffusion.
+        eps: the smallest time, between 0 and 1.
+        data_std: the standard deviation of the data, in units of x.
+
+    Returns:
+        The mean weight.
+
+    Raises:
+        KeyError: for another name.
     """
     t = eps ** ((torch.arange(WEIGHT_TIMES, dtype=torch.float64) + 0.5) / WEIGHT_TIMES)
     return float((WEIGHTINGS[weighting](sde, t, data_std) * t).mean()) * -math.log(eps) / (1 - eps)
@@ -131,7 +215,7 @@ def _noise_level(sde: SDE, t: Tensor) -> Tensor:
 def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:
     """The least DSM loss that any score reaches at each time.
 
-    D - sigma_t^2 E_{x ~ p_t} || grad log p_t(x) ||^2
+        D - sigma_t^2 E_{x ~ p_t} || grad log p_t(x) ||^2
 
     It falls into what is lost within the components, known in closed form, and what is lost because components overlap. With the
     components of p_t in order of falling volume, s_k and l_ki the score and the variances of the data of component k, and
@@ -166,10 +250,20 @@ def score_error(
     n: int = 5000,
     generator: torch.Generator | None = None,
 ) -> Times:
-    """The distance to the exact score at each t, sigma_t^2 E_{x ~ p_t} || s(x, t) - grad log p_t(x) ||^2.
+    """The distance to the exact score at each t: what the DSM loss has above its floor.
 
-    It is what the DSM loss has above its floor. The mean is over n fresh draws from p_t, from the generator (default: one
-    with seed 0), made on its device. t: a number or (T,), above 0 -> the same.
+        sigma_t^2 E_{x ~ p_t} || s(x, t) - grad log p_t(x) ||^2
+
+    Args:
+        score_fn: the score to judge.
+        mixture: the distribution of the data.
+        sde: the forward diffusion.
+        t: times above 0, a number or (T,).
+        n: fresh draws from p_t that the mean is over.
+        generator: draws them, on its own device; by default a new one with seed 0.
+
+    Returns:
+        The error at each time, of the kind of t.
     """
     generator = generator or torch.Generator().manual_seed(0)
     exact = exact_score(mixture, sde)
@@ -190,11 +284,22 @@ def notebook_score_error(
     n: int = 5000,
     generator: torch.Generator | None = None,
 ) -> Times:
-    """The tutorial's own error, kept for the lesson: it judges every t by the data and the scores of t = 0.
+    """The tutorial's own error, kept for comparison: it judges every t by the data and the scores of t = 0.
 
-    E_{x ~ p_0} || s(x, t) - grad log p_0(x) ||^2 / D, unweighted. A perfect model does not score 0: for the tutorial's
-    mixture and lambda 25 it scores 0.364 on average over t in [.01, 1]. `score_error` is the corrected measure.
-    Draws and t as in `score_error`.
+        E_{x ~ p_0} || s(x, t) - grad log p_0(x) ||^2 / D
+
+    It is not 0 for the exact score: for the tutorial's mixture and lambda = 25 that has 0.364 on average over t in [0.01, 1].
+    `score_error` is the corrected measure.
+
+    Args:
+        score_fn: the score to judge.
+        mixture: the distribution of the data.
+        t: times above 0, a number or (T,).
+        n: fresh draws from p_0 that the mean is over.
+        generator: draws them, on its own device; by default a new one with seed 0.
+
+    Returns:
+        The error at each time, of the kind of t.
     """
     generator = generator or torch.Generator().manual_seed(0)
     x = mixture.sample(n, generator)

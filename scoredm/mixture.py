@@ -111,11 +111,16 @@ def _count(n: int) -> int:
 class GaussianMixture:
     """A mixture of K Gaussians in D dimensions, immutable.
 
-    means: (K, D), covariances: (K, D, D) symmetric positive definite, weights: (K,), 0 or more, normalised to sum 1.
-    Densities and scores are computed in float64 and returned in the precision of x, so they stay right far from the modes.
+    Densities and scores are computed in float64 and returned in the precision of x, so they are accurate far from the modes.
 
-    Raises ValueError, naming the component and the value, where shapes disagree, a covariance is not symmetric positive
-    definite, a weight is negative or all are zero, or a number is NaN or infinite.
+    Args:
+        means: mu_k, (K, D).
+        covariances: S_k, symmetric and positive definite, (K, D, D).
+        weights: w_k, 0 or more, (K,); they are divided by their sum.
+
+    Raises:
+        ValueError: if shapes disagree, a covariance is not symmetric and positive definite, a weight is negative or all are 0,
+            or a number is NaN or infinite; the message has the component and the value.
     """
 
     __slots__ = ("_covariances", "_eigenvalues", "_eigenvectors", "_means", "_weights")
@@ -131,9 +136,17 @@ class GaussianMixture:
 
     @classmethod
     def gaussian(cls, mean: Any, covariance: Any) -> "GaussianMixture":
-        """One Gaussian N(mean, covariance) as a mixture of a single component; mean: (D,), covariance: (D, D).
+        """One Gaussian as a mixture of a single component.
 
-        Raises ValueError as the constructor does.
+        Args:
+            mean: (D,).
+            covariance: symmetric and positive definite, (D, D).
+
+        Returns:
+            The mixture.
+
+        Raises:
+            ValueError: as for the constructor.
         """
         return cls(_as_parameter(mean, "mean", 1)[None], _as_parameter(covariance, "covariance", 2)[None], [1.0])
 
@@ -212,6 +225,9 @@ class GaussianMixture:
 
         Args:
             variance_factor: Multiplies the covariance, above 0.
+
+        Returns:
+            A mixture of one component.
         """
         mean, share = self.mean, self.weights.sqrt()
         within = share[:, None, None] * self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]
@@ -227,7 +243,14 @@ class GaussianMixture:
         return float(farthest.max()) * torch.finfo(torch.float32).eps / 2 > ROUNDING_SHARE
 
     def select(self, components: Tensor) -> "GaussianMixture":
-        """The mixture of some components, in the order given, with their weights as they are; components: indices, (M,)."""
+        """The mixture of some components.
+
+        Args:
+            components: their indices, in the order wanted, (M,).
+
+        Returns:
+            The mixture, with their weights divided by their sum.
+        """
         return _restore(
             *(p[components] for p in (self._means, self._covariances, self._eigenvalues, self._eigenvectors, self._weights))
         )
@@ -235,8 +258,16 @@ class GaussianMixture:
     def add(self, mean: Any, covariance: Any, weight: float) -> "GaussianMixture":
         """A new mixture with one more component.
 
-        mean: (D,), covariance: (D, D); weight: on the scale of the weights this mixture was made with, so that adding
-        weight 1 to weights (1, 1) gives thirds. Raises ValueError as the constructor does.
+        Args:
+            mean: (D,).
+            covariance: symmetric and positive definite, (D, D).
+            weight: on the scale of the weights this mixture was made with: adding weight 1 to weights (1, 1) gives thirds.
+
+        Returns:
+            The new mixture; this one does not change.
+
+        Raises:
+            ValueError: as for the constructor.
         """
         mu, S = _as_parameter(mean, "mean", 1), _as_parameter(covariance, "covariance", 2)
         if mu.shape != (self.dim,) or S.shape != (self.dim, self.dim):
@@ -251,9 +282,19 @@ class GaussianMixture:
         )
 
     def diffuse(self, alpha: Time, sigma: Time) -> "GaussianMixture":
-        """The distribution of alpha X + sigma Z: means alpha mu_k, covariances alpha^2 S_k + sigma^2 I.
+        """The distribution of alpha X + sigma Z, with Z standard normal.
 
-        Raises ValueError unless both are finite, sigma >= 0, and one of them is not zero.
+            sum_k w_k N(alpha mu_k, alpha^2 S_k + sigma^2 I)
+
+        Args:
+            alpha: a number or ().
+            sigma: a number or (), 0 or more.
+
+        Returns:
+            A mixture with as many components.
+
+        Raises:
+            ValueError: unless both are finite, sigma is 0 or more, and one of them is not 0.
         """
         alpha, sigma = float(alpha), float(sigma)
         if not (math.isfinite(alpha) and math.isfinite(sigma) and sigma >= 0 and (alpha != 0 or sigma > 0)):
@@ -263,7 +304,15 @@ class GaussianMixture:
         return _restore(alpha * self._means, covariances, eigenvalues, self._eigenvectors, self._weights)
 
     def at(self, sde: SDE, t: Time) -> "GaussianMixture":
-        """The distribution p_t of x_t under an SDE whose data are this mixture, diffuse(alpha_t, sigma_t); t: a number or ()."""
+        """The distribution p_t of x_t under an SDE whose data are this mixture: diffuse(alpha_t, sigma_t).
+
+        Args:
+            sde: the forward diffusion.
+            t: a time, a number or ().
+
+        Returns:
+            A mixture with as many components.
+        """
         return self.diffuse(*sde.scales(t))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -306,23 +355,67 @@ class GaussianMixture:
         return x, k
 
     def log_prob(self, x: Any) -> Tensor:
-        """log p(x), by log-sum-exp; x: (..., D) -> (...)."""
+        """log p(x), in nats, by log-sum-exp.
+
+        Args:
+            x: points, (..., D).
+
+        Returns:
+            (...).
+
+        Raises:
+            ValueError: if the last axis of x is not D long; so do the methods below.
+        """
         return self._in_blocks(lambda rows: torch.logsumexp(self._logits(*self._project(rows)), -1), x)
 
     def component_log_prob(self, x: Any) -> Tensor:
-        """log N(x; mu_k, S_k) of each component, without its weight; x: (..., D) -> (..., K)."""
+        """log N(x; mu_k, S_k) of each component, in nats, without its weight.
+
+        Args:
+            x: points, (..., D).
+
+        Returns:
+            (..., K).
+        """
         return self._in_blocks(lambda rows: self._component_log_prob(*self._project(rows)), x)
 
     def responsibilities(self, x: Any) -> Tensor:
-        """r_k(x), the probability that x came from component k; x: (..., D) -> (..., K), summing to 1."""
+        """The probability that x came from each component.
+
+            r_k(x) = w_k N(x; mu_k, S_k) / p(x)
+
+        Args:
+            x: points, (..., D).
+
+        Returns:
+            (..., K), summing to 1.
+        """
         return self._in_blocks(lambda rows: torch.softmax(self._logits(*self._project(rows)), -1), x)
 
     def component_scores(self, x: Any) -> Tensor:
-        """S_k^{-1} (mu_k - x) of each component; x: (..., D) -> (..., K, D)."""
+        """The score of each component alone.
+
+            s_k(x) = S_k^{-1} (mu_k - x)
+
+        Args:
+            x: points, (..., D).
+
+        Returns:
+            (..., K, D), per unit of x.
+        """
         return self._in_blocks(lambda rows: self._component_scores(*self._project(rows)), x)
 
     def score(self, x: Any) -> Tensor:
-        """grad log p(x) = sum_k r_k(x) S_k^{-1} (mu_k - x); x: (..., D) -> (..., D)."""
+        """The score at x.
+
+            grad log p(x) = sum_k r_k(x) S_k^{-1} (mu_k - x)
+
+        Args:
+            x: points, (..., D).
+
+        Returns:
+            (..., D), per unit of x.
+        """
         return self._in_blocks(lambda rows: self._score(*self._project(rows)), x)
 
     def diffused_score(self, x: Tensor, alpha: Time, sigma: Time) -> Tensor:
@@ -345,7 +438,7 @@ class GaussianMixture:
     def score_and_divergence(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The score s at x and its divergence.
 
-        div s = sum_k r_k (|s_k - s|^2 - tr S_k^{-1})
+            div s = sum_k r_k (|s_k - s|^2 - tr S_k^{-1})
 
         Args:
             x: (B, D).
@@ -368,7 +461,7 @@ class GaussianMixture:
     def squared_score_gap(self, x: Tensor, k: int) -> Tensor:
         """How far the score of component k is from that of the components before it, where both have density.
 
-        [p_{<k} / (p_{<k} + w_k N_k)] || s_k - s_{<k} ||^2
+            [p_{<k} / (p_{<k} + w_k N_k)] || s_k - s_{<k} ||^2
 
         Args:
             x: Points, (M, D), float64.
@@ -387,7 +480,7 @@ class GaussianMixture:
     def posterior_mean(self, x: Tensor, alpha: Time, sigma: Time) -> Tensor:
         """The mean of X given that alpha X + sigma Z is x, by Bayes' rule over the components, without the score.
 
-        E[X | x] = sum_k r_k(x) [mu_k + alpha S_k (alpha^2 S_k + sigma^2 I)^{-1} (x - alpha mu_k)]
+            E[X | x] = sum_k r_k(x) [mu_k + alpha S_k (alpha^2 S_k + sigma^2 I)^{-1} (x - alpha mu_k)]
 
         It keeps its digits for any alpha, where (x + sigma^2 s) / alpha loses them as alpha falls to 0.
 
@@ -411,8 +504,15 @@ class GaussianMixture:
     def natural(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> NaturalParameters:
         """Natural parameters of the diffused mixtures, in coordinates that start at an origin, for a whole grid at once.
 
-        With P = S^{-1} and m = alpha mu - origin: h = P m and c = log w - (m'Pm + log det S) / 2.
-        alpha, sigma: (T,), origin: (T, D), float64 -> c (T, K), h (T, K, D), precision (T, K, D, D).
+            P = S^{-1},   h = P m,   c = log w - (m'Pm + log det S) / 2,   m = alpha mu - origin
+
+        Args:
+            alpha: (T,), float64.
+            sigma: (T,), float64.
+            origin: (T, D), float64.
+
+        Returns:
+            c, (T, K), h, (T, K, D), and P, (T, K, D, D).
         """
         eigenvalues = alpha[:, None, None] ** 2 * self._eigenvalues + sigma[:, None, None] ** 2
         m = alpha[:, None, None] * self._means - origin[:, None, :]
@@ -477,6 +577,13 @@ def _per_row(x: Tensor, *values: Time) -> list[Tensor]:
 
 
 def typical_std(mixture: GaussianMixture) -> float:
-    """The standard deviation of a component along an axis, in the geometric mean over axes and, by weight, over components."""
+    """The standard deviation of a component along an axis, as the geometric mean over axes and, by weight, over components.
+
+    Args:
+        mixture: the mixture.
+
+    Returns:
+        A length in units of x, above 0.
+    """
     variances, _ = mixture.principal_axes
     return math.exp(float(mixture.weights @ variances.log().mean(1)) / 2)

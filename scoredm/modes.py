@@ -1,4 +1,4 @@
-"""Counting the modes of a mixture, and how much noise it takes until they melt together.
+"""Counting the modes of a mixture, and how much noise it takes until they merge.
 
 Only the noise-to-signal ratio sigma_t / alpha_t matters, so the answer is one for every SDE.
 """
@@ -25,17 +25,35 @@ PRECISION = 1e-4  # of a noise level, relative
 
 
 def countable(mixture: GaussianMixture) -> bool:
-    """Whether `count_modes` knows how: two components or fewer in any dimension, or up to 16 on the line."""
+    """Whether `count_modes` can count the modes: two components or fewer in any dimension, or up to 16 on the line.
+
+    Args:
+        mixture: any mixture.
+    """
     return mixture.n_components <= 2 or (mixture.dim == 1 and mixture.n_components <= COMPONENTS)
 
 
 def count_modes(mixture: GaussianMixture) -> int:
     """The number of local maxima of the density.
 
-    On the line: where the score turns from plus to minus. Of two components in any dimension: where along their ridge curve,
-    which holds every stationary point, log(r_1 / r_2) - log(a / (1 - a)) does: the score there is 0 where r_1 = a.
-    Source: Ray and Lindsay 2005, "The topography of multivariate normal mixtures", theorem 1.
-    Raises ValueError for a mixture that is not `countable`.
+    On the line these are the places where the score changes from plus to minus. For two components in any dimension they are
+    the places along their ridge curve, which holds every stationary point, where
+
+        log(r_1 / r_2) - log(a / (1 - a))
+
+    changes from plus to minus: the score on the curve is 0 where r_1 = a.
+
+    Args:
+        mixture: a mixture that is `countable`.
+
+    Returns:
+        1 or more.
+
+    Raises:
+        ValueError: for another mixture.
+
+    References:
+        Ray and Lindsay 2005, "The topography of multivariate normal mixtures", theorem 1.
     """
     if not countable(mixture):
         raise ValueError(f"{mixture.n_components} components in {mixture.dim}-D: their modes are not counted")
@@ -92,12 +110,26 @@ def _ridge(mixture: GaussianMixture) -> tuple[Slope, Tensor]:
 
 
 def mode_levels(mixture: GaussianMixture) -> list[tuple[float, int]]:
-    """How many modes X + r Z has, from each noise level r = sigma / alpha at which that changes; (0, the data's own) first.
+    """The noise levels r = sigma / alpha at which the number of modes of X + r Z changes.
 
-    On the line more noise never makes a mode (Silverman 1981, "Using kernel density estimates to investigate multimodality").
-    Two components of one weight and one covariance S at m +- d make one mode once d' (S + r^2 I)^{-1} d <= 1, which is solved
-    for r; for any other mixture the levels are narrowed down by counting, to a ten-thousandth.
-    Raises ValueError for a mixture that is not `countable`.
+    On the line more noise never makes a mode. Two components of one weight and one covariance S at m - d and m + d make one mode
+    once
+
+        d' (S + r^2 I)^{-1} d <= 1,
+
+    which is solved for r. For any other mixture the levels are narrowed down by counting, to a relative 1e-4.
+
+    Args:
+        mixture: a mixture that is `countable`.
+
+    Returns:
+        Pairs of a noise level and the number of modes from there on, in rising order; the first is (0, that of the data).
+
+    Raises:
+        ValueError: for another mixture.
+
+    References:
+        Silverman 1981, "Using kernel density estimates to investigate multimodality".
     """
     if _is_equal_pair(mixture):
         level = _pair_level(mixture)
@@ -112,9 +144,14 @@ def mode_levels(mixture: GaussianMixture) -> list[tuple[float, int]]:
 
 
 def merge_time(mixture: GaussianMixture, sde: SDE) -> float | None:
-    """The time from which p_t has one mode; None for a mixture that is not `countable`.
+    """The time from which p_t has one mode.
 
-    It is 0 where the data have one mode, and infinity where p_1 still has more.
+    Args:
+        mixture: the distribution of the data.
+        sde: the forward diffusion.
+
+    Returns:
+        A time; 0 where the data have one mode, infinity where p_1 still has more, None for a mixture that is not `countable`.
     """
     if not countable(mixture):
         return None

@@ -33,19 +33,32 @@ LEAST_LOGIT = -80.0
 
 
 class ScoreFn(Protocol):
-    """s(x, t)."""
+    """A score s(x, t), exact or learned."""
 
     def __call__(self, x: Tensor, t: Time, /) -> Tensor:
-        """x: (B, ..., D), t: a number, () or (B,) -> (B, ..., D)."""
+        """Evaluate s(x, t).
+
+        Args:
+            x: points, (B, ..., D).
+            t: times, a number, () or (B,).
+
+        Returns:
+            (B, ..., D), per unit of x.
+        """
         ...
 
 
 @final
 class ExactScore:
-    """The score of p_t = distribution of alpha_t X + sigma_t Z, X from a mixture; a ScoreFn."""
+    """The score of p_t, the distribution of alpha_t X + sigma_t Z with X from a mixture; a ScoreFn.
+
+    Args:
+        mixture: the distribution of the data X.
+        sde: the forward diffusion.
+    """
 
     def __init__(self, mixture: GaussianMixture, sde: SDE) -> None:
-        """Remember the pair; nothing is computed yet."""
+        """Keep the pair; computing waits for points and times."""
         self.mixture = mixture
         self.sde = sde
 
@@ -55,7 +68,15 @@ class ExactScore:
         return self.mixture.dim
 
     def __call__(self, x: Tensor, t: Time, /) -> Tensor:
-        """s(x, t), right at any distance from the modes; x: (B, ..., D), t: a number, () or (B,)."""
+        """Evaluate s(x, t), accurate at any distance from the modes.
+
+        Args:
+            x: points, (B, ..., D).
+            t: times, a number, () or (B,).
+
+        Returns:
+            (B, ..., D), in the precision of x.
+        """
         t = t.to(torch.float64) if isinstance(t, Tensor) else float(t)
         return self.mixture.diffused_score(x, self.sde.alpha(t), self.sde.sigma(t))
 
@@ -75,7 +96,7 @@ class ExactScore:
     def with_divergence(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
         """The score and its divergence, in closed form.
 
-        div s = sum_k r_k (|s_k|^2 - tr P_k) - |s|^2, with s_k = h_k - P_k x the score of component k
+            div s = sum_k r_k (|s_k|^2 - tr P_k) - |s|^2, with s_k = h_k - P_k x the score of component k
 
         As in `GridScore`, a sum over components is a matrix product, here with the coefficients of |s_k|^2 - tr P_k in the
         features (1, x_i, x_i x_j). Where these squares would cancel, the mixture measures each component from its own mean.
@@ -102,7 +123,15 @@ class ExactScore:
         return s.to(x.dtype), divergence.to(x.dtype)
 
     def on_grid(self, times: Sequence[float], like: Tensor) -> "GridScore":
-        """The same score, prepared for given times, for points of like's precision and device: about ten times faster."""
+        """The same score prepared for given times, about ten times faster.
+
+        Args:
+            times: the grid, at least one time.
+            like: any tensor of the precision and on the device of the points to come.
+
+        Returns:
+            The prepared score.
+        """
         return GridScore(self, times, like)
 
 
@@ -132,10 +161,15 @@ class GridScore:
     grid and l_k the least variance of component k, they are up to max_k (|mu_k - m|^2 + tr S_k + D r^2) / (l_k + r^2) times as
     large as what is left. Where that times the rounding of the points' precision is above 0.01, all is computed in float64. At
     times where it is above 0.01 in float64 too, the unprepared score answers, which measures each component from its own mean.
+
+    Args:
+        exact: the score.
+        times: the grid, at least one time.
+        like: any tensor of the precision and on the device of the points to come.
     """
 
     def __init__(self, exact: ExactScore, times: Sequence[float], like: Tensor) -> None:
-        """Prepare every time at once; like: any tensor of the precision and device to come."""
+        """Prepare every time at once."""
         self._exact = exact
         self._precision = like.dtype
         grid = torch.tensor(list(dict.fromkeys(float(t) for t in times)), dtype=torch.float64)
@@ -168,7 +202,15 @@ class GridScore:
         return self._exact.dim
 
     def __call__(self, x: Tensor, t: Time, /) -> Tensor:
-        """s(x, t); x: (B, D), t: a number of the grid (any other t costs the unprepared score)."""
+        """Evaluate s(x, t).
+
+        Args:
+            x: points, (B, D).
+            t: a number of the grid; any other time is left to the unprepared score.
+
+        Returns:
+            (B, D), in the precision of x.
+        """
         i = self._index.get(t) if isinstance(t, float) else None
         if i is None or x.ndim != 2 or x.dtype != self._precision:
             return self._exact(x, t)
@@ -189,7 +231,18 @@ class GridScore:
         return score.T
 
     def log_prob(self, x: Tensor, t: float) -> Tensor:
-        """log p_t(x) at a time of the grid; x: (B, D) -> (B,). Raises KeyError for a time off the grid."""
+        """log p_t(x), in nats.
+
+        Args:
+            x: points, (B, D).
+            t: a time of the grid.
+
+        Returns:
+            (B,), in the precision of x.
+
+        Raises:
+            KeyError: for a time that is not in the grid.
+        """
         if t in self._unprepared:
             return self._exact.mixture.at(self._exact.sde, t).log_prob(x)
         i = self._index[t]
@@ -256,10 +309,23 @@ def condition(mixture: GaussianMixture, noise: Tensor | float = 0.0) -> Tensor:
 
 
 def score_and_divergence(score_fn: ScoreFn, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
-    """s(x, t) and div s = sum_d ds_d / dx_d, both exact; x: (B, D) -> (B, D), (B,).
+    """A score and its divergence, both exact.
 
-    Closed form for an ExactScore, else D backward passes of automatic differentiation, in which row b of the score must depend
-    on row b of x alone. Raises ValueError for a score that is computed without gradients.
+        div s = sum_d ds_d / dx_d
+
+    Closed form for an ExactScore, otherwise D backward passes of automatic differentiation, in which row b of the score must
+    depend on row b of x alone.
+
+    Args:
+        score_fn: the score, exact or learned.
+        x: points, (B, D).
+        t: one time.
+
+    Returns:
+        s(x, t), (B, D), and div s(x, t), (B,).
+
+    Raises:
+        ValueError: for a score that is computed without gradients.
     """
     if isinstance(score_fn, ExactScore):
         return score_fn.with_divergence(x, t)
@@ -273,14 +339,24 @@ def score_and_divergence(score_fn: ScoreFn, x: Tensor, t: float) -> tuple[Tensor
 
 
 def exact_score(mixture: GaussianMixture, sde: SDE) -> ExactScore:
-    """The exact score of a diffused mixture, s(x, t) = grad log p_t(x), p_t = mixture.diffuse(alpha_t, sigma_t)."""
+    """The exact score of a diffused mixture.
+
+        s(x, t) = grad log p_t(x),   p_t = mixture.diffuse(alpha_t, sigma_t)
+
+    Args:
+        mixture: the distribution of the data.
+        sde: the forward diffusion.
+
+    Returns:
+        A ScoreFn.
+    """
     return ExactScore(mixture, sde)
 
 
 def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
     """The posterior mean of the clean data given the noisy, by Tweedie's formula.
 
-    E[x_0 | x_t = x] = (x + sigma_t^2 s(x, t)) / alpha_t
+        E[x_0 | x_t = x] = (x + sigma_t^2 s(x, t)) / alpha_t
 
     Below alpha_t = 0.01 an exact score answers by Bayes' rule over the components, for the sum is then lost in rounding errors.
     A learned score has no such way out: there its own error counts 1 / alpha_t times.
@@ -304,14 +380,34 @@ def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
 
 
 def score_from_noise(noise: Tensor, sde: SDE, t: Time) -> Tensor:
-    """The score that a noise prediction stands for, s = -z / sigma_t; noise: (B, ..., D), t: a number, () or (B,)."""
+    """The score that a prediction of the noise stands for.
+
+        s = -z / sigma_t
+
+    Args:
+        noise: the predicted z, (B, ..., D).
+        sde: the forward diffusion.
+        t: times above 0, a number, () or (B,).
+
+    Returns:
+        (B, ..., D).
+    """
     return -noise / over_leading_axes(sde.sigma(t), noise)
 
 
 def score_from_clean(clean: Tensor, x: Tensor, sde: SDE, t: Time) -> Tensor:
-    """The score that a prediction of the clean data stands for, s = (alpha_t x_0 - x) / sigma_t^2 (Tweedie's formula).
+    """The score that a prediction of the clean data stands for, by Tweedie's formula.
 
-    clean, x: (B, ..., D), t: a number, () or (B,).
+        s = (alpha_t x_0 - x) / sigma_t^2
+
+    Args:
+        clean: the predicted x_0, (B, ..., D).
+        x: the noisy points, (B, ..., D).
+        sde: the forward diffusion.
+        t: times above 0, a number, () or (B,).
+
+    Returns:
+        (B, ..., D).
     """
     sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
     return (alpha * clean - x) / sigma**2
