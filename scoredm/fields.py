@@ -47,9 +47,18 @@ def grid_points(window: Sequence[float], n: int) -> Tensor:
 
 
 def line_points(mixture: GaussianMixture, low: float, high: float, n: int) -> np.ndarray:
-    """Points for a curve of a one-dimensional density: n evenly from low to high, and more across what is too narrow for them.
+    """Points for a curve of a one-dimensional density, evenly spaced, and more across components too narrow for the spacing.
 
-    Rising, (n or more,). A component less than two spacings wide would be cut short, or missed.
+    A component less than two spacings wide would be cut short, or missed.
+
+    Args:
+        mixture: one-dimensional.
+        low: where the curve begins.
+        high: where it ends.
+        n: the number of evenly spaced points.
+
+    Returns:
+        Rising, n or more.
     """
     even = np.linspace(low, high, n)
     means, stds = mixture.means[:, 0].numpy(), mixture.covariances[:, 0, 0].sqrt().numpy()
@@ -62,9 +71,17 @@ def line_points(mixture: GaussianMixture, low: float, high: float, n: int) -> np
 
 
 def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> np.ndarray:
-    """Square windows that hold p_t at each time, (T, 4).
+    """Square windows that hold p_t at each time.
 
-    follow: each about 3.2 standard deviations around the mean of its own p_t; otherwise the one window that holds them all.
+    Args:
+        mixture: the distribution of the data, in the plane.
+        sde: the forward diffusion.
+        times: T times.
+        follow: whether each window reaches 3.2 standard deviations around the mean of its own p_t; otherwise every window is the
+            one that holds them all.
+
+    Returns:
+        x_min, x_max, y_min, y_max at each time, (T, 4).
     """
     boxes = []
     for t in times:
@@ -79,7 +96,15 @@ def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> n
 
 
 def span(mixture: GaussianMixture, sde: SDE) -> tuple[float, float]:
-    """The interval of a one-dimensional target that holds p_t at every t."""
+    """The interval that holds p_t at every t.
+
+    Args:
+        mixture: the distribution of the data, one-dimensional.
+        sde: the forward diffusion.
+
+    Returns:
+        Its lower and upper end.
+    """
     ends = [mixture.at(sde, t) for t in (0.0, 1.0)]
     reach = [REACH * float(p.covariance[0, 0]) ** 0.5 for p in ends]
     low = min(float(p.mean[0]) - r for p, r in zip(ends, reach, strict=True))
@@ -88,7 +113,14 @@ def span(mixture: GaussianMixture, sde: SDE) -> tuple[float, float]:
 
 
 def windows_1d(mixture: GaussianMixture) -> tuple[float, float]:
-    """The interval that holds a one-dimensional target itself."""
+    """The interval that holds a one-dimensional distribution: 3.2 standard deviations on each side of its mean.
+
+    Args:
+        mixture: the distribution.
+
+    Returns:
+        Its lower and upper end.
+    """
     half = REACH * float(mixture.covariance[0, 0]) ** 0.5
     return float(mixture.mean[0]) - half, float(mixture.mean[0]) + half
 
@@ -101,10 +133,20 @@ def density_pictures(
     n: int = 64,
     scale: Literal["root", "log"] = "root",
 ) -> np.ndarray:
-    """p_t over a window at each time, (T, n, n) in [0, 1], each picture relative to its own highest point.
+    """p_t over a window at each time, relative to the highest point of each picture.
 
-    scale: "root" shows sqrt(p / max p), so that thin tails can be seen; "log" shows log p over its top 12 nats.
-    What is narrower than a cell is shown as wide as one, with its whole mass: see `_log_cells`.
+    What is narrower than a cell is shown as wide as one, with its whole mass.
+
+    Args:
+        mixture: the distribution of the data, in the plane.
+        sde: the forward diffusion.
+        times: T times.
+        boxes: the windows, (T, 4).
+        n: the number of cells along each side.
+        scale: "root" shows sqrt(p / max p), so that thin tails can be seen; "log" shows log p over its top 12 nats.
+
+    Returns:
+        (T, n, n), from 0 to 1, float32.
     """
     times = [float(t) for t in times]
     prepared = exact_score(mixture, sde).on_grid(times, grid_points(boxes[0], n))
@@ -157,15 +199,32 @@ def nearness(mixture: GaussianMixture, x: Tensor, nats: float) -> np.ndarray:
 
 
 def density_curves(mixture: GaussianMixture, sde: SDE, times: Times, y: np.ndarray) -> np.ndarray:
-    """p_t(y) of a one-dimensional target on given points, (T, len(y)), per unit of y."""
+    """p_t(y) on given points of the line.
+
+    Args:
+        mixture: the distribution of the data, one-dimensional.
+        sde: the forward diffusion.
+        times: T times.
+        y: points, (M,).
+
+    Returns:
+        (T, M), per unit of y.
+    """
     points = torch.tensor(y, dtype=torch.float64)[:, None]
     return np.stack([mixture.at(sde, t).log_prob(points).exp().numpy() for t in times])
 
 
 def cell_densities(mixture: GaussianMixture, sde: SDE, times: Times, edges: np.ndarray) -> np.ndarray:
-    """The mean of p_t of a one-dimensional target over each cell between rising edges (M + 1,), (T, M), per unit of y.
+    """The mean of p_t over each cell of the line, from its distribution function, so that no mode is too narrow to be seen.
 
-    From its distribution function, so that no mode is too narrow to be seen.
+    Args:
+        mixture: the distribution of the data, one-dimensional.
+        sde: the forward diffusion.
+        times: T times.
+        edges: of the cells, rising, (M + 1,).
+
+    Returns:
+        (T, M), per unit of y.
     """
     at, rows = torch.tensor(edges, dtype=torch.float64), []
     for t in times:
@@ -176,7 +235,16 @@ def cell_densities(mixture: GaussianMixture, sde: SDE, times: Times, edges: np.n
 
 
 def score_on(score_fn: ScoreFn, times: Times, points: Tensor) -> np.ndarray:
-    """A score at given points of each time; points: (T, M, D) -> (T, M, D)."""
+    """A score at given points of each time.
+
+    Args:
+        score_fn: the score, exact or learned.
+        times: T times.
+        points: (T, M, D).
+
+    Returns:
+        (T, M, D), per unit of x.
+    """
     with torch.no_grad():
         return np.stack([score_fn(at.contiguous(), float(t)).numpy() for t, at in zip(times, points, strict=True)])
 
@@ -196,7 +264,12 @@ def full_lengths(vectors: np.ndarray) -> np.ndarray:
 def arrow_lengths(vectors: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Vectors made short enough to draw: at each time those of the length `full_lengths` or more become as long as the spacing.
 
-    vectors: (T, M, 2), spacing: (T,) in data units -> (T, M, 2).
+    Args:
+        vectors: (T, M, 2).
+        spacing: the longest length drawn at each time, in data units, (T,).
+
+    Returns:
+        (T, M, 2).
     """
     length = np.linalg.norm(vectors, axis=-1)
     full = np.maximum(full_lengths(vectors)[:, None], 1e-12)
@@ -205,7 +278,16 @@ def arrow_lengths(vectors: np.ndarray, spacing: np.ndarray) -> np.ndarray:
 
 
 def ellipses(mixture: GaussianMixture, sde: SDE, times: Times) -> np.ndarray:
-    """The components of p_t in the plane, (T, K, 5): centre x, y, standard deviations a >= b, angle of a in radians."""
+    """The components of p_t in the plane as ellipses of one standard deviation.
+
+    Args:
+        mixture: the distribution of the data, in the plane.
+        sde: the forward diffusion.
+        times: T times.
+
+    Returns:
+        Centre x and y, standard deviations a >= b along the axes, and the angle of a in radians, (T, K, 5).
+    """
     variances, axes = mixture.principal_axes
     angle = torch.atan2(axes[:, 1, 1], axes[:, 0, 1])
     shapes = []
@@ -217,7 +299,15 @@ def ellipses(mixture: GaussianMixture, sde: SDE, times: Times) -> np.ndarray:
 
 
 def bands(pictures: np.ndarray, n: int) -> np.ndarray:
-    """Pictures in [0, 1] as n flat steps, so that the borders between them are contour lines; same shape."""
+    """Pictures as flat steps, so that the borders between them are contour lines.
+
+    Args:
+        pictures: from 0 to 1, of any shape.
+        n: the number of steps.
+
+    Returns:
+        The same shape, multiples of 1 / n.
+    """
     return np.round(np.clip(pictures, 0, 1) * n) / n
 
 
@@ -240,10 +330,21 @@ def bundle_lengths(vectors: np.ndarray, spacing: float) -> tuple[np.ndarray, flo
 def contours(
     mixture: GaussianMixture, sde: SDE, t: float, box: Sequence[float], shares: Sequence[float], n: int = 160
 ) -> list[np.ndarray]:
-    """Lines of equal p_t in the plane that hold given shares of its probability: polylines (M, 2), within a window.
+    """Lines of equal p_t in the plane that hold given shares of its probability.
 
-    A line at level c holds the probability where p_t > c, summed over the n x n cells of the window. Of a single Gaussian,
+    A line at level c holds the probability where p_t > c, summed over the n x n cells of the window. For a single Gaussian,
     which may be narrower than a cell, they are the ellipses of squared Mahalanobis radius -2 ln(1 - share).
+
+    Args:
+        mixture: the distribution of the data, in the plane.
+        sde: the forward diffusion.
+        t: a time.
+        box: the window x_min, x_max, y_min, y_max.
+        shares: of the probability inside each line, between 0 and 1.
+        n: the number of cells along each side.
+
+    Returns:
+        Polylines, each (M, 2).
     """
     from contourpy import contour_generator
 
@@ -283,7 +384,16 @@ class Outline:
 
 
 def outline(mixture: GaussianMixture, sde: SDE, t: float) -> Outline:
-    """The window and the exact lines of p_t."""
+    """The window and the exact lines of p_t.
+
+    Args:
+        mixture: the distribution of the data, in the plane or on the line.
+        sde: the forward diffusion.
+        t: a time.
+
+    Returns:
+        Contours in the plane, the density on the line.
+    """
     p_t = mixture.at(sde, t)
     if p_t.dim == 1:
         ends = windows_1d(p_t)

@@ -112,12 +112,15 @@ def estimate_contours(points: np.ndarray, box: Sequence[float], shares: Sequence
 
 
 def estimate_curve(points: np.ndarray, box: Sequence[float], cells: int = 4 * CELLS) -> np.ndarray:
-    """The estimated density on the line, as points (x, p(x)) of a curve, (cells, 2).
+    """The estimated density on the line.
 
     Args:
         points: (N, 1).
         box: the window, x_min and x_max.
         cells: points of the curve.
+
+    Returns:
+        Points (x, p(x)) of a curve, (cells, 2).
     """
     x = box[0] + (box[1] - box[0]) * (np.arange(cells) + 0.5) / cells
     return np.stack([x, density_on_grid(points, box, cells)], 1)

@@ -28,16 +28,30 @@ MIN_STD, MAX_STD = 1e-3, 1e3
 
 
 class Parameters(NamedTuple):
-    """What a GaussianMixture is made of."""
+    """What a GaussianMixture is made of.
 
-    means: np.ndarray  # (K, D)
-    covariances: np.ndarray  # (K, D, D)
-    weights: np.ndarray  # (K,)
+    Attributes:
+        means: (K, D).
+        covariances: (K, D, D).
+        weights: (K,).
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray
+    weights: np.ndarray
 
 
 @dataclass(frozen=True)
 class Target:
-    """A named mixture: what it is called in a URL and on screen, its dimension, what it teaches, and how to build it."""
+    """A named mixture.
+
+    Attributes:
+        name: what it is called in a link.
+        title: what it is called on screen.
+        dim: its dimension, 1 or 2.
+        caption: what it teaches.
+        build: returns its means, covariances and weights.
+    """
 
     name: str
     title: str
@@ -51,12 +65,26 @@ class MixtureTextError(ValueError):
 
 
 def names(dim: int | None = None) -> list[str]:
-    """The names of all targets, or of those in `dim` dimensions, in the order to show them."""
+    """The names of the targets, in the order to show them.
+
+    Args:
+        dim: their dimension; all targets by default.
+    """
     return [target.name for target in CATALOGUE if dim is None or target.dim == dim]
 
 
 def get(name: str) -> Target:
-    """The target of that name. Raises ValueError for any other name."""
+    """The target of a name.
+
+    Args:
+        name: one of `names`.
+
+    Returns:
+        The target.
+
+    Raises:
+        ValueError: for any other name.
+    """
     for target in CATALOGUE:
         if target.name == name:
             return target
@@ -65,7 +93,17 @@ def get(name: str) -> Target:
 
 @functools.cache
 def mixture(name: str) -> "GaussianMixture":
-    """The mixture of a named target, built once. Raises ValueError for an unknown name."""
+    """The mixture of a named target, built once.
+
+    Args:
+        name: one of `names`.
+
+    Returns:
+        The mixture.
+
+    Raises:
+        ValueError: for any other name.
+    """
     from scoredm.mixture import GaussianMixture
 
     return GaussianMixture(*get(name).build())
@@ -77,6 +115,9 @@ def mixture_of(target: str) -> "GaussianMixture":
 
     Args:
         target: a name of the catalogue, or text such as "m -2, 0 s 0.5; m 2, 1 s 1".
+
+    Returns:
+        The mixture.
 
     Raises:
         ValueError: for text that is neither.
@@ -383,8 +424,15 @@ def parse_mixture(text: str) -> "GaussianMixture":
     """Read a mixture from its text form, such as `m0_1s1m2_-1c2_0.5_1`, in any number of dimensions up to 10.
 
     Commas, spaces, semicolons, line ends and _ all separate numbers; weight, mean, std and cov may be written out.
-    Raises MixtureTextError (a ValueError) saying what is wrong and where, also for a text longer than 8000 characters, more than
-    200 components, a number beyond +-1e6 or a standard deviation outside [1e-3, 1e3].
+
+    Args:
+        text: at most 8000 characters and 200 components, with numbers from -1e6 to 1e6 and standard deviations from 1e-3 to 1e3.
+
+    Returns:
+        The mixture.
+
+    Raises:
+        MixtureTextError: for any other text (a ValueError); the message says what is wrong and where.
     """
     from scoredm.mixture import GaussianMixture
 
@@ -423,8 +471,13 @@ def _written_covariance(covariance: np.ndarray) -> str:
 def format_mixture(mixture: "GaussianMixture") -> str:
     """Write a mixture as text that parse_mixture reads back to the same numbers, exactly.
 
-    Only letters, digits, '.', '-' and '_' are used, so nothing is escaped in a URL. A mixture outside the bounds of
-    parse_mixture is written all the same.
+    Only letters, digits, '.', '-' and '_' are used, so nothing is escaped in a URL.
+
+    Args:
+        mixture: any mixture, also one outside the bounds of parse_mixture.
+
+    Returns:
+        The text.
     """
     means, covariances, weights = (parameter.numpy() for parameter in mixture.parameters)
     return "".join(

@@ -45,7 +45,15 @@ Spread = TypeVar("Spread", float, Tensor)
 
 
 def slope_of(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
-    """The derivative of a function of time at each t (T,), by autograd; 0 for one that does not depend on t."""
+    """The derivative of a function of time by automatic differentiation.
+
+    Args:
+        function: takes times (T,) to values (T,), each of which depends on its own time alone.
+        t: times, (T,), float64.
+
+    Returns:
+        (T,); 0 for a function that does not depend on t.
+    """
     t = t.clone().requires_grad_()
     return torch.autograd.grad((function(t) + 0 * t).sum(), t)[0]
 
@@ -414,7 +422,17 @@ def _variance_after(name: str, sde: SDE, score: ScoreFn, variance: Tensor, times
 
 
 def order(name: str, case: Case) -> Finding:
-    """How the error of a sampler falls as its steps are doubled: the power of the step. Root mean square over three variances."""
+    """The power of the step with which the error of a sampler falls, from two numbers of steps.
+
+    The error is relative, in the variance, as a root mean square over three variances of the data.
+
+    Args:
+        name: of a sampler in SAMPLERS that has an order.
+        case: its SDE is used, on Gaussian data.
+
+    Returns:
+        The order that the sampler's entry states, and the one found.
+    """
     sde = case.sde
     S = math.exp(-float(sde.log_snr(ORDER_TO))) * torch.tensor(ORDER_SPREADS, dtype=torch.float64)
 
