@@ -87,7 +87,8 @@ METRIC = Choice("dist", N_("Measured in"), "sliced-wasserstein", options=_metric
 
 
 def _target_titles() -> dict[str, str]:
-    named = {name: f"{targets.get(name).dim}-D · {targets.get(name).title}" for name in targets.names()}
+    found = [targets.get(name) for name in targets.names()]
+    named = {target.name: _("{dim}-D · {title}").format(dim=target.dim, title=_(target.title)) for target in found}
     return named | {OWN: N_("Your own mixture")}
 
 

@@ -5,7 +5,8 @@ Streamlit's Markdown knows formulas, coloured words, icons, links and tables; no
 
 import re
 
-PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # all of ASCII's: every one may follow a backslash
+MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$&:])")  # mean something anywhere in a line
+FIRST = re.compile(r"^(\d*)([-=.])(?=[-=\s]|$)")  # mean something at its beginning
 STARTS = re.compile(r"([:@]|\bwww)", re.IGNORECASE)  # of addresses, icons and emoji, which are found in spite of a backslash
 JOINER = "\u2060"  # has no width; what follows it no longer belongs to an address
 
@@ -14,7 +15,7 @@ def as_text(text: str) -> str:
     r"""A text that Markdown shows as it is, in one line.
 
     >>> as_text("[x](//host/)")
-    '\\[x\\]\\(\\/\\/host\\/\\)'
+    '\\[x\\]\\(//host/\\)'
     """
     line = " ".join(text.split())
-    return PUNCTUATION.sub(r"\\\1", STARTS.sub(rf"\1{JOINER}", line))
+    return FIRST.sub(r"\1\\\2", MARKS.sub(r"\\\1", STARTS.sub(rf"\1{JOINER}", line)))

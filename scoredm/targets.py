@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from scoredm.language import N_, _
+
 if TYPE_CHECKING:
     from scoredm.mixture import GaussianMixture
 
@@ -88,7 +90,7 @@ def get(name: str) -> Target:
     for target in CATALOGUE:
         if target.name == name:
             return target
-    raise ValueError(f"there is no target {name[:40]!r}; choose one of {', '.join(names())}")
+    raise ValueError(_("there is no target {name}; choose one of {names}").format(name=repr(name[:40]), names=", ".join(names())))
 
 
 @functools.cache
@@ -198,114 +200,114 @@ def _cross() -> Parameters:
 CATALOGUE = (
     Target(
         "two-modes",
-        "Two modes",
+        N_("Two modes"),
         1,
-        "The tutorial's pair, half around -5 and half around 5: watch the two humps melt into one.",
+        N_("The tutorial's pair, half around -5 and half around 5: watch the two modes merge into one."),
         lambda: _round_modes([[-5.0], [5.0]], 1.0),
     ),
     Target(
         "one-mode",
-        "One Gaussian",
+        N_("One Gaussian"),
         1,
-        "A single hump away from 0: its score is a straight line at every t, so every answer can be checked by hand.",
+        N_("A single hump away from 0: its score is a straight line at every t, so every answer can be checked by hand."),
         lambda: _round_modes([[2.0]], 0.7),
     ),
     Target(
         "three-modes",
-        "Three unequal modes",
+        N_("Three unequal modes"),
         1,
-        "Weights .2, .5 and .3 and three widths: a sampler must get the shares right, not only the places.",
+        N_("Weights .2, .5 and .3 and three widths: a sampler must get the shares right, not only the places."),
         lambda: _round_modes([[-5.0], [0.0], [4.0]], [0.5, 1.0, 0.3], [2.0, 5.0, 3.0]),
     ),
     Target(
         "spike",
-        "A spike on a broad base",
+        N_("A spike on a broad base"),
         1,
-        "A fifth of the mass in a hump twenty-five times narrower: only the last, smallest noise levels can see it.",
+        N_("A fifth of the mass in a hump twenty-five times narrower: only the last, smallest noise levels can see it."),
         lambda: _round_modes([[0.0], [2.0]], [2.5, 0.1], [4.0, 1.0]),
     ),
     Target(
         "tutorial",
-        "The tutorial's mixture",
+        N_("The tutorial's mixture"),
         2,
-        "Two overlapping components, one tilted: small enough to follow every responsibility by eye.",
+        N_("Two overlapping components, one tilted: small enough to follow every responsibility by eye."),
         _tutorial,
     ),
     Target(
         "tight",
-        "Two tight modes",
+        N_("Two tight modes"),
         2,
-        "The tutorial's modes of standard deviation 0.2: far apart for their size, so the choice between them is made early.",
+        N_("The tutorial's modes of standard deviation 0.2: far apart for their size, so the choice between them is made early."),
         lambda: _round_modes([[-2.0, -2.0], [2.0, 2.0]], 0.2),
     ),
     Target(
         "gaussian",
-        "One Gaussian",
+        N_("One Gaussian"),
         2,
-        "A single tilted ellipse off the origin: the score is linear, and every sampler has a closed form to meet.",
+        N_("A single tilted ellipse off the origin: the score is linear, and every sampler has a closed form to meet."),
         lambda: Parameters(np.array([[1.0, -1.0]]), np.array([[[2.0, 0.8], [0.8, 0.6]]]), np.ones(1)),
     ),
     Target(
         "ring",
-        "Ring of eight",
+        N_("Ring of eight"),
         2,
-        "Eight equal modes around an empty centre, where the score is zero although hardly any data lies there.",
+        N_("Eight equal modes around an empty centre, where the score is zero although hardly any data lies there."),
         _ring,
     ),
     Target(
         "grid",
-        "Grid of 25",
+        N_("Grid of 25"),
         2,
-        "Twenty-five narrow modes: a sample can look right and still miss some, so count the component weights.",
+        N_("Twenty-five narrow modes: a sample can look right and still miss some, so count the component weights."),
         _grid,
     ),
     Target(
         "spiral",
-        "Spiral",
+        N_("Spiral"),
         2,
-        "One long curved thread: noise first fills the gaps between its turns, and reversing must open them again.",
+        N_("One long curved thread: noise first fills the gaps between its turns, and reversing must open them again."),
         _spiral,
     ),
     Target(
         "moons",
-        "Two moons",
+        N_("Two moons"),
         2,
-        "Two interlocking arcs: nearby points belong to different pieces, so the score changes quickly between them.",
+        N_("Two interlocking arcs: nearby points belong to different pieces, so the score changes quickly between them."),
         _moons,
     ),
     Target(
         "pinwheel",
-        "Pinwheel",
+        N_("Pinwheel"),
         2,
-        "Five curved arms that meet: direction matters near the centre and distance matters at the tips.",
+        N_("Five curved arms that meet: direction matters near the centre and distance matters at the tips."),
         _pinwheel,
     ),
     Target(
         "checkerboard",
-        "Checkerboard",
+        N_("Checkerboard"),
         2,
-        "Flat squares with sharp edges: inside a square the score is nearly zero, and all of it sits at the borders.",
+        N_("Flat squares with sharp edges: inside a square the score is nearly zero, and all of it sits at the borders."),
         _checkerboard,
     ),
     Target(
         "unequal",
-        "Unequal weights",
+        N_("Unequal weights"),
         2,
-        "Shares of 70, 25 and 5 per cent: the score never shows a weight directly, yet sampling has to restore it.",
+        N_("Shares of 70, 25 and 5 per cent: the score never shows a weight directly, yet sampling has to restore it."),
         lambda: _round_modes([[-2.5, -1.0], [2.5, -1.5], [0.5, 3.0]], [0.6, 0.6, 0.4], [70.0, 25.0, 5.0]),
     ),
     Target(
         "needle",
-        "Nearly degenerate",
+        N_("Nearly degenerate"),
         2,
-        "A needle 140 times longer than wide: the score across it is huge, and a step that is too long overshoots.",
+        N_("A needle 140 times longer than wide: the score across it is huge, and a step that is too long overshoots."),
         lambda: Parameters(np.zeros((1, 2)), np.array([[[4.0, 3.9996], [3.9996, 4.0]]]), np.ones(1)),
     ),
     Target(
         "cross",
-        "Two crossed ellipses",
+        N_("Two crossed ellipses"),
         2,
-        "Two components with one mean: only their shapes tell them apart, and the responsibilities make a star.",
+        N_("Two components with one mean: only their shapes tell them apart, and the responsibilities make a star."),
         _cross,
     ),
 )
@@ -331,7 +333,9 @@ def _fields(text: str) -> Iterator[tuple[str, list[float]]]:
         token = _TOKEN.match(text, position)
         if token is None:
             raise MixtureTextError(
-                f"character {position + 1}, {text[position]!r}, is neither a number nor one of the letters w m s c"
+                _("character {position}, {character}, is neither a number nor one of the letters w m s c").format(
+                    position=position + 1, character=repr(text[position])
+                )
             )
         position, kind, word = token.end(), token.lastgroup, token.group()
         if kind == "word":
@@ -339,14 +343,20 @@ def _fields(text: str) -> Iterator[tuple[str, list[float]]]:
                 yield key, numbers
             if word.lower() not in _WORDS:
                 raise MixtureTextError(
-                    f"{word[:20]!r} is not known; use w (weight), m (mean), s (standard deviation), c (covariance)"
+                    _("{word} is not known; use w (weight), m (mean), s (standard deviation), c (covariance)").format(
+                        word=repr(word[:20])
+                    )
                 )
             key, numbers = _WORDS[word.lower()], []
         elif kind == "number":
             if not key:
-                raise MixtureTextError(f"the text starts with the number {word[:20]}; start with m (mean) or w (weight)")
+                raise MixtureTextError(
+                    _("the text starts with the number {number}; start with m (mean) or w (weight)").format(number=word[:20])
+                )
             if not apart:
-                raise MixtureTextError(f"two numbers touch before character {position}; put a comma or _ between them")
+                raise MixtureTextError(
+                    _("two numbers touch before character {position}; put a comma or _ between them").format(position=position)
+                )
             numbers.append(float(word))
         apart = kind != "number"
     if key:
@@ -360,62 +370,99 @@ def _components(text: str) -> list[_Component]:
         if not components or key == "w" or (key == "m" and "m" in components[-1]):
             components.append({})
             if len(components) > MAX_COMPONENTS:
-                raise MixtureTextError(f"the text has more than {MAX_COMPONENTS} components, the most it may have")
-        place = f"component {len(components)}"
+                raise MixtureTextError(
+                    _("the text has more than {most} components, the most it may have").format(most=MAX_COMPONENTS)
+                )
+        place = _("component {n}").format(n=len(components))
         for value in numbers:
             if not abs(value) <= MAX_NUMBER:
-                raise MixtureTextError(f"{place}: {key} has the number {value:g}; numbers must lie within +-{MAX_NUMBER:g}")
+                raise MixtureTextError(
+                    _("{place}: {key} has the number {value:g}; numbers must lie within +-{most:g}").format(
+                        place=place, key=key, value=value, most=MAX_NUMBER
+                    )
+                )
         if key in components[-1]:
-            raise MixtureTextError(f"{place}: {key} is given twice")
+            raise MixtureTextError(_("{place}: {key} is given twice").format(place=place, key=key))
         components[-1][key] = numbers
     if not components:
-        raise MixtureTextError("the text has no components; a component reads m 0, 1 s 1")
+        raise MixtureTextError(_("the text has no components; a component reads m 0, 1 s 1"))
     return components
 
 
 def _mean_of(component: _Component, place: str) -> list[float]:
     mean = component.get("m", [])
     if not mean:
-        raise MixtureTextError(f"{place}: it has no mean; a component reads w 1 m 0, 1 s 1, the weight first")
+        raise MixtureTextError(
+            _("{place}: it has no mean; a component reads w 1 m 0, 1 s 1, the weight first").format(place=place)
+        )
     if len(mean) > MAX_DIM:
-        raise MixtureTextError(f"{place}: the mean has {len(mean)} numbers; at most {MAX_DIM} dimensions are allowed")
+        raise MixtureTextError(
+            _("{place}: the mean has {n} numbers; at most {most} dimensions are allowed").format(
+                place=place, n=len(mean), most=MAX_DIM
+            )
+        )
     return mean
 
 
 def _weight_of(component: _Component, place: str) -> float:
     weight = component.get("w", [1.0])
     if len(weight) != 1 or weight[0] < 0:
-        raise MixtureTextError(f"{place}: the weight is {_shown(weight) or 'missing'}; it must be one number, 0 or more")
+        raise MixtureTextError(
+            _("{place}: the weight is {weight}; it must be one number, 0 or more").format(
+                place=place, weight=_shown(weight) or _("missing")
+            )
+        )
     return weight[0]
 
 
 def _covariance_of(component: _Component, dim: int, place: str) -> np.ndarray:
     if ("s" in component) == ("c" in component):
-        raise MixtureTextError(f"{place}: give either s (standard deviation) or c (covariance), exactly one of them")
+        raise MixtureTextError(
+            _("{place}: give either s (standard deviation) or c (covariance), exactly one of them").format(place=place)
+        )
     if "s" in component:
         stds = component["s"]
         if len(stds) not in (1, dim):
             raise MixtureTextError(
-                f"{place}: s has {len(stds)} numbers; in {dim}-D it takes 1" + (f" or {dim}" if dim > 1 else "")
+                _("{place}: s has {n} numbers; in {dim}-D it takes 1 or {dim}").format(place=place, n=len(stds), dim=dim)
+                if dim > 1
+                else _("{place}: s has {n} numbers; in 1-D it takes 1").format(place=place, n=len(stds))
             )
         if not all(MIN_STD <= std <= MAX_STD for std in stds):
-            raise MixtureTextError(f"{place}: s is {_shown(stds)}; each must lie between {MIN_STD:g} and {MAX_STD:g}")
+            raise MixtureTextError(
+                _("{place}: s is {stds}; each must lie between {low:g} and {high:g}").format(
+                    place=place, stds=_shown(stds), low=MIN_STD, high=MAX_STD
+                )
+            )
         return np.diag(np.broadcast_to(np.square(stds), (dim,)))
     triangle = component["c"]
     if len(triangle) != dim * (dim + 1) // 2:
         raise MixtureTextError(
-            f"{place}: c has {len(triangle)} numbers; in {dim}-D it takes {dim * (dim + 1) // 2}, the upper triangle row by row"
+            _("{place}: c has {n} numbers; in {dim}-D it takes {size}, the upper triangle row by row").format(
+                place=place, n=len(triangle), dim=dim, size=dim * (dim + 1) // 2
+            )
         )
     covariance = np.zeros((dim, dim))
     covariance[np.triu_indices(dim)] = triangle
     covariance = np.triu(covariance) + np.triu(covariance, 1).T
     smallest, largest = np.linalg.eigvalsh(covariance)[[0, -1]]
     if smallest <= 0:
-        raise MixtureTextError(f"{place}: the covariance {_shown(triangle)} is not positive definite")
+        raise MixtureTextError(
+            _("{place}: the covariance {covariance} is not positive definite").format(place=place, covariance=_shown(triangle))
+        )
     if smallest < MIN_STD**2 or largest > MAX_STD**2:
         raise MixtureTextError(
-            f"{place}: the covariance {_shown(triangle)} has standard deviations from {math.sqrt(smallest):.4g} to "
-            f"{math.sqrt(largest):.4g}; they must lie between {MIN_STD:g} and {MAX_STD:g}"
+            _(
+                "{place}: the covariance {covariance} has standard deviations from {smallest:.4g} to {largest:.4g}; they "
+                "must lie between {low:g} and {high:g}"
+            ).format(
+                place=place,
+                covariance=_shown(triangle),
+                smallest=math.sqrt(smallest),
+                largest=math.sqrt(largest),
+                low=MIN_STD,
+                high=MAX_STD,
+            )
         )
     return covariance
 
@@ -437,18 +484,22 @@ def parse_mixture(text: str) -> "GaussianMixture":
     from scoredm.mixture import GaussianMixture
 
     if len(text) > MAX_TEXT:
-        raise MixtureTextError(f"the text has {len(text)} characters; at most {MAX_TEXT} are read")
+        raise MixtureTextError(_("the text has {n} characters; at most {most} are read").format(n=len(text), most=MAX_TEXT))
     means, covariances, weights = [], [], []
     for number, component in enumerate(_components(text), start=1):
-        place = f"component {number}"
+        place = _("component {n}").format(n=number)
         mean = _mean_of(component, place)
         if means and len(mean) != len(means[0]):
-            raise MixtureTextError(f"{place}: the mean has {len(mean)} numbers; component 1 has {len(means[0])}")
+            raise MixtureTextError(
+                _("{place}: the mean has {n} numbers; component 1 has {first}").format(
+                    place=place, n=len(mean), first=len(means[0])
+                )
+            )
         means.append(mean)
         weights.append(_weight_of(component, place))
         covariances.append(_covariance_of(component, len(mean), place))
     if sum(weights) == 0:
-        raise MixtureTextError("all weights are 0; at least one must be positive")
+        raise MixtureTextError(_("all weights are 0; at least one must be positive"))
     return GaussianMixture(np.array(means), np.array(covariances), np.array(weights))
 
 

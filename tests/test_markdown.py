@@ -20,6 +20,10 @@ HOSTILE = (
     "| a | b |\n|--|--|\n| 1 | 2 |",
     "&lt;b&gt; \\* \\",
     ":red[text] :material/home: :smile:",
+    "1. one",
+    "- one",
+    "=====",
+    "---",
     "https://host.org/path www.host.org someone@host.org",
 )
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -33,6 +37,12 @@ def test_markdown_finds_only_text(text):
     assert {token.type for token in inline} <= {"text", "text_special"}
     read = "".join(token.content for token in inline).replace(markdown.JOINER, "")
     assert read == f"Before {' '.join(text.split())} after"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_text_may_begin_a_paragraph(text):
+    tokens = PARSER.parse(as_text(text))
+    assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -12,12 +12,17 @@ import numpy as np
 import pandas as pd
 
 from scoredm.charts import palette
+from scoredm.language import _
 
 Spec = dict[str, Any]
 
 SOLID, DASHED = [1, 0], [6, 4]  # strokes
 PADDING = {"left": 2, "right": 8, "top": 4, "bottom": 2}
-TIME = alt.X("t:Q", title="time t", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
+
+
+def time_axis() -> alt.X:
+    """The horizontal axis of the time, from 0 to 1."""
+    return alt.X("t:Q", title=_("time t"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(tickCount=5))
 
 
 def log_axis(field: str, title: str) -> alt.Y:

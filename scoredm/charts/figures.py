@@ -70,8 +70,8 @@ def forward_paths(times: np.ndarray, paths: np.ndarray, labels: np.ndarray, exac
             for side in (-2, 2):
                 axis.plot(times, mean[:, d] + side * exact_std[:, d], color=palette.INK["light"], linewidth=1.2)
             axis.set(ylabel="x" if dim == 1 else f"$x_{d + 1}$", xlim=(0, 1))
-        axes[-1].set_xlabel("time t")
-        figure.suptitle("Forward paths, coloured by origin; lines: exact mean ± 2 standard deviations", fontsize=9)
+        axes[-1].set_xlabel(_("time t"))
+        figure.suptitle(_("Forward paths, coloured by origin; lines: exact mean ± 2 standard deviations"), fontsize=9)
     return figure
 
 
@@ -90,11 +90,13 @@ def samples(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
                 _bars(axis, points[:, 0], panel.colour, panel.box)
             for line in panel.lines:
                 axis.plot(line[:, 0], line[:, 1], color=palette.INK["light"], linewidth=0.9)
-            axis.set(xlim=panel.box[:2], xlabel="$x_1$" if panel.plane else "$x$", ylabel="$x_2$" if panel.plane else "density")
+            axis.set(
+                xlim=panel.box[:2], xlabel="$x_1$" if panel.plane else "$x$", ylabel="$x_2$" if panel.plane else _("density")
+            )
             axis.set_title(panel.title, fontsize=9)
             if panel.plane:
                 axis.set(ylim=panel.box[2:], aspect="equal")
-        figure.suptitle("Solid: exact; dashed: kernel density estimate of the sample", fontsize=8, y=-0.03)
+        figure.suptitle(_("Solid: exact; dashed: kernel density estimate of the sample"), fontsize=8, y=-0.03)
     return figure
 
 
@@ -175,7 +177,7 @@ def score_curves(found: Decomposition, title: str, alone: bool = False) -> Figur
     scores, edge = found.contributions[..., 0], 1.2 * np.abs(found.score).max()
     if alone:
         scores = np.where(np.abs(found.component_scores[..., 0]) <= edge, found.component_scores[..., 0], np.nan)
-    panels = (("density", density, density * shares), ("score", found.score, scores))
+    panels = ((_("density"), density, density * shares), (_("score"), found.score, scores))
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(6.4, 7.2), layout="constrained")
         axes = figure.subplots(4, 1, sharex=True)
@@ -185,11 +187,11 @@ def score_curves(found: Decomposition, title: str, alone: bool = False) -> Figur
             axis.plot(x, mixture, color=palette.INK["light"], linewidth=1.4, zorder=1.5)
             axis.set_ylabel(name)
         axes[1].plot(x, log_density, color=palette.INK["light"], linewidth=1.4)
-        axes[1].set_ylabel("log density")
+        axes[1].set_ylabel(_("log density"))
         greys = [] if not found.other_count else [palette.MUTED["light"]]
         stacked = [*shares.T, *([found.other_responsibility] if found.other_count else [])]
         axes[3].stackplot(x, stacked, colors=[*component_colours(found.components), *greys], alpha=0.85)
-        axes[3].set(ylabel="responsibilities", xlabel="$x$", ylim=(0, 1), xlim=(x[0], x[-1]))
+        axes[3].set(ylabel=_("responsibilities"), xlabel="$x$", ylim=(0, 1), xlim=(x[0], x[-1]))
         figure.suptitle(title, fontsize=9)
     return figure
 
@@ -199,12 +201,22 @@ def loss_curves(curves: "TrainingCurves", floor: float, title: str) -> Figure:
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axis = figure.subplots()
-        axis.plot(curves.steps, curves.dsm, color=palette.SAMPLES["light"], linewidth=1.0, label="DSM loss")
-        axis.axhline(floor, color=palette.INK["light"], linewidth=1.0, linestyle="--", label=f"its floor, {floor:.3g}")
-        for name, values, style in (("training", curves.train_error, "-"), ("fresh", curves.test_error, "--")):
+        axis.plot(curves.steps, curves.dsm, color=palette.SAMPLES["light"], linewidth=1.0, label=_("DSM loss"))
+        axis.axhline(
+            floor,
+            color=palette.INK["light"],
+            linewidth=1.0,
+            linestyle="--",
+            label=_("its floor, {value:.3g}").format(value=floor),
+        )
+        errors = (
+            (_("score error, training points"), curves.train_error, "-"),
+            (_("score error, fresh points"), curves.test_error, "--"),
+        )
+        for label, values, style in errors:
             look = {"color": palette.LEARNED, "linewidth": 1.3, "linestyle": style}
-            axis.plot(curves.evaluated, values, label=f"score error, {name} points", **look)
-        axis.set(xlabel="step", ylabel="loss or error", yscale="log")
+            axis.plot(curves.evaluated, values, label=label, **look)
+        axis.set(xlabel=_("step"), ylabel=_("loss or error"), yscale="log")
         axis.legend(frameon=False, fontsize=8)
         axis.set_title(title, fontsize=9)
     return figure

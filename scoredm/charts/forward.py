@@ -1,7 +1,6 @@
 """Arrays to charts: variances over time, and the SDE itself with the times at which modes merge."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import altair as alt
@@ -9,19 +8,20 @@ import numpy as np
 import pandas as pd
 
 from scoredm.charts import palette
-from scoredm.charts.common import TIME, Spec, finish, log_axis
+from scoredm.charts.common import Spec, finish, log_axis, time_axis
+from scoredm.language import N_, _, cache
 
 
 @cache
 def variance_spec(mode: str, names: tuple[str, ...]) -> Spec:
     """Variance over time on a log axis: exact as lines, dashed for the second coordinate, and found as points."""
-    base = alt.Chart().encode(x=TIME, y=log_axis("variance:Q", "variance"))
+    base = alt.Chart().encode(x=time_axis(), y=log_axis("variance:Q", _("variance")))
     exact = base.mark_line(strokeWidth=2, color=palette.INK[mode]).transform_filter("datum.series == 'exact'")
     found = base.mark_point(filled=True, size=28, color=palette.SAMPLES[mode]).transform_filter("datum.series == 'particles'")
     if len(names) == 1:
-        return finish(exact + found, 150) | {"title": MARKS}
+        return finish(exact + found, 150) | {"title": _(MARKS)}
     legend = alt.Legend(orient="top", symbolSize=200, titleOrient="left", titlePadding=14)
-    dashes = alt.StrokeDash("coordinate:N", title=MARKS, scale=alt.Scale(domain=list(names), range=DASHES), legend=legend)
+    dashes = alt.StrokeDash("coordinate:N", title=_(MARKS), scale=alt.Scale(domain=list(names), range=DASHES), legend=legend)
     return finish(exact.encode(strokeDash=dashes) + found.encode(detail="coordinate:N"), 150)
 
 
@@ -36,7 +36,8 @@ def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, name
     return pd.concat(parts, ignore_index=True)
 
 
-MARKS, DASHES = "lines: exact, dots: particles", [[1, 0], [5, 3]]  # of the two coordinates
+MARKS = N_("lines: exact, dots: particles")
+DASHES = [[1, 0], [5, 3]]  # of the two coordinates
 SCHEDULE = {"αₜ": [1, 0], "σₜ": [6, 3], "g(t)": [2, 2]}  # its series and their dashes
 MERGER, SCHEDULE_HEIGHT = "merger", 165
 
@@ -56,7 +57,9 @@ def log_snr_spec(mode: str) -> Spec:
 
 
 def _with_mergers(mode: str, y: alt.Y, **channels: Any) -> Spec:
-    base = alt.Chart().encode(x=alt.X("t:Q", title="time t", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.5, 1])))
+    base = alt.Chart().encode(
+        x=alt.X("t:Q", title=_("time t"), scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(values=[0, 0.5, 1]))
+    )
     line = base.mark_line(strokeWidth=2, color=palette.INK[mode]).encode(y=y, **channels)
     rule = base.mark_rule(strokeWidth=1.5, strokeDash=[4, 3], color=palette.MUTED[mode])
     return finish(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scoredm.charts import palette
-from scoredm.charts.common import TIME, Spec, colours, finish
+from scoredm.charts.common import Spec, colours, finish, time_axis
 from scoredm.language import N_, _, cache
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def paths_spec(mode: str) -> Spec:
         alt.Chart()
         .mark_line(strokeWidth=1.4, opacity=0.9)
         .encode(
-            x=TIME,
+            x=time_axis(),
             y=alt.Y("x:Q", title=_("first coordinate of x")),
             detail="path:N",
             color=colours({_(NOISY): palette.SAMPLES[mode], _(FLOW): palette.INK[mode]}),
@@ -78,7 +78,7 @@ def sides_table(found: "DsmSides") -> pd.DataFrame:
 @cache
 def floor_spec(mode: str) -> Spec:
     """The floor over time: by quadrature as a line, by random draws as points with error bars of two standard errors."""
-    base = alt.Chart().encode(x=TIME, color=colours({FLOOR: palette.INK[mode], _(SPREAD): palette.SAMPLES[mode]}))
+    base = alt.Chart().encode(x=time_axis(), color=colours({FLOOR: palette.INK[mode], _(SPREAD): palette.SAMPLES[mode]}))
     y = alt.Y("floor:Q", title=_("least possible loss"), axis=alt.Axis(format=".3~g"))
     line = base.mark_line(strokeWidth=2).encode(y=y).transform_filter(alt.datum.series == FLOOR)
     drawn = base.transform_filter(alt.datum.series == _(SPREAD))

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from scoredm.charts import palette
+from scoredm.language import _
 
 if TYPE_CHECKING:
     from scoredm.screens.home import Portrait, Story
@@ -225,7 +226,7 @@ def learn_step(story: "Story", mode: str) -> str:
     if story.dim == 1:
         panel.dots(np.concatenate([noisy.noisy, noisy.clean], 1), colours)
         panel.lines([noisy.curve], [picture.ink], 2)
-        panel.note("clean x₀ ↑   noisy xₜ →")
+        panel.note(_("clean x₀ ↑   noisy xₜ →"))
         return picture.svg
     panel.lines(np.stack([noisy.noisy, noisy.clean], 1), colours, 1.2, 0.9)
     panel.dots(noisy.noisy, colours, 3.2, hollow=True)

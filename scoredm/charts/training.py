@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scoredm.charts import palette
-from scoredm.charts.common import DASHED, SOLID, TIME, Spec, colours, finish, log_axis
+from scoredm.charts.common import DASHED, SOLID, Spec, colours, finish, log_axis, time_axis
 from scoredm.language import N_, _, cache
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def training_table(curves: "TrainingCurves | None", steps: int, floor: float, pe
 def over_time_spec(mode: str, log: bool) -> Spec:
     """Loss, floor and error at each time in the colours of the chart over steps, which has the legend; a rule at one time."""
     looks = {LOSS: (palette.SAMPLES[mode], SOLID), FLOOR: (palette.INK[mode], DASHED), FRESH: (palette.LEARNED, SOLID)}
-    base = alt.Chart().encode(x=TIME)
+    base = alt.Chart().encode(x=time_axis())
     lines = base.mark_line(strokeWidth=2).encode(
         y=log_axis("value:Q", "") if log else alt.Y("value:Q", title="", axis=alt.Axis(tickCount=4)), **_styles(looks, None)
     )

@@ -7,6 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from scoredm.language import _, ngettext
+
 KEPT = "_feedback"  # session state: page name -> what the reader said about it
 OPENED = "_feedback_opened"  # session state: the pages whose form has been open
 MAX_CHARS = 2000
@@ -17,7 +19,7 @@ def feedback(name: str) -> None:
     """Ask how clear a page was and what to change; name: a page's name, as in its file."""
     kept: dict[str, dict[str, Any]] = st.session_state.setdefault(KEPT, {})
     said = kept.get(name, {})
-    place = st.expander("Your feedback", icon=":material/rate_review:", key=f"feedback-place-{name}", on_change="rerun")
+    place = st.expander(_("Your feedback"), icon=":material/rate_review:", key=f"feedback-place-{name}", on_change="rerun")
     opened: set[str] = st.session_state.setdefault(OPENED, set())
     if place.open:
         opened.add(name)
@@ -25,20 +27,28 @@ def feedback(name: str) -> None:
         return
     with place:
         st.caption(
-            "No account, no database: the app holds your words in memory for this visit only, and they are gone when you close "
-            "the tab. Keep them, download the file, and hand it to your lecturer."
+            _(
+                "The app keeps your words in memory for this visit only; they are gone when you close the tab. Keep them, "
+                "download the file, and hand it to your lecturer."
+            )
         )
         with st.form(f"feedback-{name}", border=False, enter_to_submit=False):
-            st.markdown("How clear was this page?")
+            st.markdown(_("How clear was this page?"))
             stars = st.feedback("stars", default=said.get("stars", 0) - 1 if said.get("stars") else None, key=f"stars-{name}")
             words = st.text_area(
-                "What helped, what got in the way?", said.get("words", ""), max_chars=MAX_CHARS, height=100, key=f"words-{name}"
+                _("What helped, what got in the way?"),
+                said.get("words", ""),
+                max_chars=MAX_CHARS,
+                height=100,
+                key=f"words-{name}",
             )
-            if st.form_submit_button("Keep", icon=":material/bookmark:"):
+            if st.form_submit_button(_("Keep"), icon=":material/bookmark:"):
                 _keep(kept, name, stars, words)
+                st.success(_("Kept for this visit.") if name in kept else _("There was nothing to keep."))
         if kept:
+            label = ngettext("Download my feedback ({n} page)", "Download my feedback ({n} pages)", len(kept))
             st.download_button(
-                f"Download my feedback ({len(kept)} page{'s' if len(kept) > 1 else ''})",
+                label.format(n=len(kept)),
                 as_file(kept),
                 file_name="scoredm-feedback.json",
                 mime="application/json",

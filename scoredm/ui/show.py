@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from scoredm.frames import Frames
-from scoredm.language import _
+from scoredm.language import _, ngettext
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ def panels(found: "Sequence[Panel]", key: str) -> None:
 
     with st.container(horizontal=True):
         for i, panel in enumerate(found):
-            alt = f"{panel.title}: points or bars of the sample over the exact lines"
+            alt = _("{title}: points or bars of the sample over the exact lines").format(title=panel.title)
             square(panel_spec(mode(), panel), panel_table(panel), key=f"{key}-{i}", alt=alt)
 
 
@@ -87,14 +87,16 @@ def frames_drawn(frames: Frames, total: int) -> str:
 
 def duration(seconds: float) -> str:
     """A time in words."""
-    if seconds < 1.5:
-        return "1 second"
-    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+    if seconds < 90:
+        whole = max(1, round(seconds))
+        return ngettext("{n} second", "{n} seconds", whole).format(n=whole)
+    minutes = round(seconds / 60)
+    return ngettext("{n} minute", "{n} minutes", minutes).format(n=minutes)
 
 
 def exact_and_found(rows: Sequence[tuple[str, float, float, float]]) -> None:
     """A table of (name, exact, found, standard error of found), with the difference and its uncertainty."""
-    lines = ["| | exact | found | difference |", "|:--|--:|--:|--:|"]
+    lines = [f"| | {_('exact')} | {_('found')} | {_('difference')} |", "|:--|--:|--:|--:|"]
     for name, *values in rows:
         exact, found, difference, error = _to_the_error(*values)
         lines.append(f"| {name} | {exact} | {found} | {difference} ± {error} |")
@@ -126,9 +128,9 @@ def with_error(value: float, error: float) -> str:
     return f"{fixed(value, decimals)} ± {fixed(error, decimals)}"
 
 
-def download(name: str, draw: Callable[[], "Figure"], label: str = "Download figure") -> None:
+def download(name: str, draw: Callable[[], "Figure"], label: str | None = None) -> None:
     """Offer a figure as PNG, SVG and PDF; it is drawn only when it is asked for."""
-    place = st.popover(label, icon=":material/download:", key=f"download-{name}", on_change="rerun")
+    place = st.popover(label or _("Download figure"), icon=":material/download:", key=f"download-{name}", on_change="rerun")
     if not place.open:  # buttons that nobody sees would cost every rerun
         return
     from scoredm.charts.figures import FORMATS, as_bytes

@@ -12,6 +12,7 @@ from streamlit.components.v2 import component
 from scoredm.charts import palette
 from scoredm.charts.encoding import encode
 from scoredm.frames import ArrowScale, Frames, Layer, round_size
+from scoredm.language import _
 from scoredm.ui import show
 
 __all__ = ["joined_modules", "probed", "stage"]
@@ -142,23 +143,23 @@ def probed(key: str) -> tuple[float, float] | None:
 def _labels() -> dict[str, str]:
     """What the stage itself says: its controls, its clock and its warning; {placeholders} are filled in by the browser."""
     return {
-        "playback": "Playback",
-        "towardsData": "One frame towards the data",
-        "towardsDataKey": "One frame towards the data (left arrow)",
-        "towardsNoise": "One frame towards the noise",
-        "towardsNoiseKey": "One frame towards the noise (right arrow)",
-        "play": "Play",
-        "playKey": "Play (space)",
-        "pause": "Pause",
-        "pauseKey": "Pause (space)",
-        "data": "data",
-        "noise": "noise",
-        "time": "Time, from data to noise",
-        "clock": "t = {t} · frame {frame}/{count}",
-        "speed": "Playing speed",
-        "repeat": "Repeat",
-        "density": "density",
-        "outside": "The probe is outside the picture: the triangle at the edge points to it.",
+        "playback": _("Playback"),
+        "towardsData": _("One frame towards the data"),
+        "towardsDataKey": _("One frame towards the data (left arrow)"),
+        "towardsNoise": _("One frame towards the noise"),
+        "towardsNoiseKey": _("One frame towards the noise (right arrow)"),
+        "play": _("Play"),
+        "playKey": _("Play (space)"),
+        "pause": _("Pause"),
+        "pauseKey": _("Pause (space)"),
+        "data": _("data"),
+        "noise": _("noise"),
+        "time": _("Time, from data to noise"),
+        "clock": _("t = {t} · frame {frame}/{count}"),
+        "speed": _("Playing speed"),
+        "repeat": _("Repeat"),
+        "density": _("density"),
+        "outside": _("The probe is outside the picture: the triangle at the edge points to it."),
     }
 
 
@@ -167,7 +168,7 @@ def _probe_scale(arrows: Sequence[tuple[int, float, float]]) -> ArrowScale | Non
     size = round_size([float(np.hypot(x, y)) for _, x, y in arrows])
     if size is None:
         return None
-    return ArrowScale(size, PROBE_LENGTH, f"= {show.number(size, 1)} (arrows at the probe)")
+    return ArrowScale(size, PROBE_LENGTH, _("= {size} (arrows at the probe)").format(size=show.number(size, 1)))
 
 
 def _arrow_scales(given: ArrowScale | Sequence[ArrowScale] | None, frames: int) -> list[dict[str, Any] | None]:
