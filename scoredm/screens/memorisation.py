@@ -244,12 +244,6 @@ def task(experiment: Experiment, points: Points, steps: int) -> TrainingTask:
     return TrainingTask(experiment.target, experiment.sde, config(steps, experiment.seed), rows)
 
 
-def training_seconds(dim: int, steps: int) -> float:
-    """Measure about how long a training takes on this machine."""
-    recipe = config(steps, 0)
-    return learning.measure_training_pace(recipe, dim).seconds(recipe)
-
-
 def losses_of(history: Sequence[TrainMetrics], floor: float) -> Losses:
     """The losses of a run so far.
 

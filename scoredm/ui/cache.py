@@ -293,9 +293,3 @@ def network_samples(
     """See `screens.memorisation.draw`; the task says which network it is, once it is trained."""
     del task
     return screens.memorisation.draw(experiment, points, _model, copy_distance)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def memorisation_seconds(dim: int, steps: int) -> float:
-    """See `screens.memorisation.training_seconds`."""
-    return screens.memorisation.training_seconds(dim, steps)

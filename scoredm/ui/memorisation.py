@@ -246,7 +246,8 @@ def _panel(experiment: Experiment, points: "Points", source: str, found: "Drawn"
 def _invitation(experiment: Experiment, task: "TrainingTask | None") -> str:
     """What to do for samples of the network, or what it is doing."""
     if task is None:
-        about = show.duration(cache.memorisation_seconds(experiment.dim, default("memorisation", "steps")))
+        config = screens.memorisation.config(default("memorisation", "steps"), experiment.seed)
+        about = show.duration(cache.training_pace(config, experiment.dim).seconds(config))
         return _("Switch on **Train the network**: about {time} on this machine.").format(time=about)
     run = background.training(task)
     if run is not None and run.error is not None:

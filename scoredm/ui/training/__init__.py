@@ -1,1 +1,1 @@
-"""The training page, and the runs that the memorisation page shares with it."""
+"""The training page: the choice of a recipe, and the live view of a run."""
