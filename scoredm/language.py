@@ -4,6 +4,7 @@ Prose is kept apart, in pages/<language>/*.md. Every other sentence is written i
 and with named places: `_("{n} of {total} runs").format(n=3, total=8)`. Where a sentence is written before the language is known,
 as in a table at the top of a module, `N_("...")` only marks it, and `_()` translates it where it is shown.
 
+`pybabel extract -o scoredm.pot scoredm pages` collects every message; `pybabel init` and `pybabel compile` make a catalogue.
 Catalogues are scoredm/locale/<language>/LC_MESSAGES/scoredm.mo; English needs none.
 """
 
