@@ -66,8 +66,8 @@ class NamedMetric:
     """A named metric: one entry of METRICS is all that a new metric needs.
 
     Called as metric(x, mixture, generator), x: (N, D); 0 is perfect, and no finite sample reaches it. Sliced Wasserstein and
-    energy distance draw an exact sample of REFERENCE_POINTS points from the generator: generators of one seed give every
-    sample the same one. The others draw nothing. Raises ValueError for other shapes, NaN or infinity.
+    energy distance draw an exact sample from the generator: generators of one seed give every sample the same one. The others
+    draw nothing. Raises ValueError for other shapes, NaN or infinity.
 
     Attributes:
         title: what it is called on screen.
@@ -76,6 +76,7 @@ class NamedMetric:
         function: (x, mixture, generator) -> the value.
         components: the least number of components of a mixture for which it means something.
         fresh: exact samples over which the app measures its noise floor; fewer for a slow metric.
+        reference: M, the points of the exact sample that it draws and compares x with; 0 where it compares x with the mixture.
     """
 
     title: str
@@ -84,6 +85,7 @@ class NamedMetric:
     function: MixtureMetric
     components: int = 1
     fresh: int = 40
+    reference: int = 0
 
     def __call__(self, x: Tensor, mixture: GaussianMixture, generator: torch.Generator | None = None, /) -> float:
         """The value for a sample x, (N, D)."""
@@ -504,6 +506,7 @@ METRICS = {
         "units of x",
         "How far points must move, root mean square over lines through the plane, to become an exact sample of 10 000 points.",
         _sliced_wasserstein,
+        reference=REFERENCE_POINTS,
     ),
     "energy": NamedMetric(
         "Energy distance",
@@ -511,6 +514,7 @@ METRICS = {
         "How much farther the points lie from an exact sample of 10 000 points than each of the two lies from itself.",
         _energy,
         fresh=12,
+        reference=REFERENCE_POINTS,
     ),
     "mmd": NamedMetric(
         "Maximum mean discrepancy",

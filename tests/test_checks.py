@@ -24,6 +24,7 @@ from scoredm import (
     euler_maruyama,
     flow_euler,
     likelihood,
+    losses,
     targets,
     zero_mean_prior,
 )
@@ -177,6 +178,7 @@ OPPOSITE_DRIFT = in_every_kind("drift_rate", lambda f, _sde, _t: -f)
 NOISE_AT_ZERO = in_every_kind("sigma", lambda sigma, _sde, _t: sigma + 1e-3)
 BY_DIFFERENCE = in_every_kind("sigma", lambda _sigma, sde, t: (1 - sde.alpha(t) ** 2) ** 0.5)
 SHORT_SCORE = score_times(0.9)
+NO_OVERLAP = in_module(losses, "_prepared_gap", lambda _mixture: lambda x, _k: torch.zeros(len(x), dtype=torch.float64))
 
 POWERS_OF_LAMBDA = in_every_kind("sigma", lambda _sigma, sde, t: ((sde.lam ** (2 * t) - 1) / (2 * math.log(sde.lam))) ** 0.5)
 WITHOUT_MEAN = in_module(known_values, "moment_matched_prior", lambda sde, _mixture: zero_mean_prior(sde, 2))
@@ -197,7 +199,7 @@ PLANTED: dict[str, list[Plant]] = {
     "tweedie": [SHORT_SCORE, diffuse_adds_sigma],
     "merging": [diffuse_adds_sigma, in_module(identities, "merge_time", lambda *_: 0.49)],
     "dsm": [SHORT_SCORE, diffuse_adds_sigma],
-    "floor": [SHORT_SCORE, in_module(identities, "dsm_floor", lambda *_: 0.0)],
+    "floor": [NO_OVERLAP, in_module(identities, "dsm_floor", lambda *_: 0.0)],
     "entropy": [SHORT_SCORE, SQUARED_G, OPPOSITE_DRIFT],
     "girsanov": [SHORT_SCORE, SQUARED_G],
     "girsanov-strict": [SQUARED_SIGMA, OPPOSITE_DRIFT],
@@ -224,7 +226,7 @@ PLANTED: dict[str, list[Plant]] = {
     "prior-bias": [SQUARED_G],
     "prior-cured": [WITHOUT_MEAN],
     "floors": [SQUARED_SIGMA],
-    "floor-over-time": [SHORT_SCORE],
+    "floor-over-time": [NO_OVERLAP],
     "de-bruijn": [SQUARED_G, SQUARED_SIGMA],
     "modes-merge": [SQUARED_SIGMA],
     "lost-digits": [POWERS_OF_LAMBDA],

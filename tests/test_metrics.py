@@ -387,3 +387,11 @@ def test_prepared_projections_give_the_same_distance(dim):
     prepared = [metrics.sorted_projections(points, centre, directions) for points in (x, y)]
     assert prepared[0].shape == (1 if dim == 1 else 50, 500)
     assert metrics.paired_distance(*prepared) == pytest.approx(sliced_wasserstein(x, y, generator(3), 50), rel=1e-5)
+
+
+@pytest.mark.parametrize("key", METRICS)
+def test_a_metric_draws_from_its_generator_only_where_it_has_a_reference_sample(key):
+    mixture, named = targets.mixture("unequal"), METRICS[key]
+    x = mixture.sample(50, generator(1))
+    one, other = (named(x, mixture, generator(seed)) for seed in (2, 3))
+    assert (one != other) == (named.reference > 0)
