@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from seaborn import kdeplot
 
 from scoredm.charts import palette
 from scoredm.charts.common import histogram
@@ -101,8 +102,6 @@ def samples(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
 
 
 def _cloud(axis: Axes, points: np.ndarray, colour: str, shares: Sequence[float]) -> None:
-    from seaborn import kdeplot
-
     axis.scatter(points[:, 0], points[:, 1], s=2, color=colour, alpha=0.3, linewidths=0)
     levels = sorted(1 - share for share in shares)
     kdeplot(
@@ -122,8 +121,6 @@ def _cloud(axis: Axes, points: np.ndarray, colour: str, shares: Sequence[float])
 
 def _bars(axis: Axes, points: np.ndarray, colour: str, box: np.ndarray) -> None:
     """A histogram with bins of the window, which are wider than the rounding of the points, and a kernel density estimate."""
-    from seaborn import kdeplot
-
     edges = np.linspace(box[0], box[1], BINS + 1)
     share = np.full(len(points), 1 / (len(points) * (edges[1] - edges[0])))
     axis.hist(points, bins=edges.tolist(), weights=share, color=colour, alpha=0.3)

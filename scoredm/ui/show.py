@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from scoredm import charts
 from scoredm.frames import Frames
 from scoredm.language import _, ngettext
 
@@ -28,27 +29,21 @@ def mode() -> str:
 
 def chart(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
     """Draw a chart; alt says in words what it shows."""
-    from scoredm.charts.common import look
-
-    st.vega_lite_chart(table, spec | {"config": look(mode())}, theme=None, key=key, alt=alt, width="stretch")
+    st.vega_lite_chart(table, spec | {"config": charts.common.look(mode())}, theme=None, key=key, alt=alt, width="stretch")
 
 
 def square(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
     """Draw a chart of a size of its own, such as a window on the plane."""
-    from scoredm.charts.common import look
-
-    config = look(mode()) | {"autosize": {"type": "pad"}}
+    config = charts.common.look(mode()) | {"autosize": {"type": "pad"}}
     st.vega_lite_chart(table, spec | {"config": config}, theme=None, key=key, alt=alt, width="content")
 
 
 def panels(found: "Sequence[Panel]", key: str) -> None:
     """Draw samples over exact lines, side by side where there is room."""
-    from scoredm.charts.samples import panel_spec, panel_table
-
     with st.container(horizontal=True):
         for i, panel in enumerate(found):
             alt = _("{title}: points or bars of the sample over the exact lines").format(title=panel.title)
-            square(panel_spec(mode(), panel), panel_table(panel), key=f"{key}-{i}", alt=alt)
+            square(charts.samples.panel_spec(mode(), panel), charts.samples.panel_table(panel), key=f"{key}-{i}", alt=alt)
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -133,13 +128,11 @@ def download(name: str, draw: Callable[[], "Figure"], label: str | None = None) 
     place = st.popover(label or _("Download figure"), icon=":material/download:", key=f"download-{name}", on_change="rerun")
     if not place.open:  # buttons that nobody sees would cost every rerun
         return
-    from scoredm.charts.figures import FORMATS, as_bytes
-
     with place:
-        for file_format, mime in FORMATS.items():
+        for file_format, mime in charts.figures.FORMATS.items():
             st.download_button(
                 file_format.upper(),
-                lambda f=file_format: as_bytes(draw, f),
+                lambda f=file_format: charts.figures.as_bytes(draw, f),
                 file_name=f"scoredm-{name}.{file_format}",
                 mime=mime,
                 key=f"download-{name}-{file_format}",

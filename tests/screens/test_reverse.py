@@ -244,8 +244,8 @@ def test_steps_that_are_too_long_are_not_blamed_on_the_prior(experiment, steps):
     assert judged(experiment, Settings(steps=steps)).cause == "steps"
 
 
-def test_a_spike_with_too_much_weight_is_seen_in_many_particles_and_blamed_on_the_steps():
-    """Long steps give it 1.2 % more than its fifth: 1.9 standard errors of 2500 particles, which is chance, 3.8 of 10 000."""
+def test_a_spike_with_too_little_weight_is_seen_in_many_particles_and_blamed_on_the_steps():
+    """Long steps give the spike 1.3 points too little: 1.9 standard errors of 2500 particles, 3.8 of 10 000."""
     found = judged(Experiment("spike", seed=1), Settings(particles=10_000))
     assert found.cause == "steps"
 
