@@ -137,8 +137,10 @@ class Training(Work):
             data = None if task.points is None else task.points.tensor()
             self._trainer = Trainer(mixture_of(task.target), task.sde, task.config, None, data)
         trainer = self._trainer
-        while self.watched and not trainer.done and time.monotonic() < end:
+        while self.watched and not trainer.done:
             next(trainer)
+            if time.monotonic() >= end:
+                break
         if trainer.step > self._published[0]:
             self._published = trainer.step, copy.deepcopy(trainer.score_fn).cpu().requires_grad_(False).eval()
 

@@ -81,7 +81,7 @@ class Result:
         alpha: alpha_1, the factor on the data at t = 1.
         sigma: sigma_1, the standard deviation of the noise at t = 1.
         noise_to_data: sigma_1 in units of the standard deviation of the data that is left, alpha_1 times theirs.
-        merge_time: when the two modes of a pair of equal components become one; see `modes.merge_time`.
+        merge_time: from when on p_t has one mode; None where modes are not counted; see `modes.merge_time`.
         story: the arrays of the four pictures.
     """
 

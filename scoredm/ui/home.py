@@ -31,17 +31,17 @@ def facts(experiment: Experiment, result: "screens.home.Result") -> None:
         (_("Noise at t = 1"), noise.format(sigma=number(result.sigma), ratio=number(result.noise_to_data))),
     ]
     if result.merge_time is not None:
-        rows.append((_("The two modes"), _merging(result.merge_time)))
+        rows.append((_("Modes"), _merging(result.merge_time)))
     head = f"| {_('Target')} | {experiment.title} |"
     st.markdown("\n".join([head, "|:--|:--|", *(f"| {name} | {text} |" for name, text in rows)]))
 
 
 def _merging(t: float) -> str:
     if t == 0:
-        return _("overlap so much that there is one mode from the start")
+        return _("one from the start")
     if math.isinf(t):
-        return _("are still two at t = 1")
-    return _("become one at t = {t}").format(t=number(t))
+        return _("still more than one at t = 1")
+    return _("one from t = {t} on").format(t=number(t))
 
 
 def _number(value: float) -> str:

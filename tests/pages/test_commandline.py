@@ -76,9 +76,11 @@ def every_number(value: Any) -> Iterator[float]:
             yield from every_number(part)
 
 
-def table_numbers(at: AppTest) -> list[str]:
-    """The numbers in the cells of the page's tables that have three digits or more, as they are written."""
-    rows = [line for element in at.main.markdown for line in element.value.splitlines() if line.startswith("|")]
+def table_numbers(at: AppTest, page: str) -> list[str]:
+    """The numbers in the cells of the page's own tables, not its prose's, that have three digits or more, as they are written."""
+    prose = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pages" / "en").rglob(f"{page}*.md"))
+    lines = [line for element in at.main.markdown for line in element.value.splitlines()]
+    rows = [line for line in lines if line.startswith("|") and line not in prose]
     cells = [cell for row in rows for cell in row.strip("|").split("|")[1:]]
     plain = [re.sub(r"\$[^$]*\$|<[^>]*>", " ", cell) for cell in cells]
     return [text for cell in plain for text in NUMBER.findall(cell) if len(re.findall(r"\d", text.partition(" × ")[0])) >= 3]
@@ -97,10 +99,15 @@ def test_the_command_line_gives_the_numbers_on_screen(capsys, screen, query):
     page = "samplers" if screen in VIEWS else screen
     at = opened(page, query)
     assert not at.exception and not at.error
-    shown = table_numbers(at)
+    shown = table_numbers(at, page)
     found = list(every_number(printed(capsys, page, query)))
     differences = {a - b for a, b in itertools.pairwise(found)} | {b - a for a, b in itertools.pairwise(found)}
     candidates = [*found, *differences, *(-value for value in found), *(100 * value for value in found)]
+    if (
+        screen == "score"
+    ):  # its column of densities shows what the result has as logarithms, over a power of ten where they are small
+        densities = [math.exp(value) for value in found if value < 20]
+        candidates += [density * 10.0**power for density in densities for power in range(12)]
     for text in shown:
         value, half = read(text)
         assert any(math.isclose(value, candidate, rel_tol=1e-9, abs_tol=half * 1.001) for candidate in candidates), text
