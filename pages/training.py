@@ -7,6 +7,7 @@ from scoredm.ui.training import recipe, view
 
 experiment = shell.header("training")
 top = st.container(horizontal=True, vertical_alignment="bottom")
+custom = st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall")
 status = st.container()
 curves, beside, numbers = st.columns([7, 5, 5])
 with beside:
@@ -20,7 +21,7 @@ with curves:
         log = controls.choose("training", "log")
         notebook = controls.choose("training", "notebook")
 with top:
-    settings = recipe.choose(t, smoothing)
+    settings = recipe.choose(t, smoothing, custom)
 task = view.task(experiment, settings)
 run = background.training(task)
 with top:

@@ -37,10 +37,11 @@ STYLE = """<style>
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.5rem; white-space: nowrap;}
 :is(.stMultiSelect [data-tag], [data-testid="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
 .st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem; line-height: 1.25;}
-[data-testid="stSidebarHeader"] {height: 2.2rem;}
-[data-testid="stSidebarNavLink"] {margin-block: 0; padding-block: 0; height: 1.8rem;}
+[data-testid="stSidebarHeader"] {height: 1.2rem; margin-bottom: 0;}
+[data-testid="stNavSectionHeader"] {padding-block: 0; margin-block: 0.1rem;}
+[data-testid="stSidebarNavLink"] {margin-block: 0; padding-block: 0; height: 1.6rem;}
 [data-testid="stSidebarNavSeparator"] {margin-block: 0;}
-.stSidebar [data-testid="stVerticalBlock"] {gap: 0.5rem;}
+.stSidebar [data-testid="stVerticalBlock"] {gap: 0.3rem;}
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
 .stSidebar .st-key-portrait {max-width: 6rem;}
 p:has(> .now) {display: none;}
@@ -48,6 +49,8 @@ p:has(> .now) {display: none;}
   .stMainBlockContainer {padding: 3.4rem 1rem 2rem;}
   .stMarkdown table {font-size: 0.75rem;}
   .stMarkdown table :is(td, th) {padding: 0.15rem 0.3rem;}
+  .st-key-probe table {font-size: 0.65rem;}
+  .st-key-probe table :is(td, th) {padding: 0.15rem 0.15rem;}
   p:has(> .now) {display: block; font-size: 0.875rem; opacity: 0.7;}
 }
 </style>"""

@@ -39,7 +39,7 @@ def test_an_added_component_travels_in_the_link(new_page, app_url):
     page = new_page()
     page.goto(f"{app_url}/score?px=-2&py=-2")
     expect(stage(page)).to_be_visible(timeout=WHOLE)
-    page.get_by_role("button", name="Component").click()
+    page.get_by_role("button", name="Component", exact=True).click()
     page.get_by_role("button", name="Add it").click()
     expect(page.get_by_role("combobox", name="Target")).to_have_value("Your own mixture")
     page.wait_for_function("location.search.includes('m-2_-2s0.5')")

@@ -10,6 +10,8 @@ from scoredm.language import N_, _
 from scoredm.ui import controls
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from scoredm.training import TrainConfig
 
 TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 25.0, "seed": 2021, "recipe": "tutorial"}
@@ -58,12 +60,13 @@ AVERAGES = {
 }
 
 
-def choose(t: float, smoothing: str) -> "screens.training.Settings":
+def choose(t: float, smoothing: str, place: "DeltaGenerator") -> "screens.training.Settings":
     """Draw the choice of a recipe with the fields of a custom one.
 
     Args:
         t: the time at which scores are compared, chosen elsewhere.
         smoothing: steps over which the loss is averaged, chosen elsewhere.
+        place: a row for the fields of a custom recipe.
     """
     recipe = controls.choose("training", "recipe")
     with st.popover(_("Experiments"), icon=":material/science:"):
@@ -71,13 +74,13 @@ def choose(t: float, smoothing: str) -> "screens.training.Settings":
         st.caption(_("The notebook's target, λ = 25, seed 2021 and recipe. Then press Train."))
         controls.preset(_("Train on 50 points only"), FEW_POINTS, width="stretch")
         st.caption(_("All 50 points at every step. Press Train: the loss falls below its floor, and both errors rise."))
-    fields = _custom() if recipe == "custom" else {}
+    fields = _custom(place) if recipe == "custom" else {}
     return screens.training.Settings(recipe=recipe, t=t, smoothing=smoothing, **fields)
 
 
-def _custom() -> dict[str, Any]:
+def _custom(place: "DeltaGenerator") -> dict[str, Any]:
     chosen = _advanced()
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+    with place:
         for name in CUSTOM:
             widget = "selectbox" if name in ("network", "schedule") else "input"
             chosen[name] = controls.choose("training", name, widget, width=WIDTH)

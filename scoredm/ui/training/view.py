@@ -170,11 +170,11 @@ def _scores(scores: "Scores", view: View) -> None:
         show.chart(charts.training.score_curves_spec(show.mode()), table, key="score-curves", alt=alt)
     elif view.pair == "difference" and scores.difference is not None:
         alt = _("Size and direction of learned minus exact score at t = {t}, with the components of pₜ").format(t=t)
-        stage(scores.difference, key="difference", alt=alt, height=330, autoplay=False, marks=MAP_MARKS)
+        stage(scores.difference, key="difference", alt=alt, height=300, autoplay=False, marks=MAP_MARKS)
     else:
         alt = _("Learned and exact score at t = {t} as arrows from the same places, over the density pₜ").format(t=t)
         scale = scores.arrow_scale
-        stage(scores.fields, key="scores", alt=alt, height=330, autoplay=False, arrow_scale=scale)
+        stage(scores.fields, key="scores", alt=alt, height=300, autoplay=False, arrow_scale=scale)
 
 
 def _scores_words(scores: "Scores", dim: int, view: View) -> str:
