@@ -261,8 +261,9 @@ class GridScore:
         """(D, B) -> (D, B): few operations, each over contiguous points."""
         work = self._work_with_logits(x, i)
         r = work.logits
-        r.sub_(r.amax(0)).clamp_(min=LEAST_LOGIT).exp_()
-        r.div_(r.sum(0))
+        scratch = score[0]  # of one value a point: it is free until the score itself is written
+        r.sub_(torch.amax(r, 0, out=scratch)).clamp_(min=LEAST_LOGIT).exp_()
+        r.div_(torch.sum(r, 0, out=scratch))
         torch.mm(self._moment_rows[i], r, out=work.moments)
         torch.addcmul(work.h, work.columns[0], work.rows[0], out=score)
         for column, row in zip(work.columns[1:], work.rows[1:], strict=True):

@@ -193,7 +193,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"arrow_labels": np.zeros(4, dtype=int)}, r"arrow_labels .* no arrows"),
     (
         {"anchors": ONES((3, 1, 2)), "arrows": ONES((3, 1, 2)), "arrow_labels": np.array([-2])},
-        r"arrow_labels .* integers from -1",
+        r"arrow_labels .* integers from -2",
     ),
     ({"ellipses": ONES((3, 2, 4))}, r"ellipses has shape \(3, 2, 4\), expected \(3, K, 5\)"),
     ({"ellipses": -ONES((3, 2, 5))}, r"ellipses .* negative semi-axis"),
