@@ -192,7 +192,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"anchors": ONES((3, 4, 2)), "arrows": ONES((3, 5, 2))}, r"arrows has shape \(3, 5, 2\), expected \(3, 4, 2\)"),
     ({"arrow_labels": np.zeros(4, dtype=int)}, r"arrow_labels .* no arrows"),
     (
-        {"anchors": ONES((3, 1, 2)), "arrows": ONES((3, 1, 2)), "arrow_labels": np.array([-2])},
+        {"anchors": ONES((3, 1, 2)), "arrows": ONES((3, 1, 2)), "arrow_labels": np.array([-3])},
         r"arrow_labels .* integers from -2",
     ),
     ({"ellipses": ONES((3, 2, 4))}, r"ellipses has shape \(3, 2, 4\), expected \(3, K, 5\)"),
