@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pdoc
+from pdoc import render
 
 import scoredm
 
@@ -24,7 +25,7 @@ def build(folder: Path) -> None:
     Args:
         folder: where to write it; it is made if it is not there.
     """
-    pdoc.render.configure(docformat="google", show_source=False)
+    render.configure(docformat="google", show_source=False)
     pdoc.pdoc(*modules(), output_directory=folder)
 
 
