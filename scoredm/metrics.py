@@ -248,10 +248,10 @@ def _squared_energy_on_the_line(x: Tensor, y: Tensor) -> float:
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:
-    """The energy distance between the empirical laws of two samples (the V-statistic), in the square root of the units of x.
+    """The energy distance between two samples (the V-statistic), in the square root of the units of x.
 
     sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), each E over all pairs, a point with itself included; so it is never negative,
-    is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one law.
+    is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one distribution.
     On the line it is sqrt(2 int (F - G)^2), found by sorting.
     x: (N, D), y: (M, D). Raises ValueError for other shapes, NaN or infinity.
     Source: Szekely and Rizzo 2013, "Energy statistics: a class of statistics based on distances".
@@ -291,7 +291,7 @@ def mmd(x: Tensor, y: Tensor, bandwidth: float) -> float:
     """The maximum mean discrepancy of two samples with the kernel k(x, y) = exp(-|x - y|^2 / 2 h^2); without a unit.
 
     sqrt(E k(X, X') + E k(Y, Y') - 2 E k(X, Y)), each E over all pairs, a point with itself included (the V-statistic); so it is
-    never negative, is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one law.
+    never negative, is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one distribution.
     x: (N, D), y: (M, D), bandwidth: h > 0, in the units of x. Raises ValueError for other shapes, NaN or infinity.
     Source: Gretton et al. 2012, "A kernel two-sample test", eq. 5.
     """

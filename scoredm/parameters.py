@@ -135,10 +135,9 @@ class Number(Parameter):
         return int(value) if self.whole else float(value)
 
 
-@final
 @dataclass(frozen=True)
-class Choice(Parameter):
-    """One of several named options.
+class WithOptions(Parameter):
+    """A choice among named options.
 
     Args:
         options: {name: title in English}, or a function that makes it, for options that are loaded late.
@@ -151,6 +150,12 @@ class Choice(Parameter):
     def titles(self) -> Mapping[str, str]:
         """The options, {name: title in English}."""
         return self.options() if callable(self.options) else self.options
+
+
+@final
+@dataclass(frozen=True)
+class Choice(WithOptions):
+    """One of several named options."""
 
     @property
     def allowed(self) -> str:
@@ -174,20 +179,8 @@ class Choice(Parameter):
 
 @final
 @dataclass(frozen=True)
-class Several(Parameter):
-    """One or more of several named options, in their own order; its value is a tuple of names.
-
-    Args:
-        options: {name: title in English}, or a function that makes it, for options that are loaded late.
-    """
-
-    _: KW_ONLY
-    options: Titles
-
-    @property
-    def titles(self) -> Mapping[str, str]:
-        """The options, {name: title in English}."""
-        return self.options() if callable(self.options) else self.options
+class Several(WithOptions):
+    """One or more of several named options, in their own order; its value is a tuple of names."""
 
     @property
     def allowed(self) -> str:

@@ -1,7 +1,7 @@
 """Samplers, one step each: from x at time t to x at an earlier time t_next, by a score.
 
 Every step is for any SDE dx = f x dt + g dw with p(x_t | x_0) = N(alpha_t x_0, sigma_t^2 I). Two processes run backwards through
-the same laws p_t: the reverse SDE dx = [f x - g^2 s] dt + g dw (Anderson 1982), and the probability flow
+the same distributions p_t: the reverse SDE dx = [f x - g^2 s] dt + g dw (Anderson 1982), and the probability flow
 dx/dt = f x - g^2 s / 2, which draws no noise (Song et al. 2020, arXiv 2011.13456, sec. 4.3).
 """
 
@@ -25,7 +25,7 @@ class Step(Protocol):
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor, /) -> Tensor:
         """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return.
 
-        Where t_next = t the answer is x, or x moved within its law p_t.
+        Where t_next = t the answer is x, or x moved within its distribution p_t.
         """
         ...
 
@@ -44,7 +44,7 @@ def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: flo
 
 
 def reverse_step(eta: float) -> Step:
-    """A step of the reverse process with its noise turned up or down by eta >= 0: the law of x_t is the same for every eta.
+    """A step of the reverse process with noise eta >= 0; the distribution of x_t is the same for every eta.
 
     x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z: 1 is the reverse SDE, 0 the probability flow.
     Raises ValueError for an eta that is negative or not finite. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
@@ -55,8 +55,8 @@ def reverse_step(eta: float) -> Step:
     def step(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
         dt, g = t - t_next, float(sde.diffusion(t))
         keep = 1 - float(sde.drift_rate(t)) * dt
-        pull = (1 + eta**2) / 2 * g**2 * dt
-        return noise.mul_(eta * g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=pull)
+        weight = (1 + eta**2) / 2 * g**2 * dt
+        return noise.mul_(eta * g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=weight)
 
     return step
 
@@ -214,7 +214,7 @@ class PredictorCorrector:
 class AnnealedLangevin:
     """Langevin steps only: the noise level falls between them and x stays where it is.
 
-    It needs several visits to each time, and has no order: the law is right only as both steps and visits grow.
+    It needs several visits to each time, and has no order: the distribution is right only as both steps and visits grow.
     Raises ValueError unless 0 < snr <= 1.
     Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1.
     """

@@ -53,7 +53,7 @@ def test_contributions_are_the_longest_and_end_with_the_score():
 
 
 def test_the_longest_contribution_need_not_be_the_most_responsible():
-    """At the mean of a component its own pull is zero."""
+    """At the mean of a component its own score is zero."""
     vectors, owners = decomposition.largest_contributions(targets.mixture("tutorial"), torch.tensor([[0.0, 1.0]]), 1)
     assert owners.tolist() == [[1, -1]]
     np.testing.assert_allclose(vectors[0, 0], vectors[0, 1], rtol=1e-6)

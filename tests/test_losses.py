@@ -150,7 +150,7 @@ def test_min_snr_weight_is_that_of_its_paper_on_the_error_of_the_clean_data(sde)
 
 
 @pytest.mark.parametrize("sde", [VE, VPSDE(), CosineVPSDE()])
-def test_edm_weight_over_uniform_times_is_its_papers_loss_over_its_law_of_noise_levels(sde):
+def test_edm_weight_over_uniform_times_is_its_papers_loss_over_its_distribution_of_noise_levels(sde):
     """E over ln s ~ N(-1.2, 1.2^2) of (s^2 + d^2) / (s d)^2 || x_hat - x_0 ||^2, d = .5, where x_hat - x_0 = s (z - z_hat).
 
     Data of standard deviation 2 are theirs stretched by 4. The error of the noise is any function of the level, here sin^2.

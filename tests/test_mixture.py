@@ -167,7 +167,7 @@ def test_diffuse_composes(mixture):
     torch.testing.assert_close((axes * variances[:, None]) @ axes.mT, once.covariances)
 
 
-def test_the_law_at_a_time_is_the_mixture_diffused_by_the_scales_of_that_time():
+def test_the_distribution_at_a_time_is_the_mixture_diffused_by_the_scales_of_that_time():
     sde = VPSDE()
     for t in (0.0, 0.3, torch.tensor(0.3, dtype=torch.float64)):
         distribution, expected = tutorial().at(sde, t), tutorial().diffuse(sde.alpha(t), sde.sigma(t))
@@ -201,7 +201,7 @@ def test_mean_and_covariance_are_the_integrals():
 
 
 @pytest.mark.parametrize("mixture", [tutorial(), arbitrary(4, 1), arbitrary(3, 3)], ids=repr)
-def test_samples_have_the_law_of_their_component_and_std_is_not_variance(mixture):
+def test_samples_have_the_distribution_of_their_component_and_std_is_not_variance(mixture):
     x, k = mixture.sample_labelled(60_000, torch.Generator().manual_seed(3))
     counts = torch.bincount(k, minlength=mixture.n_components)
     assert chisquare(counts.numpy(), (mixture.weights * len(x)).numpy()).pvalue > 1e-4

@@ -1,7 +1,7 @@
 """Every step against a closed form.
 
-On one Gaussian each step is affine, so the law it leads to is carried exactly, without a random number, and its distance from
-the law it should lead to shows the order of convergence.
+On one Gaussian each step is affine, so the distribution it leads to is carried exactly, without a random number, and its distance
+from the distribution it should lead to shows the order of convergence.
 """
 
 import math
@@ -64,7 +64,7 @@ def gaussian_score(sde, variance: Tensor = VARIANCE):
 
 
 def carried(sde, step, times, variance: Tensor = VARIANCE) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation that the steps lead to, exactly, from the law of x at the first time.
+    """Mean and standard deviation that the steps lead to, exactly, from the distribution of x at the first time.
 
     Three particles show what a step does: one at the mean, one a standard deviation off it, and one at the mean with noise 1.
     """
@@ -106,7 +106,7 @@ def test_the_error_falls_with_the_stated_order(name, sde, grid_name):
 
 @each_kind
 @pytest.mark.parametrize("eta", [0.5, 2.0])
-def test_the_law_is_the_same_whatever_eta(eta, sde):
+def test_the_distribution_is_the_same_whatever_eta(eta, sde):
     coarse, fine = (error(sde, reverse_step(eta), grid("uniform", sde, steps)) for steps in (320, 640))
     assert math.log2(coarse / fine) == pytest.approx(1, abs=0.2)  # 1.16 for the cosine at eta = 0.5, where g is large at t = 1
 
@@ -160,10 +160,10 @@ def test_errors_in_variance_of_euler_maruyama(steps, expected):
     assert float((std**2 - 1).abs()[0]) == pytest.approx(expected, rel=0.03)
 
 
-def wrong_euler_maruyama(pull=lambda g, dt: g**2 * dt, shake=lambda g, dt: g * math.sqrt(dt)):
+def wrong_euler_maruyama(score_weight=lambda g, dt: g**2 * dt, noise_weight=lambda g, dt: g * math.sqrt(dt)):
     def step(sde, score, x, t, t_next, noise):
         dt, g = t - t_next, sde.diffusion(t)
-        return (1 - sde.drift_rate(t) * dt) * x + pull(g, dt) * score(x, t) + shake(g, dt) * noise
+        return (1 - sde.drift_rate(t) * dt) * x + score_weight(g, dt) * score(x, t) + noise_weight(g, dt) * noise
 
     return step
 
@@ -189,9 +189,9 @@ class Unhalved2M:
 
 
 PLANTED = {
-    "g in place of g squared": (1, lambda: wrong_euler_maruyama(pull=lambda g, dt: g * dt)),
-    "half the score term": (1, lambda: wrong_euler_maruyama(pull=lambda g, dt: g**2 * dt / 2)),
-    "no square root of dt": (1, lambda: wrong_euler_maruyama(shake=lambda g, dt: g * dt)),
+    "g in place of g squared": (1, lambda: wrong_euler_maruyama(score_weight=lambda g, dt: g * dt)),
+    "half the score term": (1, lambda: wrong_euler_maruyama(score_weight=lambda g, dt: g**2 * dt / 2)),
+    "no square root of dt": (1, lambda: wrong_euler_maruyama(noise_weight=lambda g, dt: g * dt)),
     "both of Heun's slopes at t": (2, lambda: stale_heun),
     "twice the multistep correction": (2, Unhalved2M),
 }
@@ -218,13 +218,13 @@ def test_steps_that_guess_the_clean_data_are_exact_where_the_data_are_one_point(
 def test_one_step_is_the_written_update(sde):
     score, t, dt = exact_score(targets.mixture("tutorial"), sde), 0.7, 0.05
     (x, z), g = seeded(2, 40, 2), sde.diffusion(t)
-    drift, pull, shake = sde.drift_rate(t) * x, g**2 * score(x, t), g * math.sqrt(dt) * z
+    drift, score_term, noise_term = sde.drift_rate(t) * x, g**2 * score(x, t), g * math.sqrt(dt) * z
     written = {
-        euler_maruyama: x - (drift - pull) * dt + shake,
-        reverse_step(1.0): x - (drift - pull) * dt + shake,
-        reverse_step(0.5): x - (drift - 0.625 * pull) * dt + 0.5 * shake,
-        reverse_step(0.0): x - (drift - 0.5 * pull) * dt,
-        flow_euler: x - (drift - 0.5 * pull) * dt,
+        euler_maruyama: x - (drift - score_term) * dt + noise_term,
+        reverse_step(1.0): x - (drift - score_term) * dt + noise_term,
+        reverse_step(0.5): x - (drift - 0.625 * score_term) * dt + 0.5 * noise_term,
+        reverse_step(0.0): x - (drift - 0.5 * score_term) * dt,
+        flow_euler: x - (drift - 0.5 * score_term) * dt,
     }
     for step, expected in written.items():
         torch.testing.assert_close(step(sde, score, x, t, t - dt, z.clone()), expected)
@@ -265,7 +265,7 @@ def test_two_steps_of_the_multistep_solver_are_algorithm_2(sde):
 @each_sampler
 @each_kind
 def test_a_repeated_time_changes_nothing_but_by_a_correction(sde, name):
-    """The law that the steps lead to, and what they remember, are those of the grid without the repeated time."""
+    """The distribution that the steps lead to, and what they remember, are those of the grid without the repeated time."""
     times = GRIDS["log-snr"](sde, 12, T_MIN)
     step, repeated = SAMPLERS[name].make_step(), [*times[:6], *times[5:]]
     if SAMPLERS[name].visits:
@@ -278,7 +278,7 @@ def test_a_repeated_time_changes_nothing_but_by_a_correction(sde, name):
 @each_sampler
 @each_kind
 def test_a_grid_may_end_at_the_data(sde, name, repeats):
-    """The last step, from T_MIN, takes the law no farther from that of the data than the noise that was left."""
+    """The last step, from T_MIN, takes the distribution no farther from that of the data than the noise that was left."""
     times = GRIDS["log-snr"](sde, 40, T_MIN)
     before, after = (error(sde, SAMPLERS[name].make_step(), [*times, *end]) for end in ([], [0.0] * (repeats + 1)))
     assert after < before + sde.sigma(T_MIN)

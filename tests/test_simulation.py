@@ -117,15 +117,15 @@ def off_by(x: Tensor, mixture: GaussianMixture) -> float:
 
 
 def forward_deviation(sde, **factors: float) -> float:
-    """How far the laws of long Euler-Maruyama paths are from the diffused mixtures, at worst."""
+    """How far the distributions of long Euler-Maruyama paths are from the diffused mixtures, at worst."""
     mixture, times = targets.mixture("tutorial"), [0.285, 0.95]
     frames = forward_euler(sde, mixture.sample(5000, generator()), times, **factors)
-    laws = [mixture.diffuse(sde.alpha(t), sde.sigma(t)) for t in times]
-    return max(off_by(frame, law) for frame, law in zip(frames, laws, strict=True))
+    distributions = [mixture.diffuse(sde.alpha(t), sde.sigma(t)) for t in times]
+    return max(off_by(frame, exact) for frame, exact in zip(frames, distributions, strict=True))
 
 
 @each_kind
-def test_long_paths_of_the_written_sde_have_the_laws_of_the_diffused_mixture(sde):
+def test_long_paths_of_the_written_sde_have_the_distributions_of_the_diffused_mixture(sde):
     assert forward_deviation(sde) < 4.5
 
 
@@ -228,7 +228,7 @@ def with_g_for_g_squared(step):
 
 
 def deviation_from_the_data(sde, name: str, spoil=lambda step: step) -> float:
-    """How far the law of a sampler's end points is from the tutorial's mixture, in standard errors."""
+    """How far the distribution of a sampler's end points is from the tutorial's mixture, in standard errors."""
     method, steps, mixture = SAMPLERS[name], 200, targets.mixture("tutorial")
     if name == "rk45":
         steps = 1  # between the ends of the grid it chooses its own
@@ -240,7 +240,7 @@ def deviation_from_the_data(sde, name: str, spoil=lambda step: step) -> float:
 
 @each_kind
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_every_sampler_ends_in_the_law_of_the_data(name, sde):
+def test_every_sampler_ends_in_the_distribution_of_the_data(name, sde):
     assert deviation_from_the_data(sde, name) < 5
 
 
@@ -496,7 +496,7 @@ def test_what_is_handed_in_must_fit(settings, message):
 
 
 @each_kind
-def test_priors_are_the_laws_they_are_called_after(sde):
+def test_priors_are_the_distributions_they_are_called_after(sde):
     mixture = targets.mixture("tutorial")
     alpha, sigma = sde.alpha(1.0), sde.sigma(1.0)
     zero, matched, exact = zero_mean_prior(sde, 2), moment_matched_prior(sde, mixture), exact_prior(sde, mixture)

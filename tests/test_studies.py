@@ -366,18 +366,18 @@ def test_starts_noise_and_metrics_draw_apart(monkeypatch):
 
 
 @pytest.mark.parametrize("prior", studies.PRIORS)
-def test_a_job_starts_from_the_law_it_names(prior):
+def test_a_job_starts_from_the_distribution_it_names(prior):
     mixture = targets.mixture("tutorial")
-    law, p_1 = initial_distribution(prior, SDE, mixture), exact_prior(SDE, mixture)
+    start, p_1 = initial_distribution(prior, SDE, mixture), exact_prior(SDE, mixture)
     job = Job("tutorial", SDE, STAY, steps=1, n=100, denoise=False, prior=prior)
-    assert torch.equal(end_points(job).x, law.sample(100, studies._streams(0)[0]))
-    assert law.n_components == {"exact": 2, "matched": 1, "zero": 1}[prior]
+    assert torch.equal(end_points(job).x, start.sample(100, studies._streams(0)[0]))
+    assert start.n_components == {"exact": 2, "matched": 1, "zero": 1}[prior]
     if prior == "zero":
-        torch.testing.assert_close(law.mean, torch.zeros_like(law.mean))
-        torch.testing.assert_close(law.covariance, SDE.sigma(1.0) ** 2 * torch.eye(2).to(law.covariance))
+        torch.testing.assert_close(start.mean, torch.zeros_like(start.mean))
+        torch.testing.assert_close(start.covariance, SDE.sigma(1.0) ** 2 * torch.eye(2).to(start.covariance))
     else:
-        torch.testing.assert_close(law.mean, p_1.mean)
-        torch.testing.assert_close(law.covariance, p_1.covariance)
+        torch.testing.assert_close(start.mean, p_1.mean)
+        torch.testing.assert_close(start.covariance, p_1.covariance)
 
 
 def test_seconds_are_those_of_sampling_alone(monkeypatch):

@@ -290,7 +290,7 @@ def camera(screen: str, **options: Any) -> str:
 
 
 def preset(label: str, values: Mapping[str, Any], **options: Any) -> None:
-    """A button that sets several parameters at once; the page then says what changed and offers the way back.
+    """A button that sets several parameters at once; the page then says what changed and offers Undo.
 
     Args:
         label: of the button, in the reader's language.

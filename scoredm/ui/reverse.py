@@ -145,11 +145,11 @@ def equation(step: "screens.reverse.Update") -> str:
     drift = r" - f(t)\,x_t\,\Delta t" if step.f else ""
     half, noise = ("", r" + g(t)\sqrt{\Delta t}\;z") if step.noise is not None else (r"\tfrac12\,", "")
     along = number((1 + step.eta**2) / 2 * step.g**2 * step.dt)
-    kick = "" if step.noise is None else rf" + {number(step.g * step.dt**0.5)}\,{_vector(step.noise)}"
+    noise_term = "" if step.noise is None else rf" + {number(step.g * step.dt**0.5)}\,{_vector(step.noise)}"
     return (
         rf"\begin{{aligned}} x_{{t-\Delta t}} &= x_t{drift} + {half}g(t)^2\,s(x_t, t)\,\Delta t{noise} \\"
         rf"&= {keep}{_vector(step.x)} + {along}\,{_vector(step.score)} \\"
-        rf"&\phantom{{=}}{kick} = {_vector(step.x_next)}"
+        rf"&\phantom{{=}}{noise_term} = {_vector(step.x_next)}"
         r"\end{aligned}"
     )
 
