@@ -433,12 +433,21 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
 
 
 def default(screen: str, field: str) -> Any:
-    """The default of a parameter."""
+    """The default of a parameter.
+
+    Args:
+        screen: a name from TABLE.
+        field: of its settings.
+    """
     return TABLE[screen][field].default
 
 
 def check(screen: str, settings: Any) -> None:
     """Validate every field of a screen's settings that is in the table.
+
+    Args:
+        screen: a name from TABLE.
+        settings: of that screen.
 
     Raises:
         ValueError: a value is not allowed; the message names the parameter, the value and what is allowed.
@@ -462,7 +471,12 @@ def screen_of(page: str, values: Mapping[str, Any]) -> str:
 
 
 def parameters(page: str, screen: str) -> list[Parameter]:
-    """Every parameter that a link to a screen can set, the experiment's first."""
+    """Every parameter that a link to a screen can set, the experiment's first.
+
+    Args:
+        page: a name from PAGES.
+        screen: that the page shows, see `screen_of`.
+    """
     groups = dict.fromkeys(["experiment", page, screen])
     return [parameter for group in groups for parameter in TABLE[group].values()]
 
@@ -498,7 +512,13 @@ class Link:
 
 
 def read_link(link: str) -> Link:
-    """Read a link: `forward?lam=5&n=500`, a full http address, or only the query after a page's name.
+    """Read a link: a page and what it sets.
+
+    Args:
+        link: such as `forward?lam=5&n=500`, a full http address, or only the query after a page's name.
+
+    Returns:
+        What it says.
 
     Raises:
         ValueError: the page does not exist or has no such parameter, or a value is not allowed; the message says what is.
@@ -528,7 +548,12 @@ def read_link(link: str) -> Link:
 
 
 def write_link(page: str, values: Iterable[tuple[Parameter, Any]]) -> str:
-    """A link that sets every value that differs from its default, such as `forward?lam=5`."""
+    """A link that sets every value that differs from its default, such as `forward?lam=5`.
+
+    Args:
+        page: a name from PAGES.
+        values: pairs of a parameter and its value.
+    """
     query = {parameter.name: parameter.write(value) for parameter, value in values if value != parameter.default}
     path = "" if page == "home" else page
     return f"{path}?{urlencode(query, safe=',')}" if query else path

@@ -72,14 +72,22 @@ class Plan:
     seeds: tuple[int, ...] = tuple(range(8))
 
     def rungs(self, seed: int) -> list[Job]:
-        """The run as it is, then with the first switch, the first two, and so on to all four."""
+        """The run as it is, then with the first switch, the first two, and so on to all four.
+
+        Args:
+            seed: of all the runs.
+        """
         rungs = [self._base(seed)]
         for part in PARTS:
             rungs.append(_switched(rungs[-1], part))
         return rungs
 
     def alone(self, seed: int) -> list[Job]:
-        """The run with each switch by itself."""
+        """The run with each switch by itself.
+
+        Args:
+            seed: of all the runs.
+        """
         return [_switched(self._base(seed), part) for part in PARTS]
 
     @property

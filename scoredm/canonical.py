@@ -15,10 +15,19 @@ from torch import Tensor
 
 @singledispatch
 def canonical_text(value: object) -> str:
-    """Numbers by their value, dataclasses by their fields, functions and classes by their place, anything else by its repr.
+    """Canonical text form of a value, the same in every process; equal values share it, and no others do.
 
-    A function's place does not say what it does: one that is changed keeps its words.
-    Raises ValueError for a repr that holds an address in memory, which is another in every process.
+    Numbers are written by their value, dataclasses by their fields, functions and classes by their module and name, anything else
+    by its repr. A function's name does not say what it does: a function that is changed keeps its text.
+
+    Args:
+        value: any value.
+
+    Returns:
+        Its text.
+
+    Raises:
+        ValueError: its repr holds an address in memory, which is different in every process.
     """
     if is_dataclass(value):
         return _call(_place(type(value)), [(field.name, getattr(value, field.name)) for field in fields(value)])

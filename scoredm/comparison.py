@@ -201,6 +201,9 @@ def narrow_axes(mixture: GaussianMixture) -> Tensor | None:
 
     Returns:
         The axes as columns, (2, 2), or None where the coordinates will do.
+
+    Args:
+        mixture: the exact distribution.
     """
     covariance = mixture.covariance
     variances, axes = torch.linalg.eigh(covariance)

@@ -168,11 +168,19 @@ class Experiment:
         return scoredm.exact_score(self.mixture, self.sde)
 
     def distribution(self, t: float) -> "GaussianMixture":
-        """p_t, the diffused target."""
+        """p_t, the diffused target.
+
+        Args:
+            t: the time, in [0, 1].
+        """
         return self.mixture.at(self.sde, t)
 
     def prior(self, name: str) -> "GaussianMixture":
-        """The initial distribution of a sampler, of x at t = 1, by its name in `PRIORS`."""
+        """The initial distribution of a sampler, of x at t = 1, by its name in `PRIORS`.
+
+        Args:
+            name: a key of `PRIORS`.
+        """
         return scoredm.initial_distribution(name, self.sde, self.mixture)
 
     @property

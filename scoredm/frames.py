@@ -96,7 +96,16 @@ class Frames:
 
 
 def cell_centres(low: float, high: float, n: int) -> np.ndarray:
-    """Centres of n equal cells of [low, high], (n,): where `Frames.image` and `Frames.margin` expect their values."""
+    """Centres of equal cells, where `Frames.image` and `Frames.margin` expect their values.
+
+    Args:
+        low: the left end of the first cell.
+        high: the right end of the last cell.
+        n: the number of cells.
+
+    Returns:
+        (n,).
+    """
     return low + (np.arange(n) + 0.5) * (high - low) / n
 
 

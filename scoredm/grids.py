@@ -17,7 +17,15 @@ EARLIEST = 1e-12  # the least t_min of a grid
 
 
 def check_grid(steps: int, t_min: float) -> None:
-    """Raise ValueError unless steps is a whole number, 1 or more, and 1e-12 <= t_min < 1."""
+    """Validate the steps and the last time of a grid.
+
+    Args:
+        steps: a whole number, 1 or more.
+        t_min: the last time, at least 1e-12 and below 1.
+
+    Raises:
+        ValueError: one of them is outside its range.
+    """
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
         raise ValueError(f"steps is {steps!r}; it must be a whole number, 1 or more")
     if not EARLIEST <= t_min < 1:
@@ -25,9 +33,19 @@ def check_grid(steps: int, t_min: float) -> None:
 
 
 def time_of_log_snr(sde: SDE, value: float) -> float:
-    """The t at which log(alpha_t^2 / sigma_t^2) is `value`, found by bracketing in log t.
+    """Find the time at which the log-SNR has a value, by bracketing in log t.
 
-    Raises ValueError for a value that no t in [1e-12, 1] has.
+        log(alpha_t^2 / sigma_t^2) = value
+
+    Args:
+        sde: the forward diffusion.
+        value: the log-SNR.
+
+    Returns:
+        The time.
+
+    Raises:
+        ValueError: no t in [1e-12, 1] has this log-SNR.
     """
 
     def level(log_t: float) -> float:
@@ -42,15 +60,38 @@ def time_of_log_snr(sde: SDE, value: float) -> float:
 
 
 def uniform_times(steps: int, t_min: float = 1e-3) -> list[float]:
-    """steps + 1 times falling evenly from 1 to t_min; raises as `check_grid`."""
+    """Times that fall evenly from 1 to t_min.
+
+    Args:
+        steps: how many.
+        t_min: the last time.
+
+    Returns:
+        steps + 1 times.
+
+    Raises:
+        ValueError: see `check_grid`.
+    """
     check_grid(steps, t_min)
     return [1 - i * (1 - t_min) / steps for i in range(steps)] + [t_min]
 
 
 def log_snr_times(sde: SDE, steps: int, t_min: float = 1e-3) -> list[float]:
-    """steps + 1 times from 1 to t_min at which the log-SNR rises evenly; raises as `check_grid`.
+    """Times from 1 to t_min at which the log-SNR rises evenly.
 
-    Source: Lu et al. 2022, arXiv 2206.00927, section 3.2 ("uniform lambda").
+    Args:
+        sde: the forward diffusion.
+        steps: how many.
+        t_min: the last time.
+
+    Returns:
+        steps + 1 times.
+
+    Raises:
+        ValueError: see `check_grid`.
+
+    References:
+        Lu et al. 2022, arXiv 2206.00927, section 3.2 ("uniform lambda").
     """
     check_grid(steps, t_min)
     least, most = float(sde.log_snr(1.0)), float(sde.log_snr(t_min))
@@ -59,9 +100,22 @@ def log_snr_times(sde: SDE, steps: int, t_min: float = 1e-3) -> list[float]:
 
 
 def karras_times(sde: SDE, steps: int, t_min: float = 1e-3, rho: float = 7.0) -> list[float]:
-    """steps + 1 times from 1 to t_min at which (sigma_t / alpha_t)^{1 / rho} falls evenly; raises as `check_grid`.
+    """Times from 1 to t_min at which (sigma_t / alpha_t)^{1 / rho} falls evenly.
 
-    Source: Karras et al. 2022, arXiv 2206.00364, eq. 5, with the noise-to-signal ratio for their sigma.
+    Args:
+        sde: the forward diffusion.
+        steps: how many.
+        t_min: the last time.
+        rho: how much denser the steps are near the data; 1 is even in sigma_t / alpha_t.
+
+    Returns:
+        steps + 1 times.
+
+    Raises:
+        ValueError: see `check_grid`.
+
+    References:
+        Karras et al. 2022, arXiv 2206.00364, equation 5, with the noise-to-signal ratio for their sigma.
     """
     check_grid(steps, t_min)
     high, low = (math.exp(-float(sde.log_snr(t)) / 2 / rho) for t in (1.0, t_min))
@@ -87,7 +141,19 @@ class Grid:
     dash: tuple[int, ...] | None = None
 
     def __call__(self, sde: SDE, steps: int, t_min: float = 1e-3) -> list[float]:
-        """steps + 1 times falling from 1 to t_min; raises as `check_grid`."""
+        """Make the grid.
+
+        Args:
+            sde: the forward diffusion.
+            steps: how many.
+            t_min: the last time.
+
+        Returns:
+            steps + 1 times falling from 1 to t_min.
+
+        Raises:
+            ValueError: see `check_grid`.
+        """
         return self.make(sde, steps, t_min)
 
 

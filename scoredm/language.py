@@ -27,17 +27,29 @@ R = TypeVar("R")
 
 
 def load(language: str) -> NullTranslations:
-    """The catalogue of a language, such as "ja"; English where there is none."""
+    """The catalogue of a language, such as "ja"; English where there is none.
+
+    Args:
+        language: its code, a folder of scoredm/locale.
+    """
     return translation(DOMAIN, FOLDER, [language], fallback=True)
 
 
 def use(translations: NullTranslations) -> None:
-    """Translate with this catalogue in the present thread: every run of a page has a thread of its own."""
+    """Translate with this catalogue in the present thread: every run of a page has a thread of its own.
+
+    Args:
+        translations: from `load`.
+    """
     _current.set(translations)
 
 
 def set_default(translations: NullTranslations) -> None:
-    """Translate with this catalogue wherever `use` was not called."""
+    """Translate with this catalogue wherever `use` was not called.
+
+    Args:
+        translations: from `load`.
+    """
     _default[0] = translations
 
 
@@ -52,17 +64,31 @@ def _(message: str) -> str:
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
-    """The message in the reader's language, in the form that n takes there."""
+    """The message in the reader's language, in the form that n takes there.
+
+    Args:
+        singular: in English, for n = 1.
+        plural: in English, for any other n.
+        n: the number.
+    """
     return translations().ngettext(singular, plural, n)
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
-    """The message itself, marked for translation; `_` translates it where it is shown."""
+    """The message itself, marked for translation; `_` translates it where it is shown.
+
+    Args:
+        message: in English.
+    """
     return message
 
 
 def cache(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep a function's results by its arguments and by the language in use."""
+    """Keep a function's results by its arguments and by the language in use.
+
+    Args:
+        function: of hashable arguments.
+    """
     kept: dict[object, R] = {}
 
     @wraps(function)

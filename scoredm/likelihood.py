@@ -37,7 +37,14 @@ class Encoding:
     log_volume: Tensor
 
     def log_prob(self, prior: GaussianMixture) -> Tensor:
-        """The log density of a model whose distribution at t = 1 is `prior`, (N,), in nats."""
+        """The log density of a model with a given distribution at t = 1.
+
+        Args:
+            prior: the distribution at t = 1.
+
+        Returns:
+            The log density at each point, (N,), in nats.
+        """
         return prior.log_prob(self.latent) + self.log_volume
 
 
@@ -45,6 +52,9 @@ def flow_scale(mixture: GaussianMixture) -> float:
     """A good `scale` for `encode`: half the standard deviation of a mode, in the units of x.
 
     It is the geometric mean over the axes and, by weight, over the components.
+
+    Args:
+        mixture: the data.
     """
     return typical_std(mixture) / 2
 

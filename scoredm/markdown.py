@@ -12,10 +12,16 @@ JOINER = "\u2060"  # has no width; what follows it no longer belongs to an addre
 
 
 def as_text(text: str) -> str:
-    r"""A text that Markdown shows as it is, in one line.
+    r"""Escape a text, so that Markdown shows it as it is, in one line.
 
-    >>> as_text("[x](//host/)")
-    '\\[x\\]\\(//host/\\)'
+        >>> as_text("[x](//host/)")
+        '\\[x\\]\\(//host/\\)'
+
+    Args:
+        text: any text.
+
+    Returns:
+        Markdown.
     """
     line = " ".join(text.split())
     return FIRST.sub(r"\1\\\2", MARKS.sub(r"\\\1", STARTS.sub(rf"\1{JOINER}", line)))

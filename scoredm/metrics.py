@@ -65,9 +65,8 @@ class NoiseFloor:
 class NamedMetric:
     """A named metric: one entry of METRICS is all that a new metric needs.
 
-    Called as metric(x, mixture, generator), x: (N, D); 0 is perfect, and no finite sample reaches it. Sliced Wasserstein and
-    energy distance draw an exact sample from the generator: generators of one seed give every sample the same one. The others
-    draw nothing. Raises ValueError for other shapes, NaN or infinity.
+    Called as metric(x, mixture, generator); 0 is perfect, and no finite sample reaches it. Sliced Wasserstein and energy distance
+    draw an exact sample from the generator: generators of one seed give every sample the same one. The others draw nothing.
 
     Attributes:
         title: what it is called on screen.
@@ -88,7 +87,19 @@ class NamedMetric:
     reference: int = 0
 
     def __call__(self, x: Tensor, mixture: GaussianMixture, generator: torch.Generator | None = None, /) -> float:
-        """The value for a sample x, (N, D)."""
+        """Measure a sample.
+
+        Args:
+            x: the sample, (N, D).
+            mixture: the exact distribution.
+            generator: draws the exact sample that x is compared with, where the metric needs one.
+
+        Returns:
+            The value.
+
+        Raises:
+            ValueError: x has another shape, or holds NaN or infinity.
+        """
         return self.function(x, mixture, generator)
 
 
@@ -154,11 +165,24 @@ def _sorted_rows(rows: Tensor) -> Tensor:
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None = None, n_projections: int = 128) -> float:
-    """The sliced 2-Wasserstein distance of two samples, in the units of x.
+    """The sliced 2-Wasserstein distance of two samples, in the units of x; on the line it is the plain W_2.
 
-    sqrt(mean_u W_2^2(u.x, u.y)) over random unit vectors u, each W_2 exact by pairing quantiles; the plain W_2 where D = 1.
-    x: (N, D), y: (M, D); N and M may differ. Raises ValueError for other shapes, NaN, infinity or n_projections below 1.
-    Source: Bonneel et al. 2015, "Sliced and Radon Wasserstein Barycenters of Measures".
+        sqrt(mean_u W_2^2(u.x, u.y)) over random unit vectors u, each W_2 exact by pairing quantiles
+
+    Args:
+        x: the first sample, (N, D).
+        y: the second sample, (M, D); M may differ from N.
+        generator: draws the directions.
+        n_projections: how many directions.
+
+    Returns:
+        The distance.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity, or n_projections below 1.
+
+    References:
+        Bonneel et al. 2015, "Sliced and Radon Wasserstein Barycenters of Measures".
     """
     x, y = _checked_pair(x, y)
     if n_projections < 1:
@@ -188,7 +212,15 @@ def sorted_projections(x: Tensor, centre: Tensor, directions: Tensor) -> np.ndar
 
 
 def paired_distance(one: np.ndarray, other: np.ndarray) -> float:
-    """`sliced_wasserstein` of two samples of one size from their `sorted_projections` along the same directions; each (P, N)."""
+    """`sliced_wasserstein` of two samples of one size from their `sorted_projections` along the same directions.
+
+    Args:
+        one: the first sample's projections, (P, N).
+        other: the second sample's, (P, N).
+
+    Returns:
+        The distance, in the units of x.
+    """
     return float(np.sqrt(np.square(one - other).mean(dtype=np.float64)))
 
 
@@ -250,11 +282,23 @@ def _squared_energy_on_the_line(x: Tensor, y: Tensor) -> float:
 def energy_distance(x: Tensor, y: Tensor) -> float:
     """The energy distance between two samples (the V-statistic), in the square root of the units of x.
 
-    sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), each E over all pairs, a point with itself included; so it is never negative,
-    is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one distribution.
+        sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), each E over all pairs, a point with itself included
+
+    It is never negative, is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one distribution.
     On the line it is sqrt(2 int (F - G)^2), found by sorting.
-    x: (N, D), y: (M, D). Raises ValueError for other shapes, NaN or infinity.
-    Source: Szekely and Rizzo 2013, "Energy statistics: a class of statistics based on distances".
+
+    Args:
+        x: the first sample, (N, D).
+        y: the second sample, (M, D).
+
+    Returns:
+        The distance.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity.
+
+    References:
+        Szekely and Rizzo 2013, "Energy statistics: a class of statistics based on distances".
     """
     x, y = _checked_pair(x, y)
     if x.shape[1] == 1:
@@ -265,13 +309,20 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
 
 
 def mmd_bandwidth(mixture: GaussianMixture) -> float:
-    """The default width h of the kernel in `mmd_to_mixture`: the standard deviation of a component along an axis, in the
-    geometric mean over axes and, by weight, over components; in the units of x.
+    """The default width h of the kernel in `mmd_to_mixture`: the typical standard deviation of a component along an axis.
 
-    h = prod_k prod_d l_kd^{w_k / 2D}, l_kd the variances along the axes of component k. A kernel of about a component's own
-    width sees both a component that is too wide or too narrow and one that has too much weight. Points needed to see, in the
-    targets' grid of 25, one component 10 % too heavy, and all components 10 % too wide: 26 000 and 1 200 at h, 46 000 and 1 300
-    at h / 2, 19 000 and 30 000 at 4 h, and 28 000 and 5.6 million at the width of the whole mixture, 14 h.
+        h = prod_k prod_d l_kd^{w_k / 2D}, l_kd the variances along the axes of component k
+
+    A kernel of about a component's own width sees both a component that is too wide or too narrow and one that has too much
+    weight. Points needed to see, in the targets' grid of 25, one component 10 % too heavy, and all components 10 % too wide: 26
+    000 and 1 200 at h, 46 000 and 1 300 at h / 2, 19 000 and 30 000 at 4 h, and 28 000 and 5.6 million at the width of the whole
+    mixture, 14 h.
+
+    Args:
+        mixture: the exact distribution.
+
+    Returns:
+        h, in the units of x.
     """
     return typical_std(mixture)
 
@@ -288,25 +339,54 @@ def _gaussian(squared: Tensor) -> Tensor:
 
 
 def mmd(x: Tensor, y: Tensor, bandwidth: float) -> float:
-    """The maximum mean discrepancy of two samples with the kernel k(x, y) = exp(-|x - y|^2 / 2 h^2); without a unit.
+    """The maximum mean discrepancy of two samples with a Gaussian kernel (the V-statistic); it has no unit.
 
-    sqrt(E k(X, X') + E k(Y, Y') - 2 E k(X, Y)), each E over all pairs, a point with itself included (the V-statistic); so it is
-    never negative, is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one distribution.
-    x: (N, D), y: (M, D), bandwidth: h > 0, in the units of x. Raises ValueError for other shapes, NaN or infinity.
-    Source: Gretton et al. 2012, "A kernel two-sample test", eq. 5.
+        sqrt(E k(X, X') + E k(Y, Y') - 2 E k(X, Y)),   k(x, y) = exp(-|x - y|^2 / 2 h^2)
+
+    Each E is over all pairs, a point with itself included; so it is never negative, is 0 only where the samples are the same, and
+    falls like N^{-1/2} for two samples of one distribution.
+
+    Args:
+        x: the first sample, (N, D).
+        y: the second sample, (M, D).
+        bandwidth: h, above 0, in the units of x.
+
+    Returns:
+        The discrepancy.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity, or a bandwidth that is not above 0.
+
+    References:
+        Gretton et al. 2012, "A kernel two-sample test", equation 5.
     """
     _, (a, b) = _in_float32(*_checked_pair(x, y), unit=_checked_bandwidth(bandwidth))
     return math.sqrt(max(_mean_within(a, _gaussian) + _mean_within(b, _gaussian) - 2 * _mean_over_pairs(a, b, _gaussian), 0.0))
 
 
 def mmd_to_mixture(x: Tensor, mixture: GaussianMixture, bandwidth: float | None = None) -> float:
-    """The maximum mean discrepancy of a sample and the mixture itself: `mmd` with an endless second sample.
+    """The maximum mean discrepancy of a sample and the mixture itself: `mmd` with an infinite second sample.
 
-    The mixture's side is exact: with q = p * N(0, h^2 I) and Y, Y' from p, both
-    E k(x, Y) = (2 pi h^2)^{D/2} q(x) and E k(Y, Y') = (2 pi h^2)^{D/2} sum_kl w_k w_l N(mu_k - mu_l; 0, S_k + S_l + h^2 I).
+    The mixture's side is exact: with q = p * N(0, h^2 I), and Y, Y' from p,
+
+        E k(x, Y) = (2 pi h^2)^{D/2} q(x)
+        E k(Y, Y') = (2 pi h^2)^{D/2} sum_kl w_k w_l N(mu_k - mu_l; 0, S_k + S_l + h^2 I)
+
     For an exact sample of N points its mean square is (1 - E k(Y, Y')) / N.
-    x: (N, D), bandwidth: h, default `mmd_bandwidth`. Raises ValueError for other shapes, NaN or infinity, or h not above 0.
-    Source: Gretton et al. 2012, "A kernel two-sample test", eq. 2 and 5.
+
+    Args:
+        x: the sample, (N, D).
+        mixture: the exact distribution.
+        bandwidth: h, above 0, in the units of x; by default `mmd_bandwidth`.
+
+    Returns:
+        The discrepancy.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity, or a bandwidth that is not above 0.
+
+    References:
+        Gretton et al. 2012, "A kernel two-sample test", equations 2 and 5.
     """
     x = _checked(x, "x")
     h = _checked_bandwidth(mmd_bandwidth(mixture) if bandwidth is None else bandwidth)
@@ -331,13 +411,34 @@ def _pair_log_density(mixture: GaussianMixture, h: float) -> Tensor:
 
 
 def sample_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,) and covariance (D, D), with N - 1 below, of a sample x (N, D), N at least 2; float64."""
+    """Mean and covariance of a sample; the covariance divides by N - 1.
+
+    Args:
+        x: the sample, (N, D), N at least 2.
+
+    Returns:
+        The mean, (D,), and the covariance, (D, D), in float64.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity.
+    """
     x = _checked(x, "x", least=2)
     return x.mean(0), torch.cov(x.T).reshape(x.shape[1], x.shape[1])
 
 
 def component_weights(x: Tensor, mixture: GaussianMixture) -> Tensor:
-    """The mean responsibility of each component for a sample x (N, D), (K,); its mean over samples of the mixture is w_k."""
+    """The mean responsibility of each component for a sample; its mean over samples of the mixture is w_k.
+
+    Args:
+        x: the sample, (N, D).
+        mixture: the exact distribution.
+
+    Returns:
+        (K,).
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity.
+    """
     return mixture.responsibilities(_checked(x, "x")).mean(0)
 
 
@@ -429,9 +530,20 @@ def compare_moments(x: Tensor, mixture: GaussianMixture, errors: MomentErrors | 
 def fresh_reference(
     mixture: GaussianMixture, n: int, metric: Metric, generator: torch.Generator | None = None, reference: Tensor | None = None
 ) -> float:
-    """What a metric shows for a perfect sampler: metric(x, y) with x a fresh exact sample of n points.
+    """What a metric shows for a perfect sampler: metric(x, y) with x a fresh exact sample.
 
-    y: `reference` (M, D), or else a second fresh sample of n points. Raises ValueError unless n is 1 or more.
+    Args:
+        mixture: the exact distribution.
+        n: points in each fresh sample.
+        metric: of two samples.
+        generator: draws the fresh samples.
+        reference: y, (M, D); by default a second fresh sample.
+
+    Returns:
+        The value.
+
+    Raises:
+        ValueError: unless n is 1 or more.
     """
     x = mixture.sample(n, generator)
     return metric(x, mixture.sample(n, generator) if reference is None else reference)
@@ -474,28 +586,62 @@ def _mmd(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None
 
 
 def mean_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None = None) -> float:
-    """The length of the error of the mean in standard deviations of the mixture, sqrt((m' - m)' S^{-1} (m' - m)); x: (N, D).
+    """The length of the error of the mean in standard deviations of the mixture (the Mahalanobis distance).
 
-    m and S: mean and covariance of the mixture, m': mean of x. N times its square is chi-squared with D degrees of freedom for
-    an exact sample of many points. Raises ValueError for other shapes, NaN or infinity. Source: Mahalanobis 1936.
+        sqrt((m' - m)' S^{-1} (m' - m)), m and S mean and covariance of the mixture, m' the mean of x
+
+    N times its square is chi-squared with D degrees of freedom for an exact sample of many points.
+
+    Args:
+        x: the sample, (N, D).
+        mixture: the exact distribution.
+
+    Returns:
+        The error.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity.
+
+    References:
+        Mahalanobis 1936, "On the generalized distance in statistics".
     """
     error = _checked_for(x, mixture).mean(0) - mixture.mean
     return math.sqrt(float(error @ torch.linalg.solve(mixture.covariance, error)))
 
 
 def covariance_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None = None) -> float:
-    """|S' - S| / |S| in the Frobenius norm, S' the covariance of x (N, D), N at least 2, and S the mixture's.
+    """The relative error of the covariance in the Frobenius norm.
 
-    Raises ValueError for other shapes, NaN or infinity.
+        |S' - S| / |S|, S' the covariance of x and S the mixture's
+
+    Args:
+        x: the sample, (N, D), N at least 2.
+        mixture: the exact distribution.
+
+    Returns:
+        The error.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity.
     """
     _, found = sample_moments(_checked_for(x, mixture, least=2))
     return float((found - mixture.covariance).norm() / mixture.covariance.norm())
 
 
 def weight_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None = None) -> float:
-    """The total variation sum_k |w'_k - w_k| / 2, w' the `component_weights` of x (N, D): the share of points to be moved.
+    """The total variation between the weights found in a sample and the mixture's: the share of points that must move.
 
-    Raises ValueError for other shapes, NaN or infinity.
+        sum_k |w'_k - w_k| / 2, w' the `component_weights` of x
+
+    Args:
+        x: the sample, (N, D).
+        mixture: the exact distribution.
+
+    Returns:
+        The error, from 0 to 1.
+
+    Raises:
+        ValueError: for other shapes, NaN or infinity.
     """
     return float((component_weights(x, mixture) - mixture.weights).abs().sum()) / 2
 

@@ -46,10 +46,18 @@ class Parameter(ABC):
 
     @abstractmethod
     def read(self, text: str) -> Reading:
-        """The allowed value nearest to what a text asks for, and a complaint where that is not what it asks for."""
+        """The allowed value nearest to what a text asks for, and a complaint where that is not what it asks for.
+
+        Args:
+            text: as it stands in a link.
+        """
 
     def read_all(self, texts: Sequence[str]) -> Reading:
-        """What a link makes of the parameter that gives it these texts; a complaint where it gives more than one."""
+        """What a link makes of the parameter that gives it these texts; a complaint where it gives more than one.
+
+        Args:
+            texts: one for each time that the link names the parameter.
+        """
         if len(texts) == 1:
             return self.read(texts[0])
         complaint = ngettext("the link gives it {n} time", "the link gives it {n} times", len(texts))
@@ -57,14 +65,25 @@ class Parameter(ABC):
 
     @abstractmethod
     def accepts(self, value: Any) -> bool:
-        """Whether a value is allowed."""
+        """Whether a value is allowed.
+
+        Args:
+            value: of any type.
+        """
 
     def write(self, value: Any) -> str:
-        """A value as it is written in a link."""
+        """A value as it is written in a link.
+
+        Args:
+            value: an allowed one.
+        """
         return str(value)
 
     def check(self, value: Any) -> None:
         """Validate a value.
+
+        Args:
+            value: of any type.
 
         Raises:
             ValueError: the value is not allowed; the message names the value and what is allowed.
@@ -277,10 +296,21 @@ def _split(text: str, words: Collection[str]) -> list[str]:
 
 
 def plain(value: float) -> str:
-    """A number as people write it, without an exponent where it can be avoided."""
+    """A number as people write it, without an exponent where it can be avoided.
+
+    Args:
+        value: any number.
+    """
     return f"{value:,.10g}"
 
 
 def shortened(text: str) -> str:
-    """The beginning of a text."""
+    """The beginning of a text.
+
+    Args:
+        text: of any length.
+
+    Returns:
+        At most SHOWN characters, and "…" where something was cut off.
+    """
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"

@@ -31,11 +31,24 @@ class Step(Protocol):
 
 
 def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
-    """The reverse SDE by Euler-Maruyama, x - [f x - g^2 s] dt + g sqrt(dt) z, with f, g and s taken at t.
+    """Take one Euler-Maruyama step of the reverse SDE; weak order 1, and strong order 1 too, as g does not depend on x.
 
-    x, noise: (N, D), dt = t - t_next. Weak order 1, and strong order 1 too, as g does not depend on x.
-    Source: Song et al. 2020, arXiv 2011.13456, sec. 4.1; Kloeden and Platen 1992, "Numerical Solution of Stochastic
-    Differential Equations", sec. 10.2 and 10.3.
+        x - (f x - g^2 s) dt + g sqrt(dt) z,   dt = t - t_next, with f, g and s taken at t
+
+    Args:
+        sde: the forward diffusion.
+        score_fn: the score s(x, t).
+        x: points at t, (N, D).
+        t: the time at which the step begins.
+        t_next: the time at which it ends, at most t.
+        noise: z, (N, D), standard normal; it is overwritten.
+
+    Returns:
+        Points at t_next, (N, D).
+
+    References:
+        Song et al. 2020, arXiv 2011.13456, section 4.1; Kloeden and Platen 1992, "Numerical Solution of Stochastic Differential
+        Equations", sections 10.2 and 10.3.
     """
     dt = t - t_next
     g = float(sde.diffusion(t))
@@ -44,10 +57,21 @@ def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: flo
 
 
 def reverse_step(eta: float) -> Step:
-    """A step of the reverse process with noise eta >= 0; the distribution of x_t is the same for every eta.
+    """Make an Euler step of the reverse process with noise eta; the distribution of x_t is the same for every eta.
 
-    x - [f x - (1 + eta^2) / 2 g^2 s] dt + eta g sqrt(dt) z: 1 is the reverse SDE, 0 the probability flow.
-    Raises ValueError for an eta that is negative or not finite. Source: Karras et al. 2022, arXiv 2206.00364, eq. 6.
+        x - (f x - (1 + eta^2) / 2 g^2 s) dt + eta g sqrt(dt) z
+
+    Args:
+        eta: 0 or more; 1 is the reverse SDE, 0 the probability-flow ODE.
+
+    Returns:
+        The step.
+
+    Raises:
+        ValueError: eta is negative or not finite.
+
+    References:
+        Karras et al. 2022, arXiv 2206.00364, equation 6.
     """
     if not 0 <= eta < math.inf:
         raise ValueError(f"eta is {eta}; it must be a number, 0 or more")
@@ -62,15 +86,41 @@ def reverse_step(eta: float) -> Step:
 
 
 def flow_euler(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
-    """The probability flow by Euler, x - [f x - g^2 s / 2] dt; order 1."""
+    """Take one Euler step of the probability-flow ODE; order 1.
+
+        x - (f x - g^2 s / 2) dt,   dt = t - t_next
+
+    Args:
+        sde: the forward diffusion.
+        score_fn: the score s(x, t).
+        x: points at t, (N, D).
+        t: the time at which the step begins.
+        t_next: the time at which it ends, at most t.
+
+    Returns:
+        Points at t_next, (N, D).
+    """
     return x - (t - t_next) * _flow(sde, score_fn, x, t)
 
 
 def heun(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
-    """The probability flow by Heun: an Euler step, then the mean of the slopes at both its ends; order 2, two evaluations.
+    """Take one Heun step of the probability-flow ODE; order 2, two evaluations of the score.
 
-    A step to t = 0 is the Euler step alone, for a network has no value at 0.
-    Source: Karras et al. 2022, arXiv 2206.00364, algorithm 1, here in t for any SDE.
+    It is an Euler step, followed by one with the mean of the slopes at both ends. A step to t = 0 is the Euler step alone,
+    because a network has no value at 0.
+
+    Args:
+        sde: the forward diffusion.
+        score_fn: the score s(x, t).
+        x: points at t, (N, D).
+        t: the time at which the step begins.
+        t_next: the time at which it ends, at most t.
+
+    Returns:
+        Points at t_next, (N, D).
+
+    References:
+        Karras et al. 2022, arXiv 2206.00364, algorithm 1, here in t for any SDE.
     """
     dt = t - t_next
     slope = _flow(sde, score_fn, x, t)
@@ -80,11 +130,26 @@ def heun(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise
 
 
 def ancestral(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
-    """A draw from p(x_s | x_t, x_0) at x_0 = E[x_0 | x_t], exact in the noise it adds; weak order 1.
+    """Draw from p(x_s | x_t, x_0) at x_0 = E[x_0 | x_t], with s = t_next; exact in the noise that it adds, weak order 1.
 
-    With r = alpha_t / alpha_s and v = sigma_t^2 - r^2 sigma_s^2, the noise that came between s = t_next and t:
-    mean (r sigma_s^2 x_t + alpha_s v x_0) / sigma_t^2, variance v sigma_s^2 / sigma_t^2.
-    Source: Ho et al. 2020, arXiv 2006.11239, eq. 6 and 7 (DDPM), for any alpha_t and sigma_t.
+    With r = alpha_t / alpha_s, and v = sigma_t^2 - r^2 sigma_s^2 the variance of the noise added between s and t, it is normal
+    with
+
+        mean (r sigma_s^2 x_t + alpha_s v x_0) / sigma_t^2 and variance v sigma_s^2 / sigma_t^2
+
+    Args:
+        sde: the forward diffusion.
+        score_fn: the score s(x, t).
+        x: points at t, (N, D).
+        t: the time at which the step begins.
+        t_next: the time at which it ends, at most t.
+        noise: (N, D), standard normal; it is overwritten.
+
+    Returns:
+        Points at t_next, (N, D).
+
+    References:
+        Ho et al. 2020, arXiv 2006.11239, equations 6 and 7 (DDPM), for any alpha_t and sigma_t.
     """
     if t_next == t:
         return x
@@ -97,10 +162,24 @@ def ancestral(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, n
 
 
 def ddim(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
-    """Guess clean data and noise at t, and put them together again at s = t_next: alpha_s x_0 + sigma_s z; order 1, no noise.
+    """Predict clean data and noise at t, and combine them again at s = t_next; order 1, draws no noise.
 
-    x_0 = E[x_0 | x_t], z = (x_t - alpha_t x_0) / sigma_t. The probability flow, exact where the guess of x_0 does not change.
-    Source: Song, Meng and Ermon 2020, arXiv 2010.02502, eq. 12 with sigma = 0.
+        x_s = alpha_s x_0 + sigma_s z,   x_0 = E[x_0 | x_t],   z = (x_t - alpha_t x_0) / sigma_t
+
+    It follows the probability flow, and is exact where the prediction of x_0 does not change along the step.
+
+    Args:
+        sde: the forward diffusion.
+        score_fn: the score s(x, t).
+        x: points at t, (N, D).
+        t: the time at which the step begins.
+        t_next: the time at which it ends, at most t.
+
+    Returns:
+        Points at t_next, (N, D).
+
+    References:
+        Song, Meng and Ermon 2020, arXiv 2010.02502, equation 12 with sigma = 0.
     """
     if t_next == t:
         return x
@@ -112,13 +191,17 @@ def ddim(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise
 
 @final
 class DPMSolver2M:
-    """DPM-Solver++(2M): DDIM with the guess of the clean data carried on along a line in log-SNR; order 2, one evaluation.
+    """DPM-Solver++(2M): DDIM with the prediction of x_0 extrapolated along a line in log-SNR; order 2, one evaluation.
 
-    With l = log(alpha / sigma), h = l_s - l_t and h' the same of the step before, D = (1 + c) x_0(t) - c x_0(before),
-    c = h / (2 h'), and x_s = (sigma_s / sigma_t) x_t + alpha_s (1 - e^{-h}) D. The first step of a run has D = x_0(t), and so has
-    a step to t = 0, where h is infinite: it ends at x_0(t), as DDIM does.
+        x_s = (sigma_s / sigma_t) x_t + alpha_s (1 - e^{-h}) D,   D = (1 + c) x_0(t) - c x_0(before),   c = h / (2 h')
+
+    Here l = log(alpha / sigma), h = l_s - l_t, and h' is that of the step before. The first step of a run has D = x_0(t), and so
+    has a step to t = 0, where h is infinite: it ends at x_0(t), as DDIM does.
+
     One object runs one trajectory: it remembers its last step, and uses it where the next begins at the time that one ended.
-    Source: Lu et al. 2022, arXiv 2211.01095, algorithm 2.
+
+    References:
+        Lu et al. 2022, arXiv 2211.01095, algorithm 2.
     """
 
     def __init__(self) -> None:
@@ -143,9 +226,18 @@ class DPMSolver2M:
 class AdaptiveFlow:
     """The probability flow by an adaptive Runge-Kutta method of order 5(4), which chooses its own steps between t and t_next.
 
-    rtol, atol: the error allowed in each of its steps, root mean square over all coordinates of all particles.
-    The solver is scipy.integrate.solve_ivp, RK45 (Dormand and Prince 1980). Raises ValueError for a tolerance outside
-    [1e-12, 1], and RuntimeError where the solver gives up or the score is not finite.
+    The error allowed in each of its steps is the root mean square over all coordinates of all particles. A call raises
+    RuntimeError where the solver gives up or the score is not finite.
+
+    Attributes:
+        rtol: the relative error allowed in a step.
+        atol: the absolute error allowed in a step, in the units of x.
+
+    Raises:
+        ValueError: a tolerance is outside [1e-12, 1].
+
+    References:
+        Dormand and Prince 1980; the solver is scipy.integrate.solve_ivp, RK45.
     """
 
     rtol: float = 1e-5
@@ -174,12 +266,27 @@ class AdaptiveFlow:
 
 
 def langevin(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, noise: Tensor, snr: float) -> Tensor:
-    """One step of Langevin dynamics at a fixed t, which leaves p_t alone as the step goes to 0: x + e s + sqrt(2 e) z.
+    """Take one step of Langevin dynamics at a fixed t, which leaves p_t unchanged as the step goes to 0.
 
-    Repeated on N(0, V) it settles at variance V / (1 - e / (2 V)): a bias of e / 2 for a small e.
-    e = (snr sigma_t)^2, in proportion to the noise in x_t as in Song and Ermon 2019. Song et al. 2020 take
-    2 (snr ||z|| / ||s||)^2, which is twice this e under pure noise, and ties the particles of a batch together.
-    Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1; Song et al. 2020, arXiv 2011.13456, algorithms 4 and 5.
+        x + e s + sqrt(2 e) z,   e = (snr sigma_t)^2
+
+    Repeated on N(0, V) it settles at variance V / (1 - e / (2 V)): a bias of e / 2 for a small e. The size e is in proportion to
+    the noise in x_t, as in Song and Ermon 2019. Song et al. 2020 take 2 (snr ||z|| / ||s||)^2, which is twice this e under pure
+    noise, and makes the particles of a batch depend on each other.
+
+    Args:
+        sde: the forward diffusion.
+        score_fn: the score s(x, t).
+        x: points at t, (N, D).
+        t: the time, which does not change.
+        noise: z, (N, D), standard normal; it is overwritten.
+        snr: the size of the step in units of sigma_t.
+
+    Returns:
+        Points at t, (N, D).
+
+    References:
+        Song and Ermon 2019, arXiv 1907.05600, algorithm 1; Song et al. 2020, arXiv 2011.13456, algorithms 4 and 5.
     """
     e = (snr * float(sde.sigma(t))) ** 2
     return noise.mul_(math.sqrt(2 * e)).add_(x).add_(score_fn(x, t), alpha=e)
@@ -190,9 +297,18 @@ def langevin(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, noise: Tensor, sn
 class PredictorCorrector:
     """A predictor down in time, and a Langevin step at every time that the grid visits twice.
 
-    Many small steps end at the corrector's bias (see `langevin`), not at the predictor's: there is no order at a fixed snr,
-    and the predictor's order where snr^2 falls like the length of a step. Raises ValueError unless 0 < snr <= 1.
-    Source: Song et al. 2020, arXiv 2011.13456, algorithm 1.
+    Many small steps end at the corrector's bias (see `langevin`), not at the predictor's: at a fixed snr there is no order; where
+    snr^2 falls like the length of a step, the order is the predictor's.
+
+    Attributes:
+        snr: the size of a Langevin step in units of sigma_t.
+        predictor: the step down in time.
+
+    Raises:
+        ValueError: unless 0 < snr <= 1.
+
+    References:
+        Song et al. 2020, arXiv 2011.13456, algorithm 1.
     """
 
     snr: float = 0.16
@@ -215,8 +331,15 @@ class AnnealedLangevin:
     """Langevin steps only: the noise level falls between them and x stays where it is.
 
     It needs several visits to each time, and has no order: the distribution is right only as both steps and visits grow.
-    Raises ValueError unless 0 < snr <= 1.
-    Source: Song and Ermon 2019, arXiv 1907.05600, algorithm 1.
+
+    Attributes:
+        snr: the size of a step in units of sigma_t.
+
+    Raises:
+        ValueError: unless 0 < snr <= 1.
+
+    References:
+        Song and Ermon 2019, arXiv 1907.05600, algorithm 1.
     """
 
     snr: float = 0.3
@@ -272,15 +395,30 @@ class Sampler:
     colour: str | None = None
 
     def times(self, times: Sequence[float]) -> list[float]:
-        """A grid with its corrector's visits: each time but the last is repeated `visits` times."""
+        """A grid with its corrector's visits: each time but the last is repeated `visits` times.
+
+        Args:
+            times: the grid, falling.
+
+        Returns:
+            The times that the sampler steps through.
+        """
         return [t for t in times[:-1] for _ in range(self.visits + 1)] + [times[-1]]
 
     def nfe(self, steps: int) -> int | None:
-        """Evaluations of the score (network evaluations) over a grid of `steps` steps; None where the method decides."""
+        """Evaluations of the score (network evaluations) over a grid of `steps` steps; None where the method decides.
+
+        Args:
+            steps: of the grid, without the visits.
+        """
         return None if self.evaluations is None else self.evaluations * steps
 
     def expected_nfe(self, steps: int) -> int:
-        """Evaluations of the score over a grid of `steps` steps; about so many where the method decides."""
+        """Evaluations of the score over a grid of `steps` steps; about so many where the method decides.
+
+        Args:
+            steps: of the grid, without the visits.
+        """
         return steps * (self.evaluations or ADAPTIVE_EVALUATIONS)
 
 
@@ -392,12 +530,22 @@ def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
 
 
 def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
-    """The Gaussian with the mean and covariance of p_1."""
+    """The Gaussian with the mean and covariance of p_1.
+
+    Args:
+        sde: the forward diffusion.
+        mixture: the data.
+    """
     return exact_prior(sde, mixture).gaussian_fit()
 
 
 def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
-    """p_1 itself, the diffused mixture."""
+    """p_1 itself, the diffused mixture.
+
+    Args:
+        sde: the forward diffusion.
+        mixture: the data.
+    """
     return mixture.at(sde, 1.0)
 
 

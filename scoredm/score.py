@@ -217,7 +217,12 @@ class GridScore:
         return self._score(x.to(torch.float64), i).to(x.dtype) if self._wide else self._score(x, i)
 
     def posterior_mean(self, x: Tensor, t: Time) -> Tensor:
-        """E[x_0 | x_t = x], as `ExactScore.posterior_mean`."""
+        """E[x_0 | x_t = x], as `ExactScore.posterior_mean`.
+
+        Args:
+            x: points, (..., D).
+            t: times, a number or a tensor.
+        """
         return self._exact.posterior_mean(x, t)
 
     def _score(self, x: Tensor, i: int) -> Tensor:

@@ -51,19 +51,35 @@ class SDE(ABC):
 
     @abstractmethod
     def alpha(self, t: Time) -> Time:
-        """Factor on the data: E[x_t | x_0] = alpha_t x_0."""
+        """Factor on the data: E[x_t | x_0] = alpha_t x_0.
+
+        Args:
+            t: times.
+        """
 
     @abstractmethod
     def sigma(self, t: Time) -> Time:
-        """Standard deviation of each coordinate of x_t given x_0."""
+        """Standard deviation of each coordinate of x_t given x_0.
+
+        Args:
+            t: times.
+        """
 
     @abstractmethod
     def diffusion(self, t: Time) -> Time:
-        """g_t, the coefficient of dW_t: the noise added in dt has variance g_t^2 dt."""
+        """g_t, the coefficient of dW_t: the noise added in dt has variance g_t^2 dt.
+
+        Args:
+            t: times.
+        """
 
     @abstractmethod
     def drift_rate(self, t: Time) -> Time:
-        """f_t = (log alpha_t)', the drift per unit of x."""
+        """f_t = (log alpha_t)', the drift per unit of x.
+
+        Args:
+            t: times.
+        """
 
     def drift(self, x: Tensor, t: Time) -> Tensor:
         """The drift at x.

@@ -194,7 +194,12 @@ def coarsen(noise: Tensor, factor: int) -> Tensor:
 
 
 def coordinates_first(shape: Sequence[int], like: Tensor) -> Tensor:
-    """An empty (..., N, D) tensor whose coordinates lie apart in memory: each step then runs over contiguous points."""
+    """An empty (..., N, D) tensor whose coordinates lie apart in memory: each step then runs over contiguous points.
+
+    Args:
+        shape: (..., N, D).
+        like: a tensor with the wanted type and device.
+    """
     *lead, n, dim = shape
     return like.new_empty(*lead, dim, n).mT
 

@@ -24,7 +24,11 @@ class Measurement:
 
     @classmethod
     def mean(cls, values: Sequence[float] | np.ndarray) -> "Measurement":
-        """The mean of independent values, with its standard error."""
+        """The mean of independent values, with its standard error.
+
+        Args:
+            values: n numbers.
+        """
         return cls(float(np.mean(values)), standard_error(values))
 
 

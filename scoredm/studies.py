@@ -59,19 +59,29 @@ Record = dict[str, Any]  # what is known of a finished job: a row of the table
 class Job:
     """One run of one sampler, measured.
 
-    target: a name from `targets` or the text of a mixture; sampler: a key of SAMPLERS, or a Sampler of one's own; grid: a key of
-    GRIDS, or a Grid of one's own; prior: "exact", "matched" or "zero"; denoise: end with the Tweedie step; recipe: of the network
-    to sample with, None for the exact score; n: particles; seed: of starts, noise and the metrics' own draws; metrics: keys of
-    METRICS (for a metric of one's own, measure `end_points`).
+    A sampler with `visits` (predictor-corrector, Langevin) has noise of its own whatever `noise_steps` is. A Sampler of one's own
+    is given the noise whatever its `stochastic` is. A process can be sent a function of a module, not a lambda.
 
-    noise_steps: where it is a multiple of `steps`, the noise is that of a grid of so many steps, added up, so that jobs with
-    different steps follow one Brownian path on the uniform grid, and nearly one on any other; 0 for noise of the job's own.
-    A sampler with `visits` (predictor-corrector, Langevin) has noise of its own all the same. A Sampler of one's own is given the
-    noise whatever its `stochastic` says.
+    Attributes:
+        target: a name from `targets` or the text of a mixture.
+        sde: the forward diffusion; an SDE of one's own must say its values in its repr.
+        sampler: a key of SAMPLERS, or a Sampler of one's own.
+        grid: a key of GRIDS, or a Grid of one's own.
+        steps: of the grid.
+        prior: a key of PRIORS: "exact", "matched" or "zero".
+        t_min: the time of the last step.
+        denoise: whether to end with the Tweedie step.
+        recipe: of the network to sample with; None for the exact score.
+        n: particles.
+        seed: of starts, noise and the metrics' own draws.
+        metrics: keys of METRICS; for a metric of one's own, measure `end_points`.
+        noise_steps: 0 for noise of the job's own; a multiple of `steps` for the noise of a grid of so many steps, added up, so
+            that jobs with different steps follow one Brownian path on the uniform grid, and nearly one on any other.
+        key: a short name that equal jobs share and no others do. A sampler or grid of one's own is named by its title and its
+            functions, so it needs another title once it is changed.
 
-    key: a short name that equal jobs share and no others do. What is one's own goes by its title and by the names of its
-    functions, so it needs another title once it is changed. A process can be sent a function of a module, not a lambda.
-    Raises ValueError, naming the value and what is allowed; an SDE of one's own must say its values in its repr.
+    Raises:
+        ValueError: a value is not allowed; the message names it and says what is.
     """
 
     target: str
@@ -232,9 +242,12 @@ def _streams(seed: int) -> tuple[torch.Generator, torch.Generator, torch.Generat
 
 
 class EndPoints(NamedTuple):
-    """Where a job's particles end, x (n, D), how often the score was asked, and the seconds that sampling took.
+    """Where a job's particles end, and what sampling cost.
 
-    Sampling is the sampler's steps and the Tweedie step: neither training the network, nor drawing starts and noise.
+    Attributes:
+        x: the end points, (n, D).
+        nfe: how often the score was evaluated.
+        seconds: of the sampler's steps and the Tweedie step; training the network and drawing starts and noise do not count.
     """
 
     x: Tensor
@@ -343,7 +356,17 @@ def _reason(error: BaseException) -> str:
 
 
 def distinct(jobs: Iterable[Job]) -> list[Job]:
-    """Each job once, in their order. Raises ValueError for two that differ and cannot be told apart by their keys."""
+    """Each job once, in the order in which they come.
+
+    Args:
+        jobs: any jobs.
+
+    Returns:
+        The different jobs.
+
+    Raises:
+        ValueError: two jobs differ and cannot be told apart by their keys.
+    """
     found: dict[str, Job] = {}
     for job in jobs:
         if found.setdefault(job.key, job) != job:
@@ -355,13 +378,20 @@ def distinct(jobs: Iterable[Job]) -> list[Job]:
 
 
 def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] | None = None) -> Generator[Record]:
-    """Run jobs on an executor, yielding each row as it arrives; leaving the loop cancels what has not begun.
+    """Run jobs on an executor and yield each row as it arrives; leaving the loop cancels what has not begun.
 
-    saved: a Parquet file that each row is added to; rows of these jobs that it has already come first and are not run again, but
-    jobs that failed are. Its other rows stay. One `run` at a time may write it.
-    executor: any concurrent.futures.Executor; with Dask, `distributed.Client(...).get_executor()`.
-    A job whose worker was lost is a row with the error. Raises FileNotFoundError where the file's folder is missing, and
-    ValueError as `distinct`, both before the first job.
+    Args:
+        jobs: what to run; equal jobs are run once.
+        executor: any concurrent.futures.Executor; with Dask, `distributed.Client(...).get_executor()`.
+        saved: a Parquet file that each row is added to. Rows of these jobs that it has already come first and are not run again,
+            unless they failed. Its other rows stay. One `run` at a time may write it.
+
+    Yields:
+        A row for each job; where a job's worker was lost, a row with the error.
+
+    Raises:
+        FileNotFoundError: before the first job, if the folder of `saved` does not exist.
+        ValueError: before the first job, as `distinct`.
     """
     jobs = distinct(jobs)
     if saved and not Path(saved).absolute().parent.is_dir():
@@ -393,7 +423,15 @@ def _submit(executor: Executor, job: Job) -> "Future[Record]":
 
 
 def collect(future: "Future[Record]", job: Job) -> Record:
-    """The row of a finished future; one that says why where its worker was lost."""
+    """The row of a finished future; one that says why where its worker was lost.
+
+    Args:
+        future: of a job that was submitted; it has finished.
+        job: the job.
+
+    Returns:
+        The row.
+    """
     error = future.exception()
     return future.result() if error is None else failed(job, _reason(error))
 
@@ -409,7 +447,14 @@ def failed(job: Job, reason: str) -> Record:
 
 
 def table(rows: Iterable[Record]) -> "pd.DataFrame":
-    """Rows as a pandas table in an order of its own, whatever order they arrived in."""
+    """Rows as a pandas table, in an order that does not depend on the order in which they arrived.
+
+    Args:
+        rows: of any jobs.
+
+    Returns:
+        A table, one row a job.
+    """
     import pandas as pd
 
     found = pd.DataFrame(list(rows))
@@ -420,7 +465,12 @@ def table(rows: Iterable[Record]) -> "pd.DataFrame":
 
 
 def save(rows: Iterable[Record], path: str | os.PathLike[str]) -> None:
-    """Write rows to a Parquet file, whole or not at all."""
+    """Write rows to a Parquet file; whatever interrupts it, the file is the old one or the new one.
+
+    Args:
+        rows: of any jobs.
+        path: of the file; its folder exists.
+    """
     path = Path(path)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         whole = Path(folder, path.name)
@@ -429,7 +479,14 @@ def save(rows: Iterable[Record], path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> list[Record]:
-    """The rows of a Parquet file, each with the metrics of its own job; none where there is no file yet."""
+    """Read the rows of a Parquet file.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The rows, each with the metrics of its own job; none where there is no file yet.
+    """
     import pandas as pd
 
     rows = pd.read_parquet(path).to_dict("records") if Path(path).exists() else []
@@ -447,11 +504,25 @@ def race(
     noise_steps: int | None = None,
     **settings: Any,
 ) -> list[Job]:
-    """Jobs that set samplers against each other: each method on each grid, with each number of steps and each seed.
+    """List the jobs that compare samplers: each sampler on each grid, with each number of steps and each seed.
 
-    All start from the same points, and those with noise follow the same Brownian path as far as Job says, which leaves out
-    samplers with visits. noise_steps: by default the least common multiple of `steps`. settings: of every Job.
-    Raises ValueError as Job, and for steps whose least common multiple is above 20000.
+    All start from the same points, and those with noise follow the same Brownian path, except samplers with visits (see `Job`).
+
+    Args:
+        target: a name from `targets` or the text of a mixture.
+        sde: the forward diffusion.
+        methods: keys of SAMPLERS, or Samplers of one's own.
+        steps: numbers of steps.
+        grids: keys of GRIDS, or Grids of one's own.
+        seeds: of the runs.
+        noise_steps: of every Job; by default the least common multiple of `steps`.
+        **settings: of every Job.
+
+    Returns:
+        The jobs.
+
+    Raises:
+        ValueError: as `Job`, or the least common multiple of the steps is above 20000.
     """
     shared = _common_multiple(steps) if noise_steps is None else noise_steps
     return [
@@ -514,7 +585,13 @@ class SlopeFit(NamedTuple):
 class Curve:
     """What one sampler on one grid reaches, and what it costs: an entry for each number of steps, by rising cost.
 
-    steps, nfe, value: (M,), means over seeds; error: (M,), the standard error of value, NaN for a single seed.
+    Attributes:
+        sampler: a key of SAMPLERS, or the title of a Sampler of one's own.
+        grid: a key of GRIDS, or the title of a Grid of one's own.
+        steps: numbers of steps, (M,).
+        nfe: evaluations of the score, means over seeds, (M,).
+        value: the metric, means over seeds, (M,).
+        error: the standard error of `value`, (M,); NaN for a single seed.
     """
 
     sampler: str
@@ -542,17 +619,29 @@ class Curve:
         return SlopeFit(float(np.polyfit(np.log(self.nfe[clear]), np.log(error), 1)[0]), int(clear.sum()))
 
     def floor_from(self, floor: NoiseFloor) -> float | None:
-        """The NFE from which on the value stays within the noise floor; None if it does not."""
+        """The NFE from which on the value stays within the noise floor; None if it does not.
+
+        Args:
+            floor: what the metric shows for exact samples of the same size.
+        """
         outside = np.flatnonzero(self.value > floor.high)
         first = outside[-1] + 1 if len(outside) else 0
         return float(self.nfe[first]) if first < len(self.nfe) else None
 
 
 def curves(rows: Iterable[Record], metric: str) -> list[Curve]:
-    """The rows of a race as curves in one metric; failed rows are left out, and a row that is there twice counts once.
+    """Turn the rows of a race into curves in one metric; failed rows are left out, and a row that is there twice counts once.
 
-    Raises ValueError for rows of more than one experiment (EXPERIMENT: target, SDE and so on), for two samplers or grids of one
-    title, for runs with one seed that differ in their noise alone, and for a metric that a row does not have.
+    Args:
+        rows: of one race.
+        metric: a key of METRICS.
+
+    Returns:
+        A curve for each sampler on each grid.
+
+    Raises:
+        ValueError: the rows are of more than one experiment (see EXPERIMENT), two samplers or grids have one title, runs with one
+            seed differ only in their noise, or a row does not have the metric.
     """
     done = [row for row in {row["key"]: row for row in rows}.values() if not row["error"]]
     for row in done:

@@ -162,12 +162,20 @@ class Networks:
         self._repeats: WeakValueDictionary[TrainingTask, Training] = WeakValueDictionary()
 
     def find(self, task: TrainingTask) -> Training | None:
-        """The run of a task, if there is one."""
+        """The run of a task, if there is one.
+
+        Args:
+            task: what is trained, and how.
+        """
         with self._pool.lock:
             return self._runs.get(task)
 
     def get(self, task: TrainingTask) -> Training:
-        """The run of a task; a new one, which waits for a viewer, where there is none."""
+        """The run of a task; a new one, which waits for a viewer, where there is none.
+
+        Args:
+            task: what is trained, and how.
+        """
         with self._pool.lock:
             run = self._runs.setdefault(task, Training(task, self._pool))
             self._runs.move_to_end(task)
@@ -178,6 +186,9 @@ class Networks:
         """A run of a task to watch from its start, which leaves the one that `find` finds as it is.
 
         Everybody who asks while such a run is under way is given the same one.
+
+        Args:
+            task: what is trained, and how.
         """
         with self._pool.lock:
             first = self.get(task)
@@ -211,11 +222,19 @@ class Records:
         self._records: dict[str, Record] = {}
 
     def find(self, job: Job) -> Record | None:
-        """The result of a job, if it has one."""
+        """The result of a job, if it has one.
+
+        Args:
+            job: any job.
+        """
         return self._records.get(job.key)
 
     def keep(self, record: Record) -> None:
-        """Keep a result, and drop the oldest of too many."""
+        """Keep a result, and drop the oldest of too many.
+
+        Args:
+            record: of a finished job.
+        """
         if record["error"]:
             return
         self._records[record["key"]] = record
@@ -351,11 +370,19 @@ class Checks(Work, Generic[Key, Outcome]):
         return self.finished / self.asked if self.asked else 1.0
 
     def waits(self, key: Key) -> bool:
-        """Whether a check is still to run."""
+        """Whether a check is still to run.
+
+        Args:
+            key: of the check.
+        """
         return key in self._waiting
 
     def ask(self, keys: Iterable[Key]) -> None:
-        """Add checks to the list, those that have run before too."""
+        """Add checks to the list, those that have run before too.
+
+        Args:
+            keys: of the checks, in the order in which they are to run.
+        """
         with self.pool.lock:
             fresh = [key for key in keys if key not in self._waiting and key != self.current]
             for key in fresh:
@@ -364,7 +391,11 @@ class Checks(Work, Generic[Key, Outcome]):
             self._waiting.extend(fresh)
 
     def keep(self, wanted: Callable[[Key], bool]) -> None:
-        """Drop the checks that are no longer wanted from the list; the one that runs still ends, and counts."""
+        """Drop the checks that are no longer wanted from the list; the one that runs still ends, and counts.
+
+        Args:
+            wanted: says of the key of a check whether it is.
+        """
         with self.pool.lock:
             kept = [key for key in self._waiting if wanted(key)]
             self.asked -= len(self._waiting) - len(kept)
@@ -407,7 +438,11 @@ class Workshop:
         self._studies: OrderedDict[tuple[str, ...], Study] = OrderedDict()
 
     def study(self, jobs: Sequence[Job]) -> Study:
-        """The study of these different jobs, the same for everybody who asks."""
+        """The study of these different jobs, the same for everybody who asks.
+
+        Args:
+            jobs: different ones.
+        """
         name = tuple(job.key for job in jobs)
         with self.pool.lock:
             if name not in self._studies:

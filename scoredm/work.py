@@ -120,7 +120,11 @@ class Work(ABC):
             other.release(viewer)
 
     def wake(self, dependant: "Work") -> None:
-        """Remember other work that can go on once this has ended."""
+        """Remember other work that can go on once this has ended.
+
+        Args:
+            dependant: the other work.
+        """
         self._dependants.add(dependant)
 
     def begin(self) -> None:
@@ -132,6 +136,9 @@ class Work(ABC):
 
     def finish(self, seconds: float) -> list["Work"]:
         """Count a unit that has ended and measure the pace; the pool's business, with its lock.
+
+        Args:
+            seconds: that the unit took.
 
         Returns:
             The work that waited for the end of this.
@@ -176,12 +183,20 @@ class Pool:
         atexit.register(self.shutdown)
 
     def has(self, work: Work) -> bool:
-        """Whether work waits for a thread."""
+        """Whether work waits for a thread.
+
+        Args:
+            work: any work of this pool.
+        """
         with self.lock:
             return work in self._queue
 
     def enqueue(self, work: Work) -> None:
-        """Put work at the back of the queue, unless it is there already, has enough units under way, or is not to go on."""
+        """Put work at the back of the queue, unless it is there already, has enough units under way, or is not to go on.
+
+        Args:
+            work: any work of this pool.
+        """
         with self._changed:
             if work in self._queue or work.under_way >= work.at_once or not work.running:
                 return

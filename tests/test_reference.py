@@ -52,6 +52,13 @@ def parameters(value: Callable) -> set[str]:
     return set(inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters)
 
 
+def docstrings(module: str, name: str, value: Callable) -> list[str]:
+    """The docstring of a function or method, and those of the methods that it overrides."""
+    owner, _, method = name.rpartition(".")
+    bases = inspect.getmro(getattr(importlib.import_module(module), owner)) if owner else ()
+    return [found.__doc__ or "" for found in (value, *(vars(base).get(method) for base in bases)) if found is not None]
+
+
 def test_names_are_found_in_an_args_section_and_nowhere_else():
     docstring = "Do it.\n\nNote: no.\n\nArgs:\n    x: points.\n    t: time:\n        above 0.\n\nReturns:\n    y: no."
     assert described(docstring) == ["x", "t"]
@@ -91,6 +98,28 @@ def test_arguments_that_are_described_exist(reference):
         for name, value in members(module)
     }
     assert {name: words for name, words in unknown.items() if words} == {}
+
+
+def test_every_parameter_of_a_function_is_described(reference):
+    """A method may leave it to the one that it overrides; a parameter with a leading underscore is not used."""
+    missing = {
+        f"{module}.{name}": {parameter for parameter in parameters(value) - {"self", "cls"} if parameter[0] != "_"}
+        - {word for docstring in docstrings(module, name, value) for word in described(docstring)}
+        for module in modules(reference)
+        for name, value in members(module)
+        if not inspect.isclass(value)
+    }
+    assert {name: words for name, words in missing.items() if words} == {}
+
+
+def test_what_is_raised_stands_in_a_section_of_its_own(reference):
+    prose = [
+        f"{module}.{name}"
+        for module in modules(reference)
+        for name, value in members(module)
+        if re.search(r"\bRaises [A-Z]\w+", value.__doc__ or "")
+    ]
+    assert prose == []
 
 
 def test_sections_are_rendered_as_sections(reference):

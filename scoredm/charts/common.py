@@ -26,19 +26,33 @@ def time_axis() -> alt.X:
 
 
 def log_axis(field: str, title: str) -> alt.Y:
-    """A vertical log axis with a few labelled lines."""
+    """A vertical log axis with a few labelled lines.
+
+    Args:
+        field: the column, with its type as Altair writes it.
+        title: of the axis.
+    """
     return alt.Y(field, title=title, scale=alt.Scale(type="log"), axis=alt.Axis(tickCount=4, format="~g"))
 
 
 def colours(meanings: dict[str, str], title: str | None = None) -> alt.Color:
-    """A colour channel for the column `series`, {name: colour}, with its legend above the chart."""
+    """A colour channel for the column `series`, {name: colour}, with its legend above the chart.
+
+    Args:
+        meanings: what each colour stands for, {name: colour in CSS}.
+        title: of the legend; None for none.
+    """
     scale = alt.Scale(domain=list(meanings), range=list(meanings.values()))
     return alt.Color("series:N", scale=scale, title=title, legend=alt.Legend(orient="top", labelLimit=260))
 
 
 @cache
 def look(mode: str) -> Spec:
-    """The Vega-Lite config of every chart: small margins, quiet grid, the colours of the theme."""
+    """The Vega-Lite config of every chart: small margins, quiet grid, the colours of the theme.
+
+    Args:
+        mode: "light" or "dark".
+    """
     ink, muted = palette.INK[mode], palette.MUTED[mode]
     grid = f"{muted}40"
     return {
@@ -72,14 +86,26 @@ def look(mode: str) -> Spec:
 
 
 def finish(chart: Any, height: int) -> Spec:
-    """The spec of a chart that fills its column; without a padding of its own Streamlit adds one below."""
+    """The spec of a chart that fills its column; without a padding of its own Streamlit adds one below.
+
+    Args:
+        chart: any Altair chart.
+        height: in pixels.
+    """
     return chart.properties(width="container", height=height, padding=PADDING).to_dict()
 
 
 def histogram(values: np.ndarray, edges: np.ndarray) -> pd.DataFrame:
-    """Bars of a sample (N,) between rising edges, with columns x, right and y, the density over the whole sample.
+    """Bars of a sample between given edges; the height is the density over the whole sample.
 
     Values outside the edges, and values that are not finite, are in no bar; the bars then sum to less than 1.
+
+    Args:
+        values: the sample, (N,).
+        edges: rising, (B + 1,).
+
+    Returns:
+        A table with the columns x, right and y, (B,) each.
     """
     height = np.histogram(values[np.isfinite(values)], edges)[0] / (len(values) * np.diff(edges))
     return pd.DataFrame({"x": edges[:-1], "right": edges[1:], "y": height})

@@ -36,6 +36,9 @@ def encode(frames: Frames) -> Encoded:
     """Turn frames into Arrow columns and the layout needed to read them; each layer that is not None becomes one table.
 
     The result is computed once for each object and forgotten with it, because pages send the same cached frames often.
+
+    Args:
+        frames: of the stage.
     """
     if frames not in _ENCODED:
         _ENCODED[frames] = _encode(frames)
@@ -59,7 +62,16 @@ def _encode(frames: Frames) -> Encoded:
 
 
 def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Turn values (any shape), clipped to [low, high], into 16-bit integers; MISSING where a value is not finite."""
+    """Turn values (any shape), clipped to [low, high], into 16-bit integers; MISSING where a value is not finite.
+
+    Args:
+        values: of any shape.
+        low: the value that becomes the smallest integer.
+        high: the value that becomes the largest.
+
+    Returns:
+        Integers of the same shape.
+    """
     step = quantum(low, high)
     finite = np.isfinite(values)
     clipped = np.clip(np.where(finite, values, low), low, high)
@@ -67,7 +79,12 @@ def quantise(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def quantum(low: float, high: float) -> float:
-    """The step between neighbouring 16-bit values over [low, high]."""
+    """The step between neighbouring 16-bit values over [low, high].
+
+    Args:
+        low: the lower end of the range.
+        high: its upper end.
+    """
     return (high - low) / (2 * QUANTA)
 
 

@@ -42,7 +42,18 @@ _drawing = threading.Lock()  # matplotlib's settings, fonts and mathtext are not
 
 
 def as_bytes(draw: Callable[[], Figure], file_format: str) -> bytes:
-    """Draw a figure, one at a time, as a PNG (300 dpi), SVG or PDF file. Raises ValueError for another format."""
+    """Draw a figure, one at a time, as a file.
+
+    Args:
+        draw: makes the figure.
+        file_format: "png" (300 dpi), "svg" or "pdf".
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: for another format.
+    """
     if file_format not in FORMATS:
         raise ValueError(f"format is {file_format!r}; it must be one of {', '.join(FORMATS)}")
     buffer = io.BytesIO()
@@ -52,14 +63,23 @@ def as_bytes(draw: Callable[[], Figure], file_format: str) -> bytes:
 
 
 def component_colours(labels: np.ndarray) -> list[str]:
-    """The colour of each point's component; labels: (N,)."""
+    """The colour of each point's component; labels: (N,).
+
+    Args:
+        labels: (N,).
+    """
     return [palette.component_colour(int(k)) for k in labels]
 
 
 def forward_paths(times: np.ndarray, paths: np.ndarray, labels: np.ndarray, exact_std: np.ndarray, mean: np.ndarray) -> Figure:
     """Paths over time, one panel a coordinate, with the exact mean and two standard deviations.
 
-    times: (T,), paths: (T, N, D), labels: (N,), exact_std, mean: (T, D).
+    Args:
+        times: (T,).
+        paths: (T, N, D).
+        labels: the component of each path, (N,).
+        exact_std: (T, D).
+        mean: exact, (T, D).
     """
     dim = paths.shape[2]
     with mpl.rc_context(PRINT):
@@ -79,7 +99,9 @@ def forward_paths(times: np.ndarray, paths: np.ndarray, labels: np.ndarray, exac
 def samples(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
     """Samples with their kernel density estimate (dashed) over exact lines, side by side.
 
-    shares: of the estimated probability inside the contours of the estimate, in the plane.
+    Args:
+        panels: one for each sample.
+        shares: of the estimated probability inside the contours of the estimate, in the plane.
     """
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")
@@ -128,7 +150,12 @@ def _bars(axis: Axes, points: np.ndarray, colour: str, box: np.ndarray) -> None:
 
 
 def score_fields(panels: Sequence[tuple[str, "PrintedField"]], title: str) -> Figure:
-    """Score fields side by side, two or three in a row: contours of the log density a nat apart, samples, outlines and arrows."""
+    """Score fields side by side, two or three in a row: contours of the log density a nat apart, samples, outlines and arrows.
+
+    Args:
+        panels: title and field of each.
+        title: of the whole figure.
+    """
     columns = 2 if len(panels) in {2, 4} else min(3, len(panels))
     rows = -(-len(panels) // columns)
     with mpl.rc_context(PRINT):
@@ -167,7 +194,10 @@ def _field(axis: Axes, panel: "PrintedField") -> None:
 def score_curves(found: Decomposition, title: str, alone: bool = False) -> Figure:
     """Density, log density, score and responsibilities of a one-dimensional mixture, with what each component adds.
 
-    alone: the components' own scores s_k, within the range of the mixture's, in place of r_k s_k.
+    Args:
+        found: at rising points of the line.
+        title: of the figure.
+        alone: whether to draw the components' own scores s_k, within the range of the mixture's, in place of r_k s_k.
     """
     x, log_density = found.x[:, 0], found.log_density[:, None]
     density, shares = np.exp(log_density), found.responsibilities
@@ -194,7 +224,13 @@ def score_curves(found: Decomposition, title: str, alone: bool = False) -> Figur
 
 
 def loss_curves(curves: "TrainingCurves", floor: float, title: str) -> Figure:
-    """Loss, its floor and the score errors over steps, on a log axis."""
+    """Loss, its floor and the score errors over steps, on a log axis.
+
+    Args:
+        curves: over the steps.
+        floor: the lowest possible loss.
+        title: of the figure.
+    """
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(5.6, 3.4), layout="constrained")
         axis = figure.subplots()
@@ -220,7 +256,11 @@ def loss_curves(curves: "TrainingCurves", floor: float, title: str) -> Figure:
 
 
 def memorised(panels: Sequence[Panel]) -> Figure:
-    """Samples with marked training points over exact lines, side by side."""
+    """Samples with marked training points over exact lines, side by side.
+
+    Args:
+        panels: with the training points marked.
+    """
     with mpl.rc_context(PRINT):
         figure = Figure(figsize=(3.0 * len(panels), 3.5), layout="constrained")
         for axis, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):

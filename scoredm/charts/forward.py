@@ -14,7 +14,12 @@ from scoredm.language import N_, _, cache
 
 @cache
 def variance_spec(mode: str, names: tuple[str, ...]) -> Spec:
-    """Variance over time on a log axis: exact as lines, dashed for the second coordinate, and found as points."""
+    """Variance over time on a log axis: exact as lines, dashed for the second coordinate, and found as points.
+
+    Args:
+        mode: "light" or "dark".
+        names: of the coordinates, D of them.
+    """
     base = alt.Chart().encode(x=time_axis(), y=log_axis("variance:Q", _("variance")))
     exact = base.mark_line(strokeWidth=2, color=palette.INK[mode]).transform_filter("datum.series == 'exact'")
     found = base.mark_point(filled=True, size=28, color=palette.SAMPLES[mode]).transform_filter("datum.series == 'particles'")
@@ -26,7 +31,14 @@ def variance_spec(mode: str, names: tuple[str, ...]) -> Spec:
 
 
 def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
-    """Rows of variance_spec; exact, found: (T, D), names: D coordinate names."""
+    """Rows of variance_spec.
+
+    Args:
+        times: (T,).
+        exact: variances, (T, D).
+        found: variances of the particles, (T, D).
+        names: of the coordinates, D of them.
+    """
     few = np.unique(np.linspace(0, len(times) - 1, 26).round().astype(int))
     parts = [
         pd.DataFrame({"t": times[at], "variance": values[at, d], "series": series, "coordinate": name})
@@ -44,7 +56,11 @@ MERGER, SCHEDULE_HEIGHT = "merger", 165
 
 @cache
 def schedule_spec(mode: str) -> Spec:
-    """alpha_t, sigma_t and g(t) over time on a log axis, with a rule where modes merge."""
+    """alpha_t, sigma_t and g(t) over time on a log axis, with a rule where modes merge.
+
+    Args:
+        mode: "light" or "dark".
+    """
     scale = alt.Scale(domain=list(SCHEDULE), range=list(SCHEDULE.values()))
     dash = alt.StrokeDash("series:N", title=None, scale=scale, legend=alt.Legend(orient="top", symbolSize=200, columnPadding=6))
     return _with_mergers(mode, log_axis("value:Q", ""), strokeDash=dash)
@@ -52,7 +68,11 @@ def schedule_spec(mode: str) -> Spec:
 
 @cache
 def log_snr_spec(mode: str) -> Spec:
-    """The logarithm of the signal-to-noise ratio over time, with a rule where modes merge."""
+    """The logarithm of the signal-to-noise ratio over time, with a rule where modes merge.
+
+    Args:
+        mode: "light" or "dark".
+    """
     return _with_mergers(mode, alt.Y("value:Q", title="", axis=alt.Axis(tickCount=5))) | {"title": "log-SNR = 2 ln(αₜ / σₜ)"}
 
 
@@ -75,7 +95,16 @@ def schedule_tables(
     log_snr: np.ndarray,
     mergers: Sequence[float],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of schedule_spec and of log_snr_spec; arrays (T,) at times above 0, mergers: the times of the rules."""
+    """Rows of schedule_spec and of log_snr_spec.
+
+    Args:
+        times: above 0, (T,).
+        alpha: (T,).
+        sigma: (T,).
+        diffusion: g, (T,).
+        log_snr: (T,).
+        mergers: the times of the rules.
+    """
     rules = pd.DataFrame({"t": np.array(mergers, dtype=float), "value": np.nan, "series": MERGER})
     named = zip(SCHEDULE, (alpha, sigma, diffusion), strict=True)
     three = [pd.DataFrame({"t": times, "value": values, "series": series}) for series, values in named]

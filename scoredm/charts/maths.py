@@ -27,7 +27,11 @@ DASHES = {"tutorial": [1, 0], "likelihood": [8, 4], "truncation": [2, 2], "edm":
 
 @cache
 def paths_spec(mode: str) -> Spec:
-    """The first coordinate of reverse paths over time, with noise and without noise."""
+    """The first coordinate of reverse paths over time, with noise and without noise.
+
+    Args:
+        mode: "light" or "dark".
+    """
     line = (
         alt.Chart()
         .mark_line(strokeWidth=1.4, opacity=0.9)
@@ -42,7 +46,13 @@ def paths_spec(mode: str) -> Spec:
 
 
 def paths_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.DataFrame:
-    """Rows of paths_spec; times: (T,), noisy and flow: (T, N)."""
+    """Rows of paths_spec.
+
+    Args:
+        times: (T,).
+        noisy: paths with noise, (T, N).
+        flow: paths without noise, (T, N).
+    """
     parts = [
         pd.DataFrame({"t": times, "x": paths[:, i], "path": f"{series} {i}", "series": series})
         for series, paths in ((_(NOISY), noisy), (_(FLOW), flow))
@@ -53,7 +63,11 @@ def paths_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.Da
 
 @cache
 def sides_spec(mode: str) -> Spec:
-    """Both losses against the share of the exact score: two parabolas a constant apart, with a rule at the chosen share."""
+    """Both losses against the share of the exact score: two parabolas a constant apart, with a rule at the chosen share.
+
+    Args:
+        mode: "light" or "dark".
+    """
     series = colours({_(DSM): palette.SAMPLES[mode], _(RIGHT): palette.INK[mode], ESM: palette.MUTED[mode]})
     base = alt.Chart().encode(
         x=alt.X("share:Q", title=_("share c of the exact score"), scale=alt.Scale(nice=False)),
@@ -67,7 +81,11 @@ def sides_spec(mode: str) -> Spec:
 
 
 def sides_table(found: "DsmSides") -> pd.DataFrame:
-    """Rows of sides_spec."""
+    """Rows of sides_spec.
+
+    Args:
+        found: both losses at every share.
+    """
     sides = found.sides
     columns = {_(RIGHT): sides.esm + sides.floor, ESM: sides.esm, _(DSM): sides.dsm}
     parts = [pd.DataFrame({"share": sides.shares, "loss": loss, "series": name}) for name, loss in columns.items()]
@@ -77,7 +95,11 @@ def sides_table(found: "DsmSides") -> pd.DataFrame:
 
 @cache
 def floor_spec(mode: str) -> Spec:
-    """The floor over time: by quadrature as a line, by random draws as points with error bars of two standard errors."""
+    """The floor over time: by quadrature as a line, by random draws as points with error bars of two standard errors.
+
+    Args:
+        mode: "light" or "dark".
+    """
     base = alt.Chart().encode(x=time_axis(), color=colours({FLOOR: palette.INK[mode], _(SPREAD): palette.SAMPLES[mode]}))
     y = alt.Y("floor:Q", title=_("least possible loss"), axis=alt.Axis(format=".3~g"))
     line = base.mark_line(strokeWidth=2).encode(y=y).transform_filter(alt.datum.series == FLOOR)
@@ -87,14 +109,26 @@ def floor_spec(mode: str) -> Spec:
 
 
 def floor_table(times: np.ndarray, floor: np.ndarray, at: np.ndarray, spread: np.ndarray, error: np.ndarray) -> pd.DataFrame:
-    """Rows of floor_spec; times, floor: (T,); at, spread, error: (M,)."""
+    """Rows of floor_spec.
+
+    Args:
+        times: (T,).
+        floor: by quadrature, (T,).
+        at: the times of the random draws, (M,).
+        spread: the floor by random draws, (M,).
+        error: the standard error of `spread`, (M,).
+    """
     drawn = {"t": at, "floor": spread, "low": spread - 2 * error, "high": spread + 2 * error, "series": _(SPREAD)}
     return pd.concat([pd.DataFrame({"t": times, "floor": floor, "series": FLOOR}), pd.DataFrame(drawn)], ignore_index=True)
 
 
 @cache
 def weightings_spec(mode: str) -> Spec:
-    """Four weightings of the error of the predicted noise, against the noise level."""
+    """Four weightings of the error of the predicted noise, against the noise level.
+
+    Args:
+        mode: "light" or "dark".
+    """
     names = [_(title) for title in WEIGHTINGS.values()]
     dash = alt.Scale(domain=names, range=[DASHES[name] for name in WEIGHTINGS])
     legend = alt.Legend(orient="top", columns=2, labelLimit=260, symbolSize=300)
@@ -113,6 +147,11 @@ def weightings_spec(mode: str) -> Spec:
 
 
 def weightings_table(level: np.ndarray, shares: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Rows of weightings_spec; level: (T,), each share (T,)."""
+    """Rows of weightings_spec.
+
+    Args:
+        level: the noise level, (T,).
+        shares: each weighting by its name, (T,).
+    """
     parts = [pd.DataFrame({"level": level, "share": share, "series": _(WEIGHTINGS[name])}) for name, share in shares.items()]
     return pd.concat(parts, ignore_index=True)

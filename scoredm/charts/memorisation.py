@@ -35,7 +35,11 @@ LOSSES = [digit * power for power in POWERS for digit in (1, 1.5, 2, 3, 5, 7)]
 
 
 def shades(mode: str) -> dict[str, str]:
-    """The colour of each score's samples, and of fresh data."""
+    """The colour of each score's samples, and of fresh data.
+
+    Args:
+        mode: "light" or "dark".
+    """
     return {
         "fresh": palette.INK[mode],
         "true": palette.SAMPLES[mode],
@@ -49,7 +53,11 @@ def shades(mode: str) -> dict[str, str]:
 
 @cache
 def distances_spec(mode: str) -> Spec:
-    """The share of each sample within a distance of the training points, and the distance below which a point is a copy."""
+    """The share of each sample within a distance of the training points, and the distance below which a point is a copy.
+
+    Args:
+        mode: "light" or "dark".
+    """
     meanings = {_(SOURCES[source]): shade for source, shade in shades(mode).items()}
     legend = alt.Legend(orient="top", columns=2, labelLimit=150, symbolSize=200)
     dash = alt.Scale(domain=list(meanings), range=[DASHED, *[SOLID] * (len(meanings) - 1)])
@@ -71,7 +79,12 @@ def distances_spec(mode: str) -> Spec:
 
 
 def distances_table(distances: Mapping[str, np.ndarray], copy: float) -> pd.DataFrame:
-    """Rows of distances_spec; distances: series -> (M,), copy: where the rule stands. What lies beyond is at the ends."""
+    """Rows of distances_spec; what lies beyond the axis is at its ends.
+
+    Args:
+        distances: from the nearest training point, (M,) for each series.
+        copy: the distance below which a point is a copy, where the rule stands.
+    """
     share = np.linspace(0, 1, RANKS)
     every = np.concatenate(list(distances.values()))
     low, high = NEAREST * copy, float(np.quantile(every[np.isfinite(every)], 0.999))
@@ -91,7 +104,11 @@ def distances_table(distances: Mapping[str, np.ndarray], copy: float) -> pd.Data
 
 @cache
 def collapse_spec(mode: str) -> Spec:
-    """How sure the empirical score is of a single point, over t on a log axis, and two times."""
+    """How sure the empirical score is of a single point, over t on a log axis, and two times.
+
+    Args:
+        mode: "light" or "dark".
+    """
     x = alt.X("t:Q", title=_("time t"), scale=alt.Scale(type="log", nice=False), axis=alt.Axis(values=POWERS, format="~g"))
     base = alt.Chart().encode(x=x)
     line = base.mark_line(strokeWidth=2, color=palette.EMPIRICAL[mode], interpolate="monotone").encode(
@@ -109,7 +126,11 @@ def collapse_spec(mode: str) -> Spec:
 
 
 def collapse_table(found: "Collapse") -> pd.DataFrame:
-    """Rows of collapse_spec."""
+    """Rows of collapse_spec.
+
+    Args:
+        found: the curve and the two times.
+    """
     curve = found.curve
     marks = {COLLAPSE: curve.time if found.cause == "time" else None, NEIGHBOURS: found.neighbour_time}
     shown = {_(name): t for name, t in marks.items() if t is not None and t >= curve.times[0]}
@@ -122,7 +143,11 @@ def collapse_table(found: "Collapse") -> pd.DataFrame:
 
 @cache
 def losses_spec(mode: str) -> Spec:
-    """Loss on training points and on fresh ones over steps, each with the least that any score can have."""
+    """Loss on training points and on fresh ones over steps, each with the least that any score can have.
+
+    Args:
+        mode: "light" or "dark".
+    """
     looks = {
         _(TRAIN): (palette.LEARNED, SOLID),
         _(TEST): (palette.LEARNED, DASHED),
@@ -145,7 +170,14 @@ def losses_spec(mode: str) -> Spec:
 
 
 def losses_table(curves: "TrainingCurves | None", steps: int, train_floor: float, test_floor: float) -> pd.DataFrame:
-    """Rows of losses_spec: the test loss is its floor plus the score error on fresh points; what is nearly 0 is left out."""
+    """Rows of losses_spec: the test loss is its floor plus the score error on fresh points; what is nearly 0 is left out.
+
+    Args:
+        curves: None before the first step.
+        steps: of the whole run.
+        train_floor: the lowest possible training loss.
+        test_floor: the lowest possible test loss.
+    """
     parts = [(_(TEST_FLOOR), [0, steps], [test_floor, test_floor]), (_(TRAIN_FLOOR), [0, steps], [train_floor, train_floor])]
     if curves is not None:
         parts += [(_(TRAIN), curves.steps, curves.dsm), (_(TEST), curves.evaluated, test_floor + curves.test_error)]

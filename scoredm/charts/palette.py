@@ -16,5 +16,9 @@ PAPER = {"light": "#FFFFFF", "dark": "#11151C"}
 
 
 def component_colour(k: int) -> str:
-    """The colour of mixture component k; the eight hues repeat for larger mixtures."""
+    """The colour of mixture component k; the eight hues repeat for larger mixtures.
+
+    Args:
+        k: from 0.
+    """
     return COMPONENTS[k % len(COMPONENTS)]

@@ -55,7 +55,12 @@ class Picture:
         return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{"".join(self.parts)}</svg>'
 
     def panel(self, window: Sequence[float] | np.ndarray, box: Box) -> "Panel":
-        """A framed part of the picture that shows a window of data."""
+        """A framed part of the picture that shows a window of data.
+
+        Args:
+            window: x_min, x_max, y_min, y_max.
+            box: left, top, width and height, in pixels.
+        """
         left, top, width, height = box
         name = f"c{len(self.parts)}"
         self.parts.append(
@@ -76,7 +81,14 @@ class Panel:
     clip: str
 
     def place(self, points: np.ndarray) -> np.ndarray:
-        """Data (..., 2) to pixels (..., 2)."""
+        """Data (..., 2) to pixels (..., 2).
+
+        Args:
+            points: in data units, (..., 2).
+
+        Returns:
+            In pixels, (..., 2).
+        """
         x_min, x_max, y_min, y_max = self.window
         left, top, width, height = self.box
         x = left + (points[..., 0] - x_min) / (x_max - x_min) * width
@@ -87,7 +99,11 @@ class Panel:
         self.picture.parts.append(f'<g clip-path="url(#{self.clip})">{body}</g>')
 
     def density(self, values: np.ndarray) -> None:
-        """Shade the panel; values: (H, W) in [0, 1], row 0 at y_min."""
+        """Shade the panel; values: (H, W) in [0, 1], row 0 at y_min.
+
+        Args:
+            values: (H, W) in [0, 1], row 0 at y_min.
+        """
         red, green, blue = (int(self.picture.muted[i : i + 2], 16) for i in (1, 3, 5))
         pixels = np.empty((*values.shape, 4), dtype=np.uint8)
         pixels[..., :3] = red, green, blue
@@ -100,7 +116,14 @@ class Panel:
         )
 
     def dots(self, points: np.ndarray, colours: Sequence[str], radius: float = 2.2, hollow: bool = False) -> None:
-        """Draw points (N, 2), one colour each."""
+        """Draw points (N, 2), one colour each.
+
+        Args:
+            points: (N, 2).
+            colours: one for each point.
+            radius: in pixels.
+            hollow: whether to draw rings.
+        """
         shape = [
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" '
             + (f'fill="none" stroke="{colour}" stroke-width="1.2"/>' if hollow else f'fill="{colour}"/>')
@@ -109,7 +132,14 @@ class Panel:
         self._add("".join(shape))
 
     def lines(self, paths: Iterable[np.ndarray], colours: Iterable[str], width: float = 1.0, opacity: float = 1.0) -> None:
-        """Draw polylines, each (T, 2)."""
+        """Draw polylines, each (T, 2).
+
+        Args:
+            paths: each (T, 2).
+            colours: one for each path.
+            width: in pixels.
+            opacity: from 0 to 1.
+        """
         shape = []
         for path, colour in zip(paths, colours, strict=True):
             points = " ".join(f"{x:.1f},{y:.1f}" for x, y in self.place(path))
@@ -117,7 +147,15 @@ class Panel:
         self._add(f'<g stroke-width="{width}" stroke-opacity="{opacity}" stroke-linejoin="round">{"".join(shape)}</g>')
 
     def arrows(self, starts: np.ndarray, vectors: np.ndarray, colour: str, width: float = 1.3, head: float = 3.5) -> None:
-        """Draw arrows from starts (N, 2) by vectors (N, 2), in data units."""
+        """Draw arrows from starts (N, 2) by vectors (N, 2), in data units.
+
+        Args:
+            starts: (N, 2).
+            vectors: (N, 2), in data units.
+            colour: in CSS.
+            width: in pixels.
+            head: the length of an arrow's head, in pixels.
+        """
         shape = []
         for tail, tip in zip(self.place(starts), self.place(starts + vectors), strict=True):
             length = float(np.hypot(*(tip - tail)))
@@ -133,13 +171,24 @@ class Panel:
         self._add(f'<g fill="none" stroke="{colour}" stroke-width="{width}" stroke-linecap="round">{"".join(shape)}</g>')
 
     def area(self, x: np.ndarray, y: np.ndarray) -> None:
-        """Fill from y = 0 up to a curve; x, y: (T,)."""
+        """Fill from y = 0 up to a curve; x, y: (T,).
+
+        Args:
+            x: rising, (T,).
+            y: 0 or more, (T,).
+        """
         corners = np.array([[x[-1], 0.0], [x[0], 0.0]])
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in self.place(np.concatenate([np.stack([x, y], -1), corners])))
         self._add(f'<polygon points="{points}" fill="{self.picture.muted}" fill-opacity=".45"/>')
 
     def ellipses(self, shapes: np.ndarray, colours: Sequence[str], width: float = 1.6) -> None:
-        """Draw ellipses (K, 5): centre x, y, half axes a and b in data units, angle of a in radians."""
+        """Draw ellipses.
+
+        Args:
+            shapes: centre x, y, half axes a and b in data units, angle of a in radians, (K, 5).
+            colours: one for each ellipse.
+            width: in pixels.
+        """
         angle = np.linspace(0, 2 * np.pi, 49)
         circle = np.stack([np.cos(angle), np.sin(angle)], -1)
         paths = []
@@ -149,7 +198,12 @@ class Panel:
         self.lines(paths, colours, width)
 
     def note(self, text: str, corner: str = "top") -> None:
-        """Write a few words in the panel's top or bottom left corner."""
+        """Write a few words in the panel's top or bottom left corner.
+
+        Args:
+            text: the words.
+            corner: "top" or "bottom".
+        """
         left, top, _, height = self.box
         y = top + 15 if corner == "top" else top + height - 6
         back = palette.PAPER[self.picture.mode]
@@ -194,17 +248,32 @@ def _journey(story: "Story", paths: np.ndarray, colours: Sequence[str], mode: st
 
 
 def forward_step(story: "Story", mode: str) -> str:
-    """Data dissolving into noise, coloured by origin."""
+    """Data dissolving into noise, coloured by origin.
+
+    Args:
+        story: of the target.
+        mode: "light" or "dark".
+    """
     return _journey(story, story.forward, [palette.component_colour(int(k)) for k in story.labels], mode, back=False)
 
 
 def reverse_step(story: "Story", mode: str) -> str:
-    """Noise gathering into data."""
+    """Noise gathering into data.
+
+    Args:
+        story: of the target.
+        mode: "light" or "dark".
+    """
     return _journey(story, story.reverse, [palette.SAMPLES[mode]] * story.reverse.shape[1], mode, back=True)
 
 
 def score_step(story: "Story", mode: str) -> str:
-    """The density and the arrows that point uphill."""
+    """The density and the arrows that point uphill.
+
+    Args:
+        story: of the target.
+        mode: "light" or "dark".
+    """
     picture = Picture(SIDE, SIDE, mode)
     side = SIDE - 2 * MARGIN
     panel = picture.panel(story.score_window, (MARGIN, MARGIN, side, side))
@@ -217,7 +286,12 @@ def score_step(story: "Story", mode: str) -> str:
 
 
 def learn_step(story: "Story", mode: str) -> str:
-    """Noisy points, where they came from, and the best guess of it."""
+    """Noisy points, where they came from, and the best guess of it.
+
+    Args:
+        story: of the target.
+        mode: "light" or "dark".
+    """
     picture, noisy = Picture(SIDE, SIDE, mode), story.noisy
     side = SIDE - 2 * MARGIN
     panel = picture.panel(noisy.window, (MARGIN, MARGIN, side, side))
@@ -236,7 +310,12 @@ def learn_step(story: "Story", mode: str) -> str:
 
 
 def portrait(shown: "Portrait", mode: str) -> str:
-    """A target's density with its components outlined in their colours."""
+    """A target's density with its components outlined in their colours.
+
+    Args:
+        shown: the target.
+        mode: "light" or "dark".
+    """
     picture = Picture(SIDE, SIDE, mode)
     side = SIDE - 2 * MARGIN
     panel = picture.panel(shown.window, (MARGIN, MARGIN, side, side))

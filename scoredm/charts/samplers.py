@@ -45,20 +45,33 @@ def _place(key: str, registry: "Mapping[str, object]") -> int:
 
 
 def colour(sampler: str, mode: str) -> str:
-    """The colour of a sampler, by its key in SAMPLERS."""
+    """The colour of a sampler, by its key in SAMPLERS.
+
+    Args:
+        sampler: its key.
+        mode: "light" or "dark".
+    """
     place = _place(sampler, SAMPLERS)
     own = SAMPLERS[sampler].colour if sampler in SAMPLERS else None
     return own or (HUES[(place - 1) % len(HUES)] if place else palette.SAMPLES[mode])
 
 
 def shape(sampler: str) -> str:
-    """The shape of a sampler's points, a name or path of Vega-Lite, by its key in SAMPLERS."""
+    """The shape of a sampler's points, a name or path of Vega-Lite, by its key in SAMPLERS.
+
+    Args:
+        sampler: its key.
+    """
     own = SAMPLERS[sampler].shape if sampler in SAMPLERS else None
     return own or SHAPES[_place(sampler, SAMPLERS) % len(SHAPES)]
 
 
 def dash(grid: str) -> list[int]:
-    """The dashes of a grid's lines, by its key in GRIDS."""
+    """The dashes of a grid's lines, by its key in GRIDS.
+
+    Args:
+        grid: its key.
+    """
     own = GRIDS[grid].dash if grid in GRIDS else None
     return list(own or DASHES[_place(grid, GRIDS) % len(DASHES)])
 
@@ -67,7 +80,11 @@ def dash(grid: str) -> list[int]:
 def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tuple[str, str], ...], quality: str) -> Spec:
     """Quality against evaluations, a line for each sampler and grid, over the band of the noise floor.
 
-    samplers, grids: (key, title) pairs; quality: the title of the vertical axis.
+    Args:
+        mode: "light" or "dark".
+        samplers: (key, title) pairs.
+        grids: (key, title) pairs.
+        quality: the title of the vertical axis.
     """
     ink, muted = palette.INK[mode], palette.MUTED[mode]
     titles = [title for _, title in samplers]
@@ -116,7 +133,15 @@ def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tup
 def race_table(
     curves: "Sequence[Curve]", floor: "NoiseFloor", samplers: Mapping[str, str], grids: Mapping[str, str], costs: tuple[int, int]
 ) -> pd.DataFrame:
-    """Rows of race_spec; samplers, grids: titles by key, costs: the least and the most NFE to make room for."""
+    """Rows of race_spec.
+
+    Args:
+        curves: of the race.
+        floor: the noise floor of the metric.
+        samplers: titles by key.
+        grids: titles by key.
+        costs: the least and the most NFE to make room for.
+    """
     low = min([floor.low, *(float(curve.value[curve.value > 0].min(initial=floor.low)) for curve in curves)])
     high = max((float(curve.value.max()) for curve in curves), default=10 * floor.high)
     parts = [
@@ -149,7 +174,13 @@ TOTAL, REMAINDER, FLOOR, ALONE = N_("This run"), N_("Remainder"), N_("Noise floo
 
 @cache
 def budget_spec(mode: str, parts: tuple[str, ...], quality: str) -> Spec:
-    """A bar for the whole, one for each part, which begins where the one above ends, and one for the noise floor."""
+    """A bar for the whole, one for each part, which begins where the one above ends, and one for the noise floor.
+
+    Args:
+        mode: "light" or "dark".
+        parts: the names of the parts, from the top down.
+        quality: the title of the axis.
+    """
     ink, muted = palette.INK[mode], palette.MUTED[mode]
     total, remainder, floor, alone_name = (_(name) for name in (TOTAL, REMAINDER, FLOOR, ALONE))
     names = [total, *parts, remainder, floor]
@@ -225,7 +256,11 @@ CURVES = (N_("exact"), N_("model"))
 
 
 def rounded_up(value: float) -> float:
-    """The least of 1, 2, 5, 10, 20, ... times a power of ten that is not below a value; 1 where there is none."""
+    """The least of 1, 2, 5, 10, 20, ... times a power of ten that is not below a value; 1 where there is none.
+
+    Args:
+        value: any number.
+    """
     if not (np.isfinite(value) and value > 0):
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
@@ -234,7 +269,12 @@ def rounded_up(value: float) -> float:
 
 @cache
 def difference_spec(mode: str, most: float) -> Spec:
-    """Model minus exact log density over the plane, in full colour from `most` on either side, under exact contours."""
+    """Model minus exact log density over the plane, in full colour from `most` on either side, under exact contours.
+
+    Args:
+        mode: "light" or "dark".
+        most: the difference of full colour, in nats.
+    """
     window = alt.Scale(zero=False, nice=False, padding=0)
     x, y = alt.X("x:Q", title="x₁", scale=window), alt.Y("y:Q", title="x₂", scale=window)
     base = alt.Chart()
@@ -272,7 +312,15 @@ def _ends(most: float) -> str:
 def difference_table(
     x: np.ndarray, difference: np.ndarray, mass: np.ndarray, lines: Sequence[np.ndarray], most: float
 ) -> pd.DataFrame:
-    """Rows of difference_spec; x: (M, 2), the centres of cells of a square window row by row, difference, mass: (M,)."""
+    """Rows of difference_spec.
+
+    Args:
+        x: the centres of cells of a square window, row by row, (M, 2).
+        difference: model minus exact log density, (M,).
+        mass: how much each place counts, from 0 to 1, (M,).
+        lines: exact contours, each (L, 2).
+        most: the difference of full colour, in nats.
+    """
     half = np.abs(np.diff(x[:2, 0])).item() / 2
     clipped = np.nan_to_num(np.clip(difference, -most, most)).astype(np.float32)
     corners = {"x": x[:, 0] - half, "right": x[:, 0] + half, "y": x[:, 1] - half, "top": x[:, 1] + half}
@@ -286,7 +334,11 @@ def difference_table(
 
 @cache
 def log_curves_spec(mode: str) -> Spec:
-    """Log densities over the line, exact in ink and the model's dashed."""
+    """Log densities over the line, exact in ink and the model's dashed.
+
+    Args:
+        mode: "light" or "dark".
+    """
     names = [_(name) for name in CURVES]
     shades = alt.Scale(domain=names, range=[palette.INK[mode], palette.LEARNED])
     dashes = alt.Scale(domain=names, range=[[1, 0], [6, 4]])
@@ -305,7 +357,14 @@ def log_curves_spec(mode: str) -> Spec:
 
 
 def log_curves_table(x: np.ndarray, exact: np.ndarray, model: np.ndarray, mass: np.ndarray) -> pd.DataFrame:
-    """Rows of log_curves_spec where there is mass, from the first such place to the last; arrays (M,)."""
+    """Rows of log_curves_spec where there is mass, from the first such place to the last.
+
+    Args:
+        x: rising, (M,).
+        exact: log density, (M,).
+        model: log density, (M,).
+        mass: how much each place counts, from 0 to 1, (M,).
+    """
     there = np.flatnonzero(mass > 0)
     x, exact, model, mass = (values[there[0] : there[-1] + 1] for values in (x, exact, model, mass))
     parts = [
@@ -317,7 +376,11 @@ def log_curves_table(x: np.ndarray, exact: np.ndarray, model: np.ndarray, mass: 
 
 @cache
 def scatter_spec(mode: str) -> Spec:
-    """The model's log density against the exact one, with the line on which they agree."""
+    """The model's log density against the exact one, with the line on which they agree.
+
+    Args:
+        mode: "light" or "dark".
+    """
     scale = alt.Scale(zero=False, nice=False, padding=6)
     axis = alt.Axis(tickCount=5)
     x = alt.X("exact:Q", title=_("exact log density"), scale=scale, axis=axis)
@@ -329,7 +392,12 @@ def scatter_spec(mode: str) -> Spec:
 
 
 def scatter_table(exact: np.ndarray, model: np.ndarray) -> pd.DataFrame:
-    """Rows of scatter_spec; exact, model: (N,)."""
+    """Rows of scatter_spec.
+
+    Args:
+        exact: log density, (N,).
+        model: log density at the same points, (N,).
+    """
     ends = [float(exact.min()), float(exact.max())]
     parts = [
         pd.DataFrame({"kind": "point", "exact": exact, "model": model}),

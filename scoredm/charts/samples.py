@@ -59,7 +59,12 @@ class Panel:
 
 
 def panel_spec(mode: str, panel: Panel) -> Spec:
-    """A panel without its data: points over contours with equal aspect, or a histogram under a curve."""
+    """A panel without its data: points over contours with equal aspect, or a histogram under a curve.
+
+    Args:
+        mode: "light" or "dark".
+        panel: what is drawn.
+    """
     spec = (
         _cloud_spec(mode, panel.colour, panel.marked is not None, panel.ring) if panel.plane else _bars_spec(mode, panel.colour)
     )
@@ -67,7 +72,11 @@ def panel_spec(mode: str, panel: Panel) -> Spec:
 
 
 def panel_table(panel: Panel) -> pd.DataFrame:
-    """Rows of panel_spec; what lies outside the window, or is not finite, is left out."""
+    """Rows of panel_spec; what lies outside the window, or is not finite, is left out.
+
+    Args:
+        panel: what is drawn.
+    """
     return _cloud_table(panel) if panel.plane else _bars_table(panel)
 
 
@@ -108,7 +117,12 @@ def _cloud_table(panel: Panel) -> pd.DataFrame:
 
 
 def inside(points: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """The first POINTS points (N, D), without those outside a window (2 D,)."""
+    """The first POINTS points of a sample, without those outside a window.
+
+    Args:
+        points: the sample, (N, D).
+        box: the window, (2 D,).
+    """
     few = points[:POINTS]
     return few[(few >= box[0::2]).all(1) & (few <= box[1::2]).all(1)]
 
@@ -170,7 +184,13 @@ class Series:
 
 
 def overlay_spec(series: Sequence[Series], title: str, *, plane: bool) -> Spec:
-    """Several densities in one window without the data: contours with equal aspect, or curves."""
+    """Several densities in one window without the data: contours with equal aspect, or curves.
+
+    Args:
+        series: each with its colour.
+        title: above the chart.
+        plane: whether it is drawn in the plane, and not on the line.
+    """
     looks = tuple((one.name, one.colour, one.dash) for one in series)
     return _overlay_spec(looks, plane) | {"title": title}
 
@@ -198,7 +218,12 @@ def _overlay_spec(looks: tuple[tuple[str, str, tuple[int, ...]], ...], plane: bo
 
 
 def overlay_table(series: Sequence[Series], box: np.ndarray) -> pd.DataFrame:
-    """Rows of overlay_spec; box: the window, (2 D,)."""
+    """Rows of overlay_spec.
+
+    Args:
+        series: each with its lines.
+        box: the window, (2 D,).
+    """
     parts = [_polyline("corner", box.reshape(2, 2).T, 0).assign(series=series[0].name)] if len(box) == 4 else []
     for one in series:
         parts += [_polyline("line", line, i).assign(series=one.name) for i, line in enumerate(one.lines)]
@@ -207,7 +232,11 @@ def overlay_table(series: Sequence[Series], box: np.ndarray) -> pd.DataFrame:
 
 @cache
 def weights_spec(mode: str) -> Spec:
-    """Component weights: found as bars with two standard errors, exact as ticks; without the data."""
+    """Component weights: found as bars with two standard errors, exact as ticks; without the data.
+
+    Args:
+        mode: "light" or "dark".
+    """
     series = colours({"exact": palette.INK[mode], "found": palette.SAMPLES[mode]})
     base = alt.Chart().encode(
         x=alt.X("component:O", title="component", axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6))
@@ -220,7 +249,13 @@ def weights_spec(mode: str) -> Spec:
 
 
 def weights_table(exact: np.ndarray, found: np.ndarray, error: np.ndarray) -> pd.DataFrame:
-    """Rows of weights_spec; arrays (K,)."""
+    """Rows of weights_spec.
+
+    Args:
+        exact: (K,).
+        found: (K,).
+        error: the standard error of `found`, (K,).
+    """
     component = np.arange(1, len(exact) + 1)
     bars = {"low": found - 2 * error, "high": found + 2 * error}
     parts = [

@@ -21,7 +21,12 @@ LOG_DEPTH = 12.0  # nats below the highest point at which curves of log densitie
 def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: int, nice: bool = True) -> Spec:
     """Curves over x, the mixture in ink and components in their colours; samples as a histogram, the probe as a rule.
 
-    nice: the frame ends at round numbers, and otherwise where the curves do.
+    Args:
+        mode: "light" or "dark".
+        y_title: of the vertical axis.
+        components: indices of the components that are drawn.
+        height: in pixels.
+        nice: whether the frame ends at round numbers; otherwise it ends where the curves do.
     """
     base, colour = _curve_parts(mode, components, lowest=False)
     y = alt.Y("y:Q", title=y_title, scale=alt.Scale(zero=False, nice=nice), axis=_edge())
@@ -38,7 +43,13 @@ def curves_spec(mode: str, y_title: str, components: tuple[int, ...], height: in
 
 @cache
 def shares_spec(mode: str, components: tuple[int, ...], height: int) -> Spec:
-    """Responsibilities over x as areas that add up to 1, the rest in grey; the probe as a rule."""
+    """Responsibilities over x as areas that add up to 1, the rest in grey; the probe as a rule.
+
+    Args:
+        mode: "light" or "dark".
+        components: indices of the components that are drawn.
+        height: in pixels.
+    """
     base, colour = _curve_parts(mode, components, lowest=True)
     y = alt.Y("y:Q", title="rₖ", stack="zero", scale=alt.Scale(domain=[0, 1]), axis=_edge())
     areas = base.mark_area(opacity=0.85).encode(y=y, color=colour).transform_filter("datum.series != 'probe'")

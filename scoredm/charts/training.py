@@ -35,7 +35,13 @@ def _styles(looks: Mapping[str, tuple[str, list[int]]], legend: alt.Legend | Non
 
 @cache
 def training_spec(mode: str, log: bool, notebook: bool) -> Spec:
-    """Loss, floor and errors over steps; notebook: the tutorial's metric too."""
+    """Loss, floor and errors over steps; notebook: the tutorial's metric too.
+
+    Args:
+        mode: "light" or "dark".
+        log: whether the vertical axis is logarithmic.
+        notebook: whether the tutorial's metric is drawn too.
+    """
     looks = {
         LOSS: (palette.SAMPLES[mode], SOLID),
         FLOOR: (palette.INK[mode], DASHED),
@@ -58,7 +64,14 @@ def training_spec(mode: str, log: bool, notebook: bool) -> Spec:
 
 
 def training_table(curves: "TrainingCurves | None", steps: int, floor: float, perfect: float | None = None) -> pd.DataFrame:
-    """Rows of training_spec; steps: of the whole run, perfect: the exact score on the tutorial's metric, if that is shown."""
+    """Rows of training_spec.
+
+    Args:
+        curves: None before the first step.
+        steps: of the whole run.
+        floor: the lowest possible loss.
+        perfect: the exact score on the tutorial's metric, if that is shown.
+    """
     parts = [(FLOOR, [0, steps], [floor, floor])]
     if perfect is not None:
         parts.append((PERFECT, [0, steps], [perfect, perfect]))
@@ -75,7 +88,12 @@ def training_table(curves: "TrainingCurves | None", steps: int, floor: float, pe
 
 @cache
 def over_time_spec(mode: str, log: bool) -> Spec:
-    """Loss, floor and error at each time in the colours of the chart over steps, which has the legend; a rule at one time."""
+    """Loss, floor and error at each time in the colours of the chart over steps, which has the legend; a rule at one time.
+
+    Args:
+        mode: "light" or "dark".
+        log: whether the vertical axis is logarithmic.
+    """
     looks = {LOSS: (palette.SAMPLES[mode], SOLID), FLOOR: (palette.INK[mode], DASHED), FRESH: (palette.LEARNED, SOLID)}
     base = alt.Chart().encode(x=time_axis())
     lines = base.mark_line(strokeWidth=2).encode(
@@ -87,7 +105,14 @@ def over_time_spec(mode: str, log: bool) -> Spec:
 
 
 def over_time_table(times: np.ndarray, floor: np.ndarray, found: "ErrorsOverTime | None", t: float) -> pd.DataFrame:
-    """Rows of over_time_spec, with the rule at t; times, floor: (T,), found: None before there is a model."""
+    """Rows of over_time_spec, with the rule at t.
+
+    Args:
+        times: (T,).
+        floor: the lowest possible loss at each time, (T,).
+        found: None before there is a model.
+        t: where the rule stands.
+    """
     parts = [(_(FLOOR), times, floor), (PRESENT, [t], [float("nan")])]
     if found is not None:
         parts += [(_(LOSS), times, found.loss), (_(FRESH), times, found.error)]
@@ -96,7 +121,11 @@ def over_time_table(times: np.ndarray, floor: np.ndarray, found: "ErrorsOverTime
 
 @cache
 def score_curves_spec(mode: str) -> Spec:
-    """Learned and exact score on the line, over the density, which has a scale of its own."""
+    """Learned and exact score on the line, over the density, which has a scale of its own.
+
+    Args:
+        mode: "light" or "dark".
+    """
     base = alt.Chart().encode(x=alt.X("x:Q", title="x", scale=alt.Scale(zero=False, nice=False)))
     hidden = alt.Y("value:Q", axis=None, scale=alt.Scale(domain=[0, 2.5]))
     area = base.mark_area(opacity=0.25, color=palette.MUTED[mode]).encode(y=hidden)
@@ -108,14 +137,26 @@ def score_curves_spec(mode: str) -> Spec:
 
 
 def score_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray | None, density: np.ndarray) -> pd.DataFrame:
-    """Rows of score_curves_spec; arrays (N,), the density relative to its highest point; learned: None before training."""
+    """Rows of score_curves_spec.
+
+    Args:
+        x: rising, (N,).
+        exact: score, (N,).
+        learned: score, (N,); None before training.
+        density: relative to its highest point, (N,).
+    """
     parts = [(DENSITY, density), (_(EXACT), exact)] + ([] if learned is None else [(_(LEARNED), learned)])
     return pd.concat([pd.DataFrame({"series": name, "x": x, "value": y}) for name, y in parts], ignore_index=True)
 
 
 @cache
 def overlay_spec(mode: str, plane: bool) -> Spec:
-    """Density estimates of three samples over the exact density: contours in the plane, curves on the line."""
+    """Density estimates of three samples over the exact density: contours in the plane, curves on the line.
+
+    Args:
+        mode: "light" or "dark".
+        plane: whether it is drawn in the plane, and not on the line.
+    """
     looks = {
         TRUTH: (palette.INK[mode], SOLID),
         SAMPLES["mixture"]: (palette.MUTED[mode], DASHED),
@@ -140,9 +181,13 @@ def overlay_spec(mode: str, plane: bool) -> Spec:
 
 
 def overlay_table(exact: Sequence[np.ndarray], estimates: Mapping[str, Sequence[np.ndarray]], box: np.ndarray) -> pd.DataFrame:
-    """Rows of overlay_spec: polylines (M, 2) of the exact density, and of the samples by the names in SAMPLES.
+    """Rows of overlay_spec; what lies outside the window is moved to its edge, so that every sample is drawn over the same
+    window.
 
-    What lies outside the window `box` is moved to its edge, so that every sample is drawn over the same window.
+    Args:
+        exact: polylines of the exact density, each (M, 2).
+        estimates: polylines of the samples' densities, by the names in SAMPLES.
+        box: the window, (2 D,).
     """
     plane = len(box) == 4
     sets = [(TRUTH, exact)] + [(SAMPLES[name], lines) for name, lines in estimates.items()]

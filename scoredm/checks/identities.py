@@ -63,7 +63,11 @@ def _times() -> Tensor:
 
 
 def drift(case: Case) -> Finding:
-    """f = (log alpha)'."""
+    """f = (log alpha)'.
+
+    Args:
+        case: target, SDE and seed.
+    """
     t = _times()
     rate = torch.as_tensor(case.sde.drift_rate(t))
     gap = (rate - slope_of(lambda s: torch.as_tensor(case.sde.alpha(s)).log(), t)).abs() / (1 + rate.abs())
@@ -71,7 +75,11 @@ def drift(case: Case) -> Finding:
 
 
 def diffusion(case: Case) -> Finding:
-    """g^2 = (sigma^2)' - 2 f sigma^2."""
+    """g^2 = (sigma^2)' - 2 f sigma^2.
+
+    Args:
+        case: target, SDE and seed.
+    """
     t = _times()
     square = torch.as_tensor(case.sde.diffusion(t)) ** 2
     growth = slope_of(lambda s: torch.as_tensor(case.sde.sigma(s)) ** 2, t)
@@ -80,12 +88,20 @@ def diffusion(case: Case) -> Finding:
 
 
 def start(case: Case) -> Finding:
-    """Alpha and sigma at t = 0."""
+    """Alpha and sigma at t = 0.
+
+    Args:
+        case: target, SDE and seed.
+    """
     return Finding((1.0, 0.0), case.sde.scales(0.0), 1e-12)
 
 
 def digits(case: Case) -> Finding:
-    """The relative error of sigma in float32 near t = 0."""
+    """The relative error of sigma in float32 near t = 0.
+
+    Args:
+        case: target, SDE and seed.
+    """
     t = torch.tensor([1e-9, 1e-7, 1e-5, 1e-3])
     exact = torch.tensor([float(case.sde.sigma(time)) for time in t.tolist()], dtype=torch.float64)
     found = torch.as_tensor(case.sde.sigma(t)).double()
@@ -93,7 +109,11 @@ def digits(case: Case) -> Finding:
 
 
 def paths(case: Case) -> Finding:
-    """Total variance of the forward paths against its own equation, v' = 2 f v + g^2, which knows neither alpha nor sigma."""
+    """Total variance of the forward paths against its own equation, v' = 2 f v + g^2, which knows neither alpha nor sigma.
+
+    Args:
+        case: target, SDE and seed.
+    """
     mixture, sde, times = case.mixture, case.sde, (0.5, 1.0)
     draws = case.draws()
     x0 = mixture.sample(_draws(mixture), draws).double()
@@ -150,7 +170,11 @@ def _independent_distribution(case: Case, t: float) -> MixtureSameFamily:
 
 
 def gradient(case: Case) -> Finding:
-    """The exact score against the gradient of log p_t by autograd, in units of the noise."""
+    """The exact score against the gradient of log p_t by autograd, in units of the noise.
+
+    Args:
+        case: target, SDE and seed.
+    """
     worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS).requires_grad_()
@@ -161,7 +185,11 @@ def gradient(case: Case) -> Finding:
 
 
 def convolution(case: Case) -> Finding:
-    """`diffuse` against p_t(x) = int p_0(y) N(x; alpha y, sigma^2 I) dy by quadrature along each component's axes."""
+    """`diffuse` against p_t(x) = int p_0(y) N(x; alpha y, sigma^2 I) dy by quadrature along each component's axes.
+
+    Args:
+        case: target, SDE and seed.
+    """
     worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS)
@@ -191,7 +219,11 @@ def _log_normal(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def fokker_planck(case: Case) -> Finding:
-    """The rate at which log p_t changes against -f (D + x.s) + g^2 (div s + |s|^2) / 2, relative to the terms' mean size."""
+    """The rate at which log p_t changes against -f (D + x.s) + g^2 (div s + |s|^2) / 2, relative to the terms' mean size.
+
+    Args:
+        case: target, SDE and seed.
+    """
     worst, h = 0.0, 1e-5
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS).requires_grad_()
@@ -208,7 +240,11 @@ def fokker_planck(case: Case) -> Finding:
 
 
 def tweedie(case: Case) -> Finding:
-    """E[x_0 | x_t] by the score against Bayes' rule over the components, in units of the spread of x_t / alpha_t."""
+    """E[x_0 | x_t] by the score against Bayes' rule over the components, in units of the spread of x_t / alpha_t.
+
+    Args:
+        case: target, SDE and seed.
+    """
     worst = 0.0
     for t in TIMES:
         x = _noisy(case, t, case.draws(), POINTS)
@@ -220,7 +256,11 @@ def tweedie(case: Case) -> Finding:
 
 
 def merging(case: Case) -> Finding:
-    """Two modes set so that they merge at t = 1/2: by the closed form, and where the score at the middle turns flat."""
+    """Two modes set so that they merge at t = 1/2: by the closed form, and where the score at the middle turns flat.
+
+    Args:
+        case: target, SDE and seed.
+    """
     alpha, sigma = case.sde.scales(0.5)
     noise, std = sigma / alpha, sigma / alpha / 2
     mu = math.hypot(std, noise)
@@ -249,7 +289,11 @@ def _one_gaussian(mixture: GaussianMixture, wider: float = 1.0) -> GaussianMixtu
 
 
 def dsm(case: Case) -> Finding:
-    """DSM less ESM at t = 1/2 for a wrong score, against the spread of the clean data, which knows no score."""
+    """DSM less ESM at t = 1/2 for a wrong score, against the spread of the clean data, which knows no score.
+
+    Args:
+        case: target, SDE and seed.
+    """
     t, sde = 0.5, case.sde
     (alpha, sigma), (x0, z) = case.sde.scales(t), _data_and_noise(case, case.draws())
     x = sde.perturb(x0, t, z)
@@ -260,7 +304,11 @@ def dsm(case: Case) -> Finding:
 
 
 def floor(case: Case) -> Finding:
-    """The floor of DSM at t = 1/2 by quadrature of the score, against the spread of the clean data by draws."""
+    """The floor of DSM at t = 1/2 by quadrature of the score, against the spread of the clean data by draws.
+
+    Args:
+        case: target, SDE and seed.
+    """
     spread, error = posterior_spread(case.mixture, case.sde, 0.5, _draws(case.mixture), case.draws())
     quadrature = FLOOR_ERROR[case.mixture.n_components > 10]
     return Finding(spread, dsm_floor(case.mixture, case.sde, 0.5), SIGMAS * error + quadrature)
@@ -276,7 +324,11 @@ def _over_time(sde: SDE) -> list[tuple[float, float]]:
 
 
 def entropy(case: Case) -> Finding:
-    """h(p_1) - h(p_t0) against int (D f + g^2 E|s|^2 / 2) dt from t0 to 1, with fresh draws at each node."""
+    """h(p_1) - h(p_t0) against int (D f + g^2 E|s|^2 / 2) dt from t0 to 1, with fresh draws at each node.
+
+    Args:
+        case: target, SDE and seed.
+    """
     mixture, sde, draws = case.mixture, case.sde, case.draws()
     x0, z = _data_and_noise(case, draws)
     gained = case.distribution(EARLY).log_prob(sde.perturb(x0, EARLY, z)) - case.distribution(1.0).log_prob(
@@ -291,7 +343,11 @@ def entropy(case: Case) -> Finding:
 
 
 def girsanov(case: Case) -> Finding:
-    """KL(p || q) at t0 against its bound, which is attained where the wrong score and its prior belong to one diffusion q."""
+    """KL(p || q) at t0 against its bound, which is attained where the wrong score and its prior belong to one diffusion q.
+
+    Args:
+        case: target, SDE and seed.
+    """
     mixture, sde, draws = case.mixture, case.sde, case.draws()
     other = Case(_one_gaussian(mixture, 2.0), sde, case.seed)
     x0, z = _data_and_noise(case, draws)
@@ -311,7 +367,11 @@ def girsanov(case: Case) -> Finding:
 
 
 def girsanov_strict(case: Case) -> Finding:
-    """The bound on data N(1, 1) for the score of data N(0, 1) and the prior N(0, sigma_1^2): the model is then N(0, v)."""
+    """The bound on data N(1, 1) for the score of data N(0, 1) and the prior N(0, sigma_1^2): the model is then N(0, v).
+
+    Args:
+        case: target, SDE and seed.
+    """
     sde = case.sde
 
     def spread(t: float) -> float:
@@ -372,17 +432,29 @@ def _distribution_after(step: Step, power: int, case: Case) -> Finding:
 
 
 def anderson(case: Case) -> Finding:
-    """The reverse SDE takes draws of p_1 to draws of p_t."""
+    """The reverse SDE takes draws of p_1 to draws of p_t.
+
+    Args:
+        case: target, SDE and seed.
+    """
     return _distribution_after(euler_maruyama, 1, case)
 
 
 def flow(case: Case) -> Finding:
-    """The probability flow takes draws of p_1 to draws of p_t."""
+    """The probability flow takes draws of p_1 to draws of p_t.
+
+    Args:
+        case: target, SDE and seed.
+    """
     return _distribution_after(heun, 2, case)
 
 
 def likelihood(case: Case) -> Finding:
-    """log p_0 by following the flow from the data to p_1, against the mixture's own, at draws of the data; in nats."""
+    """log p_0 by following the flow from the data to p_1, against the mixture's own, at draws of the data; in nats.
+
+    Args:
+        case: target, SDE and seed.
+    """
     x = case.mixture.sample(ENCODED, case.draws()).double()
     narrowest = math.sqrt(float(case.mixture.principal_axes[0].min()))
     score, prior = exact_score(case.mixture, case.sde), exact_prior(case.sde, case.mixture)
@@ -391,7 +463,11 @@ def likelihood(case: Case) -> Finding:
 
 
 def flow_of_a_gaussian(case: Case) -> Finding:
-    """Where the flow takes a point two standard deviations out along each axis of one Gaussian with the data's moments."""
+    """Where the flow takes a point two standard deviations out along each axis of one Gaussian with the data's moments.
+
+    Args:
+        case: target, SDE and seed.
+    """
     gaussian = Case(_one_gaussian(case.mixture), case.sde, case.seed)
     before, after = gaussian.distribution(1.0), gaussian.distribution(REVERSE_TO)
     (v1, axes), (v0, _) = ((p[0] for p in distribution.principal_axes) for distribution in (before, after))
@@ -447,7 +523,11 @@ def order(name: str, case: Case) -> Finding:
 
 
 def recursion(case: Case) -> Finding:
-    """The variance after 50 steps of Euler-Maruyama on Gaussian data: the sampler's over that of the written recursion."""
+    """The variance after 50 steps of Euler-Maruyama on Gaussian data: the sampler's over that of the written recursion.
+
+    Args:
+        case: target, SDE and seed.
+    """
     sde = case.sde
     S = float(case.mixture.covariance.trace()) / case.mixture.dim
     times = _grid(sde, 50, REVERSE_TO)

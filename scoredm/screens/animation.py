@@ -12,7 +12,14 @@ ROWS, COLUMNS = 128, 200  # cells of the heat map on the line
 
 
 def kept(count: int) -> np.ndarray:
-    """Indices of at most MOST_FRAMES of `count` frames, evenly spread, first and last among them."""
+    """Indices of at most MOST_FRAMES of `count` frames, evenly spread, first and last among them.
+
+    Args:
+        count: the number of frames there are.
+
+    Returns:
+        Rising indices.
+    """
     return np.unique(np.linspace(0, count - 1, min(count, MOST_FRAMES)).round().astype(int))
 
 

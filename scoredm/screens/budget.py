@@ -95,7 +95,12 @@ def run(experiment: Experiment, settings: Settings, progress: Progress | None = 
 
 
 def plan(experiment: Experiment, settings: Settings) -> Plan:
-    """The runs of the error budget."""
+    """The runs of the error budget.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: of the budget.
+    """
     job = Job(
         experiment.target,
         experiment.sde,
@@ -137,7 +142,11 @@ def read(experiment: Experiment, settings: Settings, records: Iterable[Record], 
 
 
 def judge(found: Budget) -> Verdict:
-    """Say which cause makes most of the error, and whether that depends on the order."""
+    """Say which cause makes most of the error, and whether that depends on the order.
+
+    Args:
+        found: over all seeds.
+    """
     causes, n = len(budget.PARTS), found.seeds
     largest, part = max(found.parts.items(), key=lambda item: item[1].value)
     alone, most = max(found.alone.items(), key=lambda item: item[1].value)

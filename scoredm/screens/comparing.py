@@ -42,10 +42,20 @@ def compare(experiment: Experiment, points: np.ndarray, fresh: Fresh = fresh_sam
 
 
 def reference(experiment: Experiment, n: int) -> np.ndarray:
-    """The exact sample of n points that others are compared with, (n, D)."""
+    """The exact sample of n points that others are compared with, (n, D).
+
+    Args:
+        experiment: target and seed; the SDE does not matter.
+        n: points.
+    """
     return experiment.mixture.sample(n, generator(experiment, "reference")).numpy()
 
 
 def outline(experiment: Experiment, t: float) -> Outline:
-    """The window and the exact contours of p_t, or its density on the line."""
+    """The window and the exact contours of p_t, or its density on the line.
+
+    Args:
+        experiment: target and SDE.
+        t: the time, in [0, 1].
+    """
     return fields.outline(experiment.mixture, experiment.sde, t)

@@ -96,7 +96,12 @@ class Result:
 
 
 def run(experiment: Experiment, settings: Settings) -> Result:
-    """Compute the four pictures' arrays and the experiment's main numbers."""
+    """Compute the four pictures' arrays and the experiment's main numbers.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: there are none.
+    """
     del settings
     mixture, sde = experiment.mixture, experiment.sde
     alpha, sigma = sde.scales(1.0)
@@ -114,7 +119,14 @@ def run(experiment: Experiment, settings: Settings) -> Result:
 
 
 def tell(mixture: GaussianMixture, sde: SDE, forward_draws: torch.Generator, reverse_draws: torch.Generator) -> Story:
-    """Compute the story of a mixture in one or two dimensions."""
+    """Compute the story of a mixture in one or two dimensions.
+
+    Args:
+        mixture: the target, D at most 2.
+        sde: the forward diffusion.
+        forward_draws: of the data and the forward paths.
+        reverse_draws: of the reverse paths.
+    """
     plane = mixture.dim == 2
     times = TILES if plane else np.linspace(0, 1, 61)
     x0, labels = mixture.sample_labelled(60 if plane else 40, forward_draws)
@@ -234,7 +246,11 @@ class Portrait:
 
 
 def portray(mixture: GaussianMixture) -> Portrait:
-    """Compute the portrait of a mixture in one or two dimensions."""
+    """Compute the portrait of a mixture in one or two dimensions.
+
+    Args:
+        mixture: the target, D at most 2.
+    """
     still = VESDE(1.0)
     if mixture.dim == 2:
         window = fields.windows(mixture, still, [0.0], True)

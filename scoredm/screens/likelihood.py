@@ -108,7 +108,11 @@ def run(experiment: Experiment, settings: Settings) -> Result:
 
 
 def first_time(score: str) -> float:
-    """The time at which the flow begins: 0 for the exact score, FIRST_T for a network."""
+    """The time at which the flow begins: 0 for the exact score, FIRST_T for a network.
+
+    Args:
+        score: "exact" or "learned".
+    """
     return FIRST_T if score == "learned" else 0.0
 
 

@@ -162,7 +162,15 @@ Result = ReversePaths | DsmSides | FloorCurve | Weightings | Parametrisations | 
 
 
 def run(experiment: Experiment, settings: Settings) -> Result:
-    """Compute both sides of the formula of a topic."""
+    """Compute both sides of the formula of a topic.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: the topic, and its choices.
+
+    Returns:
+        A result of the topic's own kind.
+    """
     match settings.topic:
         case "reverse":
             return reverse_paths(experiment, settings.eta)
@@ -178,7 +186,12 @@ def run(experiment: Experiment, settings: Settings) -> Result:
 
 
 def reverse_paths(experiment: Experiment, eta: float) -> ReversePaths:
-    """Run the reverse process with noise eta by Euler steps, and the probability flow by Heun's, from the same draws of p_1."""
+    """Run the reverse process with noise eta by Euler steps, and the probability flow by Heun's, from the same draws of p_1.
+
+    Args:
+        experiment: target, SDE and seed.
+        eta: 0 or more; see `samplers.reverse_step`.
+    """
     # Heun's steps are twice as long and take two evaluations each: the flow's own error is then too small to see.
     _times, noisy = _first_coordinate(experiment, reverse_step(eta), STEPS)
     times, flow = _first_coordinate(experiment, heun, STEPS // 2)
@@ -232,7 +245,12 @@ def dsm_sides(experiment: Experiment, wrong: str, t: float) -> TwoSides:
 
 
 def at_share(sides: TwoSides, share: float) -> DsmSides:
-    """Both sides at one share c; each loss is a polynomial of degree 2 in c, so a fit through the known shares is exact."""
+    """Both sides at one share c; each loss is a polynomial of degree 2 in c, so a fit through the known shares is exact.
+
+    Args:
+        sides: at three or more shares.
+        share: c, of the exact score in the blend.
+    """
     dsm, esm = (float(np.polyval(np.polyfit(sides.shares, loss, 2), share)) for loss in (sides.dsm, sides.esm))
     esm = max(esm, 0.0) if share != 1 else 0.0
     return DsmSides(
@@ -247,7 +265,11 @@ def at_share(sides: TwoSides, share: float) -> DsmSides:
 
 
 def floor_curve(experiment: Experiment) -> FloorCurve:
-    """The floor by quadrature, and simulated as the spread of the clean data given the noisy."""
+    """The floor by quadrature, and simulated as the spread of the clean data given the noisy.
+
+    Args:
+        experiment: target, SDE and seed.
+    """
     mixture, sde, draws = experiment.mixture, experiment.sde, generator(experiment, "metric")
     few = mixture.n_components > MANY
     times, at = np.linspace(T_MIN, 1, 12 if few else 34), np.linspace(0.1, 1, 4 if few else 10)
@@ -257,7 +279,11 @@ def floor_curve(experiment: Experiment) -> FloorCurve:
 
 
 def weightings(experiment: Experiment) -> Weightings:
-    """Four weightings of the error of the predicted noise, over noise levels."""
+    """Four weightings of the error of the predicted noise, over noise levels.
+
+    Args:
+        experiment: target, SDE and seed.
+    """
     spread = float(experiment.mixture.covariance.diagonal().mean()) ** 0.5
     times = np.geomspace(T_MIN, 1, 60 if experiment.mixture.n_components <= MANY else 20)
     scales = np.array([experiment.sde.scales(t) for t in times.tolist()])
@@ -266,7 +292,12 @@ def weightings(experiment: Experiment) -> Weightings:
 
 
 def parametrisations(experiment: Experiment, t: float) -> Parametrisations:
-    """Draw one point of p_t and predict noise and clean data from it with alpha = 1 and in the variance-preserving form."""
+    """Draw one point of p_t and predict noise and clean data from it with alpha = 1 and in the variance-preserving form.
+
+    Args:
+        experiment: target, SDE and seed.
+        t: the time, above 0.
+    """
     mixture, sde, draws = experiment.mixture, experiment.sde, generator(experiment, "paths")
     x0 = mixture.sample(1, draws)
     x = sde.perturb(x0, t, torch.randn(x0.shape, generator=draws))[0]

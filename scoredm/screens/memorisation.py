@@ -166,7 +166,11 @@ def training_points(experiment: Experiment, count: int) -> Points:
 
 
 def resemble(comparison: SampleComparison) -> bool:
-    """Whether points look like draws of the target: as near to one as other draws are, within a factor of 2."""
+    """Whether points look like draws of the target: as near to one as other draws are, within a factor of 2.
+
+    Args:
+        comparison: of the points with the target.
+    """
     return comparison.distance <= UNLIKE * float(comparison.fresh_distances.max())
 
 
@@ -220,7 +224,11 @@ def _collapse(experiment: Experiment, empirical: EmpiricalScore) -> Collapse:
 
 
 def lowest_test_loss(experiment: Experiment) -> float:
-    """The lowest possible loss on fresh points, that of the true score: a mean over t uniform on [T_MIN, 1]."""
+    """The lowest possible loss on fresh points, that of the true score: a mean over t uniform on [T_MIN, 1].
+
+    Args:
+        experiment: target, SDE and seed.
+    """
     return mean_floor(experiment.mixture, experiment.sde, T_MIN)
 
 
@@ -228,7 +236,12 @@ def lowest_test_loss(experiment: Experiment) -> float:
 
 
 def config(steps: int, seed: int) -> TrainConfig:
-    """Our recipe with so many steps."""
+    """Our recipe with so many steps.
+
+    Args:
+        steps: of the optimiser.
+        seed: of the experiment.
+    """
     return TrainConfig(steps=steps, eps=T_MIN, seed=seed, eval_every=max(1, steps // EVALUATIONS))
 
 

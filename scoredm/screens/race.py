@@ -173,7 +173,12 @@ def run(experiment: Experiment, settings: Settings, progress: Progress | None = 
 
 
 def jobs(experiment: Experiment, settings: Settings) -> tuple[Job, ...]:
-    """Every run of the race, side by side: all samplers with few steps before any with many, one seed after another."""
+    """Every run of the race, side by side: all samplers with few steps before any with many, one seed after another.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: of the race.
+    """
     found = studies.race(
         experiment.target,
         experiment.sde,
@@ -232,7 +237,12 @@ def _verdict(lines: Sequence[Line]) -> Verdict:
 
 
 def end_jobs(experiment: Experiment, settings: Settings) -> tuple[Job, ...]:
-    """A run of each sampler on the first grid, with as many steps as take the same number of evaluations of the score."""
+    """A run of each sampler on the first grid, with as many steps as take the same number of evaluations of the score.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: of the race.
+    """
     shared = settings.steps[-1]
     steps = studies.equal_cost_steps(settings.samplers, settings.end_evaluations)
     return tuple(

@@ -220,7 +220,12 @@ class Result:
 
 
 def simulate(experiment: Experiment, settings: Settings) -> Run:
-    """Run from noise to data with the exact score."""
+    """Run from noise to data with the exact score.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: of the run.
+    """
     run = _sampled(experiment, settings, trajectory=True)
     times = np.array(run.times)
     walk, at = run.points[: settings.steps + 1, 0], kept(len(times))
@@ -252,7 +257,13 @@ def _sampled(experiment: Experiment, settings: Settings, *, trajectory: bool = F
 
 
 def show(experiment: Experiment, settings: Settings, run: Run) -> Animation:
-    """Show a run over the exact density, in the plane with arrows of the score where they are wanted."""
+    """Show a run over the exact density, in the plane with arrows of the score where they are wanted.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: what is shown of the run.
+        run: from `simulate`.
+    """
     labels = None
     if settings.colour == "component":
         labels = experiment.mixture.responsibilities(run.shown[-1].astype(np.float64)).argmax(-1).numpy()
@@ -271,20 +282,40 @@ def show(experiment: Experiment, settings: Settings, run: Run) -> Animation:
 
 
 def tell_truth(target: str, seed: int, n: int) -> Truth:
-    """Draw an exact sample, its estimate, and the exact contours of the data; they do not depend on the SDE."""
+    """Draw an exact sample, its estimate, and the exact contours of the data; they do not depend on the SDE.
+
+    Args:
+        target: of the experiment.
+        seed: of the experiment.
+        n: points in the exact sample.
+    """
     experiment = Experiment(target, seed=seed)
     points, outline = comparing.reference(experiment, n), fields.outline(experiment.mixture, experiment.sde, 0.0)
     return Truth(points, outline, estimate(points, outline))
 
 
 def estimate(points: np.ndarray, outline: Outline) -> list[np.ndarray]:
-    """Contours of a sample's kernel density estimate with the shares of an outline; on the line its curve."""
+    """Contours of a sample's kernel density estimate with the shares of an outline; on the line its curve.
+
+    Args:
+        points: the sample, (N, D).
+        outline: the window and the exact contours of the data.
+
+    Returns:
+        Polylines, each (M, 2).
+    """
     box = outline.box.tolist()
     return [estimate_curve(points, box)] if len(box) == 2 else estimate_contours(points, box, outline.shares)
 
 
 def update(experiment: Experiment, settings: Settings, run: Run) -> Update:
-    """The step of the first particle under way at the chosen time: from the last time of the grid that is not below it."""
+    """The step of the first particle under way at the chosen time: from the last time of the grid that is not below it.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: of the run, with the chosen time.
+        run: from `simulate`.
+    """
     times, eta = run.times[: len(run.walk)], NOISE[settings.process]
     i = int(np.clip(np.searchsorted(-times, -settings.moment, side="right") - 1, 0, len(times) - 2))
     t, dt = float(times[i]), float(times[i] - times[i + 1])
@@ -355,7 +386,15 @@ def compare(
     truth: Truth,
     fresh: comparing.Fresh = comparing.fresh_samples,
 ) -> Comparison:
-    """Compare the end of a run with the data, and find the cause of what is off."""
+    """Compare the end of a run with the data, and find the cause of what is off.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: of the run.
+        run: from `simulate`.
+        truth: from `tell_truth`.
+        fresh: `comparing.fresh_samples`, or a function that remembers its results.
+    """
     compared = comparing.compare(experiment, run.end, fresh)
     return Comparison(
         statistics=tuple(compared.statistics),

@@ -214,7 +214,12 @@ def run(experiment: Experiment, settings: Settings) -> Result:
 
 
 def probe(experiment: Experiment, settings: Settings) -> Probe:
-    """Take the score of p_t at the probe apart into the components most responsible for it and the rest."""
+    """Take the score of p_t at the probe apart into the components most responsible for it and the rest.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: time, view and probe.
+    """
     p_t, x = experiment.distribution(settings.t), _point(experiment, settings)
     alpha, sigma = experiment.sde.scales(settings.t)
     found = decomposition.decompose(p_t, [x], np.sort(decomposition.most_responsible(p_t, x, PROBE_COMPONENTS)))
@@ -293,7 +298,12 @@ def _over_time(experiment: Experiment, x: Sequence[float]) -> tuple[np.ndarray, 
 
 
 def saddle(experiment: Experiment, settings: Settings) -> np.ndarray | None:
-    """The saddle of p_t between the two components most responsible for the probe, (D,), or None where there is none."""
+    """The saddle of p_t between the two components most responsible for the probe, (D,), or None where there is none.
+
+    Args:
+        experiment: target, SDE and seed.
+        settings: time and probe.
+    """
     return decomposition.saddle(experiment.distribution(settings.t), _point(experiment, settings))
 
 
@@ -325,7 +335,12 @@ def _samples(experiment: Experiment, settings: Settings) -> tuple[np.ndarray, np
 
 
 def draw_samples(experiment: Experiment, t: float) -> tuple[np.ndarray, np.ndarray]:
-    """Samples of p_t, (SAMPLES, D), and the component that each comes from: the same data and noise at every t."""
+    """Samples of p_t, (SAMPLES, D), and the component that each comes from: the same data and noise at every t.
+
+    Args:
+        experiment: target, SDE and seed.
+        t: the time, in [0, 1].
+    """
     x0, labels = experiment.mixture.sample_labelled(SAMPLES, generator(experiment, "data"))
     noise = torch.randn(x0.shape, generator=generator(experiment, "field"))
     return experiment.sde.perturb(x0, t, noise).numpy(), labels.numpy()
@@ -464,6 +479,12 @@ def add_component(experiment: Experiment, mean: Sequence[float], stds: Sequence[
 
 def remove_component(experiment: Experiment) -> str:
     """The text of the target without its last component.
+
+    Args:
+        experiment: its target is the mixture to begin with.
+
+    Returns:
+        The text.
 
     Raises:
         ValueError: nothing would be left.

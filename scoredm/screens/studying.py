@@ -23,17 +23,33 @@ Progress = Callable[[int, int], None]
 
 
 def recipe(experiment: Experiment, score: str) -> TrainConfig | None:
-    """The recipe of the network to sample with: *Ours* of the training page; None for the exact score."""
+    """The recipe of the network to sample with: *Ours* of the training page; None for the exact score.
+
+    Args:
+        experiment: target, SDE and seed.
+        score: "exact" or "learned".
+    """
     return TrainConfig(seed=experiment.seed) if score == "learned" else None
 
 
 def training_task(experiment: Experiment) -> TrainingTask:
-    """The training of the learned score."""
+    """The training of the learned score.
+
+    Args:
+        experiment: target, SDE and seed.
+    """
     return TrainingTask(experiment.target, experiment.sde, TrainConfig(seed=experiment.seed))
 
 
 def offered(experiment: Experiment) -> tuple[str, ...]:
-    """The metrics that mean something for a target: one component has no weights to be wrong."""
+    """The metrics that mean something for a target: one component has no weights to be wrong.
+
+    Args:
+        experiment: its target decides.
+
+    Returns:
+        Keys of METRICS.
+    """
     return tuple(key for key, metric in METRICS.items() if metric.components <= experiment.mixture.n_components)
 
 
@@ -87,7 +103,11 @@ class Failure:
 
 
 def failures(records: Iterable[Record]) -> tuple[Failure, ...]:
-    """The runs that failed, in the order of their records."""
+    """The runs that failed, in the order of their records.
+
+    Args:
+        records: of any runs.
+    """
     return tuple(
         Failure(
             record["sampler"],
@@ -117,7 +137,11 @@ class JobPace:
     metric: float
 
     def seconds(self, job: Job) -> float:
-        """About how long a run takes."""
+        """About how long a run takes.
+
+        Args:
+            job: of the race or the budget.
+        """
         drawn = (job.noise_steps or job.steps) if job.method.stochastic else 0
         return job.method.expected_nfe(job.steps) * self.evaluation + drawn * self.noise + self.metric
 

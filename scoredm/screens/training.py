@@ -63,7 +63,11 @@ class Settings:
         address.check("training", self)
 
     def config(self, seed: int) -> TrainConfig:
-        """The recipe as the library takes it; the seed is the experiment's."""
+        """The recipe as the library takes it; the seed is the experiment's.
+
+        Args:
+            seed: of the experiment.
+        """
         if self.recipe != "custom":
             return replace(TrainConfig.notebook() if self.recipe == "tutorial" else TrainConfig(), seed=seed)
         base = TrainConfig.notebook() if self.network == "notebook" else TrainConfig()
@@ -235,12 +239,22 @@ def run(experiment: Experiment, settings: Settings, progress: Callable[[int, int
 
 
 def reference(experiment: Experiment, eps: float) -> TrainingReference:
-    """The exact values that every run of an experiment is compared with."""
+    """The exact values that every run of an experiment is compared with.
+
+    Args:
+        experiment: target, SDE and seed.
+        eps: the earliest time that the loss is averaged over.
+    """
     return learning.training_reference(experiment.mixture, experiment.sde, eps, generator(experiment, "metric"))
 
 
 def places(experiment: Experiment, t: float) -> Places:
-    """Where learned and exact score are compared at time t, above 0."""
+    """Where learned and exact score are compared at time t, above 0.
+
+    Args:
+        experiment: target, SDE and seed.
+        t: the time.
+    """
     mixture, sde, p_t = experiment.mixture, experiment.sde, experiment.distribution(t)
     if mixture.dim == 1:
         window = np.array(fields.windows_1d(p_t))

@@ -74,17 +74,30 @@ class Result:
 
 
 def checks_of(group: str | None = None) -> list[checks.Check]:
-    """The checks of a group, or all of them."""
+    """The checks of a group, or all of them.
+
+    Args:
+        group: its name; by default all.
+    """
     return [check for check in checks.CHECKS if group in (None, check.group)]
 
 
 def key_of(check: checks.Check, experiment: Experiment) -> CheckKey:
-    """A check of this experiment."""
+    """A check of this experiment.
+
+    Args:
+        check: one of `checks.CHECKS`.
+        experiment: target, SDE and seed.
+    """
     return CheckKey(check.name, None if check.fixed else experiment)
 
 
 def perform(key: CheckKey) -> Outcome:
-    """Run one check; whatever goes wrong is said in the outcome."""
+    """Run one check; whatever goes wrong is said in the outcome.
+
+    Args:
+        key: from `key_of`.
+    """
     began = time.perf_counter()
     try:
         experiment = key.experiment or Experiment()
