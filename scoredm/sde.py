@@ -239,9 +239,40 @@ class GeometricVESDE(SDE):
         return _constant(0.0, t)
 
 
+@dataclass(frozen=True)
+class _LinearRate(SDE):
+    """A diffusion that shrinks the data at the rate beta_t / 2, with beta_t linear in t; a kind says what its noise is."""
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Validate the rates."""
+        if not (math.isfinite(self.beta_max) and 0 < self.beta_min <= self.beta_max <= BETA_MAX):
+            raise ValueError(
+                f"beta_min is {self.beta_min:g} and beta_max {self.beta_max:g}; "
+                f"they must be above 0, beta_min not above beta_max, and at most {BETA_MAX:g}"
+            )
+
+    def _beta(self, t: Time) -> Time:
+        return self.beta_min + t * (self.beta_max - self.beta_min)
+
+    def _integral(self, t: Time) -> Time:
+        """B_t = int_0^t beta."""
+        return t * (self.beta_min + t * (self.beta_max - self.beta_min) / 2)
+
+    def alpha(self, t: Time) -> Time:
+        """exp(-B_t / 2)."""
+        return _functions(t).exp(-self._integral(t) / 2)
+
+    def drift_rate(self, t: Time) -> Time:
+        """-beta_t / 2."""
+        return -self._beta(t) / 2
+
+
 @final
 @dataclass(frozen=True)
-class VPSDE(SDE):
+class VPSDE(_LinearRate):
     """The variance-preserving SDE of DDPM, dx = -beta x / 2 dt + sqrt(beta) dW_t.
 
         beta_t = beta_min + t (beta_max - beta_min),   B_t = int_0^t beta,   alpha_t = exp(-B_t / 2),   sigma_t^2 = 1 - exp(-B_t).
@@ -257,34 +288,19 @@ class VPSDE(SDE):
         Song et al. 2020, arXiv 2011.13456, section 3.4.
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-
-    def __post_init__(self) -> None:
-        """Validate the rates."""
-        _check_rates(self.beta_min, self.beta_max)
-
-    def alpha(self, t: Time) -> Time:
-        """exp(-B_t / 2)."""
-        return _functions(t).exp(-_integrated(self.beta_min, self.beta_max, t) / 2)
-
     def sigma(self, t: Time) -> Time:
         """sqrt(1 - exp(-B_t))."""
         maths = _functions(t)
-        return maths.sqrt(-maths.expm1(-_integrated(self.beta_min, self.beta_max, t)))
+        return maths.sqrt(-maths.expm1(-self._integral(t)))
 
     def diffusion(self, t: Time) -> Time:
         """sqrt(beta_t)."""
-        return _functions(t).sqrt(self.beta_min + t * (self.beta_max - self.beta_min))
-
-    def drift_rate(self, t: Time) -> Time:
-        """-beta_t / 2."""
-        return -(self.beta_min + t * (self.beta_max - self.beta_min)) / 2
+        return _functions(t).sqrt(self._beta(t))
 
 
 @final
 @dataclass(frozen=True)
-class SubVPSDE(SDE):
+class SubVPSDE(_LinearRate):
     """The sub-variance-preserving SDE: the drift of VPSDE with less noise, so that x_t never varies more than there.
 
         alpha_t = exp(-B_t / 2),   sigma_t = 1 - exp(-B_t),   g_t^2 = beta_t (1 - exp(-2 B_t)),   beta and B as in VPSDE.
@@ -300,29 +316,14 @@ class SubVPSDE(SDE):
         Song et al. 2020, arXiv 2011.13456, section 3.4.
     """
 
-    beta_min: float = 0.1
-    beta_max: float = 20.0
-
-    def __post_init__(self) -> None:
-        """Validate the rates."""
-        _check_rates(self.beta_min, self.beta_max)
-
-    def alpha(self, t: Time) -> Time:
-        """exp(-B_t / 2)."""
-        return _functions(t).exp(-_integrated(self.beta_min, self.beta_max, t) / 2)
-
     def sigma(self, t: Time) -> Time:
         """1 - exp(-B_t)."""
-        return -_functions(t).expm1(-_integrated(self.beta_min, self.beta_max, t))
+        return -_functions(t).expm1(-self._integral(t))
 
     def diffusion(self, t: Time) -> Time:
         """sqrt(beta_t (1 - exp(-2 B_t)))."""
-        maths, beta = _functions(t), self.beta_min + t * (self.beta_max - self.beta_min)
-        return maths.sqrt(-beta * maths.expm1(-2 * _integrated(self.beta_min, self.beta_max, t)))
-
-    def drift_rate(self, t: Time) -> Time:
-        """-beta_t / 2."""
-        return -(self.beta_min + t * (self.beta_max - self.beta_min)) / 2
+        maths = _functions(t)
+        return maths.sqrt(-self._beta(t) * maths.expm1(-2 * self._integral(t)))
 
 
 @final
@@ -357,19 +358,6 @@ class CosineVPSDE(SDE):
         """-phi' tan(phi_t)."""
         maths, angle = _functions(t), _angle(t)
         return -COSINE_RATE * maths.sin(angle) / maths.cos(angle)
-
-
-def _check_rates(beta_min: float, beta_max: float) -> None:
-    if not (math.isfinite(beta_max) and 0 < beta_min <= beta_max <= BETA_MAX):
-        raise ValueError(
-            f"beta_min is {beta_min:g} and beta_max {beta_max:g}; "
-            f"they must be above 0, beta_min not above beta_max, and at most {BETA_MAX:g}"
-        )
-
-
-def _integrated(beta_min: float, beta_max: float, t: Time) -> Time:
-    """B_t = int_0^t beta."""
-    return t * (beta_min + t * (beta_max - beta_min) / 2)
 
 
 def _angle(t: Time) -> Time:

@@ -9,12 +9,9 @@ from scipy.stats import binom
 
 from scoredm import GaussianMixture, comparison, metrics, targets
 from scoredm.comparison import SampleComparison, Statistic, compare, fresh_samples
+from tests.common import generator
 
 SIZES = {100: 16, 500: 3, 2500: 1}  # particles: repeats
-
-
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def fresh(mixture: GaussianMixture, n: int, seed: int):

@@ -15,13 +15,10 @@ from scoredm.identities import (
     wrong_score,
 )
 from scoredm.samplers import reverse_step
+from tests.common import generator
 
 TUTORIAL = targets.mixture("tutorial")
 SDES = [VESDE(25.0), VPSDE(3.0, 3.0)]
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_full_noise_is_euler_maruyama() -> None:

@@ -34,6 +34,7 @@ from scoredm.learning import (
     training_snapshot,
 )
 from scoredm.training import mean_floor
+from tests.common import generator
 
 SDE = VESDE(25.0)
 TUTORIAL = targets.mixture("tutorial")
@@ -96,10 +97,6 @@ def test_the_difference_of_the_exact_score_is_nothing_and_of_no_score_is_the_exa
     sigma = float(SDE.sigma(0.3))
     np.testing.assert_allclose(nothing.exact, sigma * TUTORIAL.diffuse(1.0, sigma).score(points), atol=2e-6)
     assert (nothing.learned == 0).all()
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("dim", [1, 2])

@@ -12,9 +12,7 @@ from scoredm import (
     SDE,
     VESDE,
     VPSDE,
-    CosineVPSDE,
     GaussianMixture,
-    GeometricVESDE,
     NotebookNet,
     ScoreFn,
     ScoreNet,
@@ -31,18 +29,9 @@ from scoredm import (
     zero_mean_prior,
 )
 from scoredm.likelihood import flow_scale
+from tests.common import each_kind, generator, normal
 
-KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
-each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
 TUTORIAL = targets.mixture("tutorial")
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
 def gaussian(mean: Tensor, covariance: Tensor) -> GaussianMixture:

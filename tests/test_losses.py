@@ -27,6 +27,7 @@ from scoredm import (
 )
 from scoredm.losses import WEIGHTINGS, edm_weight, likelihood_weight, mean_weight, min_snr_weight
 from scoredm.sde import Time
+from tests.common import normal
 
 TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
 LINE = GaussianMixture([[-2.0], [1.0]], [[[0.25]], [[1.0]]], [0.3, 0.7])
@@ -59,10 +60,6 @@ TIMES = torch.linspace(0.01, 1, 400, dtype=torch.float64)
 
 
 CROSS = GaussianMixture([[0.0, 0.0]] * 2, [[[3.0, 2.9], [2.9, 3.0]], [[3.0, -2.9], [-2.9, 3.0]]], [1, 1])
-
-
-def normal(n: int, dim: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(n, dim, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def zero(x, t):

@@ -17,7 +17,6 @@ from scoredm import (
     CosineVPSDE,
     EmpiricalScore,
     GaussianMixture,
-    GeometricVESDE,
     SubVPSDE,
     TrainConfig,
     Trainer,
@@ -40,14 +39,9 @@ from scoredm.memorisation import (
     sample_with_noise,
     time_of_distance,
 )
+from tests.common import KINDS, each_kind, generator
 
-KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
-each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
 TUTORIAL = targets.mixture("tutorial")
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def fine(*shape: int, seed: int = 0) -> Tensor:

@@ -27,16 +27,9 @@ from scoredm import (
     sliced_wasserstein,
     targets,
 )
+from tests.common import generator, normal
 
 MIXTURE = targets.mixture("tutorial")
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
 
 
 # Sliced Wasserstein.

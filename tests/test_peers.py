@@ -28,6 +28,7 @@ from scoredm import (
     sample,
     targets,
 )
+from tests.common import normal
 
 KINDS = [VESDE(25.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
@@ -39,10 +40,6 @@ N, STEPS, T_MIN = 50, 24, 1 / 64
 
 def peer(name: str):
     return pytest.importorskip(name, reason=f"{name.split('.', maxsplit=1)[0]} is not installed", exc_type=ImportError)
-
-
-def normal(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def start(sde) -> Tensor:

@@ -38,6 +38,7 @@ from scoredm import (
     targets,
 )
 from scoredm.samplers import langevin
+from tests.common import normal
 
 # Where sigma_min^2 is far below the data's variance, the leading error of Euler-Maruyama cancels: 0.5 keeps it in sight.
 KINDS = [VESDE(25.0), GeometricVESDE(0.5, 10.0), VPSDE(), SubVPSDE(), CosineVPSDE()]
@@ -86,10 +87,6 @@ def error(sde, step, times, variance: Tensor = VARIANCE) -> float:
 @cache
 def grid(name: str, sde, steps: int) -> list[float]:
     return GRIDS[name](sde, steps, T_MIN)
-
-
-def seeded(*shape: int) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 # Orders.
@@ -217,7 +214,7 @@ def test_steps_that_guess_the_clean_data_are_exact_where_the_data_are_one_point(
 @each_kind
 def test_one_step_is_the_written_update(sde):
     score, t, dt = exact_score(targets.mixture("tutorial"), sde), 0.7, 0.05
-    (x, z), g = seeded(2, 40, 2), sde.diffusion(t)
+    (x, z), g = normal(2, 40, 2), sde.diffusion(t)
     drift, score_term, noise_term = sde.drift_rate(t) * x, g**2 * score(x, t), g * math.sqrt(dt) * z
     written = {
         euler_maruyama: x - (drift - score_term) * dt + noise_term,
@@ -234,7 +231,7 @@ def test_one_step_is_the_written_update(sde):
 def test_the_ancestral_step_draws_from_the_posterior_of_x_s(sde):
     """Two Gaussian sources on x_s: N(alpha_s x_0, sigma_s^2) from the data, and x_t = r x_s + noise of variance v."""
     score, t, s = exact_score(targets.mixture("tutorial"), sde), 0.7, 0.5
-    x, z = seeded(2, 40, 2)
+    x, z = normal(2, 40, 2)
     clean, r = denoise(score, sde, x, t), sde.alpha(t) / sde.alpha(s)
     v = sde.sigma(t) ** 2 - r**2 * sde.sigma(s) ** 2
     variance = 1 / (1 / sde.sigma(s) ** 2 + r**2 / v)
@@ -246,7 +243,7 @@ def test_the_ancestral_step_draws_from_the_posterior_of_x_s(sde):
 
 @each_kind
 def test_two_steps_of_the_multistep_solver_are_algorithm_2(sde):
-    score, x = exact_score(targets.mixture("tutorial"), sde), seeded(40, 2)
+    score, x = exact_score(targets.mixture("tutorial"), sde), normal(40, 2)
     t, s, u = 0.7, 0.5, 0.45
     solver = DPMSolver2M()
     first = solver(sde, score, x, t, s, x)
@@ -286,7 +283,7 @@ def test_a_grid_may_end_at_the_data(sde, name, repeats):
 
 @each_kind
 def test_the_multistep_solver_ends_at_the_posterior_mean(sde):
-    score, x, solver = exact_score(targets.mixture("tutorial"), sde), seeded(40, 2), DPMSolver2M()
+    score, x, solver = exact_score(targets.mixture("tutorial"), sde), normal(40, 2), DPMSolver2M()
     x = solver(sde, score, x, 0.7, 0.5, x)
     torch.testing.assert_close(solver(sde, score, x, 0.5, 0.0, x), denoise(score, sde, x, 0.5))
 
@@ -308,14 +305,14 @@ def test_langevin_settles_at_its_own_variance(sde):
     torch.testing.assert_close(std**2, settled(sde, t, snr))
     V, e = gaussian(sde, t)[1] ** 2, (snr * sde.sigma(t)) ** 2
     torch.testing.assert_close(std**2, V / (1 - e / (2 * V)))
-    x, z = seeded(2, 10, 2)
+    x, z = normal(2, 10, 2)
     written = x + e * gaussian_score(sde)(x, t) + math.sqrt(2 * e) * z
     torch.testing.assert_close(langevin(sde, gaussian_score(sde), x, t, z, snr), written)
 
 
 def test_the_named_samplers_are_songs():
     """Ancestral steps corrected at snr 0.16, and Langevin dynamics alone at 0.3."""
-    sde, score, (x, z) = VPSDE(), gaussian_score(VPSDE()), seeded(2, 10, 2)
+    sde, score, (x, z) = VPSDE(), gaussian_score(VPSDE()), normal(2, 10, 2)
     corrected, annealed = (SAMPLERS[name].make_step() for name in ("predictor-corrector", "langevin"))
     torch.testing.assert_close(corrected(sde, score, x, 0.7, 0.6, z.clone()), ancestral(sde, score, x, 0.7, 0.6, z.clone()))
     for step, snr in ((corrected, 0.16), (annealed, 0.3)):
@@ -359,7 +356,7 @@ def test_a_corrector_of_fixed_snr_has_the_last_word():
 def test_a_step_leaves_x_alone_and_uses_noise_only_if_it_says_so(name, dtype):
     sde, method = VPSDE(), SAMPLERS[name]
     score, times = exact_score(targets.mixture("tutorial"), sde), method.times([0.6, 0.5])
-    x, z = seeded(2, 30, 2).to(dtype)
+    x, z = normal(2, 30, 2).to(dtype)
     before = x.clone()
     found = [method.make_step()(sde, score, x, times[0], times[1], noise.clone()) for noise in (z, z, -z)]
     assert torch.equal(x, before)
@@ -372,12 +369,12 @@ def test_a_step_leaves_x_alone_and_uses_noise_only_if_it_says_so(name, dtype):
 @each_sampler
 def test_a_run_costs_the_evaluations_that_the_sampler_names(name, steps):
     sde, method = CosineVPSDE(), SAMPLERS[name]
-    times, start = method.times(GRIDS["karras"](sde, steps, 1e-3)), seeded(20, 2)
+    times, start = method.times(GRIDS["karras"](sde, steps, 1e-3)), normal(20, 2)
     counted = CountedScore(exact_score(targets.mixture("tutorial"), sde).on_grid(times, start))
     assert len(times) == steps * (method.visits + 1) + 1
     x, step = start, method.make_step()
     for t, t_next in pairwise(times):
-        x = step(sde, counted, x, t, t_next, seeded(20, 2))
+        x = step(sde, counted, x, t, t_next, normal(20, 2))
     assert torch.isfinite(x).all()
     if method.evaluations is None:
         assert method.nfe(steps) is None
@@ -393,7 +390,7 @@ def test_a_corrector_visits_each_time_but_the_last():
 
 @pytest.mark.parametrize("sde", [VESDE(25.0), VPSDE()], ids=repr)
 def test_heun_asks_no_score_at_time_0_and_ends_with_an_euler_step(sde):
-    network, x = ScoreNet(sde), seeded(8, 2)
+    network, x = ScoreNet(sde), normal(8, 2)
     with torch.no_grad():
         end = heun(sde, network, x, 0.5, 0.0, x)
         assert torch.isfinite(end).all()
@@ -408,7 +405,7 @@ def test_a_score_that_is_not_finite_ends_the_adaptive_solver_in_words():
 def test_a_step_that_does_not_change_the_log_snr_leaves_the_multistep_solver_finite():
     still = VESDE(1e-10)  # its noise is at an end, in float64, long before t = 1
     score, times = exact_score(targets.mixture("tutorial"), still), [1.0, 0.8, 0.6, 0.4, 0.2, 1e-3]
-    x, solver = seeded(5, 2), DPMSolver2M()
+    x, solver = normal(5, 2), DPMSolver2M()
     assert float(still.log_snr(1.0)) == float(still.log_snr(0.8))
     for t, t_next in pairwise(times):
         x = solver(still, score, x, t, t_next, x)
@@ -417,7 +414,7 @@ def test_a_step_that_does_not_change_the_log_snr_leaves_the_multistep_solver_fin
 
 def test_one_multistep_object_for_two_runs_gives_what_two_objects_give():
     sde, times = VESDE(25.0), GRIDS["log-snr"](VESDE(25.0), 12, 1e-3)
-    score, starts = exact_score(targets.mixture("tutorial"), sde), 10 * seeded(2, 30, 2)
+    score, starts = exact_score(targets.mixture("tutorial"), sde), 10 * normal(2, 30, 2)
 
     def run(step, x: Tensor) -> Tensor:
         for t, t_next in pairwise(times):

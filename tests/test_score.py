@@ -12,10 +12,7 @@ from scoredm import (
     SDE,
     VESDE,
     VPSDE,
-    CosineVPSDE,
     GaussianMixture,
-    GeometricVESDE,
-    SubVPSDE,
     ddim,
     denoise,
     exact_prior,
@@ -26,13 +23,7 @@ from scoredm import (
 )
 from scoredm.grids import uniform_times
 from scoredm.score import score_from_noise
-
-KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
-each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+from tests.common import each_kind, generator
 
 
 def at_time(mixture: GaussianMixture, sde: SDE, t: float) -> GaussianMixture:

@@ -37,13 +37,10 @@ from scoredm import (
     zero_mean_prior,
 )
 from scoredm.grids import uniform_times
+from tests.common import generator
 
 KINDS = [VESDE(26.0), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 # Forward.

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import astuple, replace
 from typing import Any
 
@@ -14,15 +14,7 @@ from scoredm.memorisation import Points
 from scoredm.samplers import Sampler, euler_maruyama
 from scoredm.studies import Job, perform, race
 from scoredm.tasks import Checks, Records, Study, TrainingTask, Workshop
-
-PATIENCE = 60.0  # seconds before a test gives up waiting; nothing is asserted about how long things take
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
+from tests.common import PATIENCE, wait_until
 
 
 def task(**changes) -> TrainingTask:

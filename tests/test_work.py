@@ -4,21 +4,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from scoredm import work
 from scoredm.work import Pool, Unit, Work
-
-PATIENCE = 30.0  # seconds before a test gives up waiting; nothing is asserted about how long things take
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
+from tests.common import wait_until
 
 
 class Counting(Work):

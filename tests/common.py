@@ -1,0 +1,31 @@
+"""What several test files need: seeded draws, one SDE of each kind, and waiting for work that goes on in threads."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from scoredm import VESDE, VPSDE, CosineVPSDE, GeometricVESDE, SubVPSDE
+
+PATIENCE = 60.0  # seconds before a test gives up waiting; nothing is asserted about how long things take
+
+KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]  # VESDE(1.0): where the formula is 0 / 0
+each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Standard normal draws in float64."""
+    return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
