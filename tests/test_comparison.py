@@ -71,6 +71,15 @@ def test_many_fresh_samples_begin_with_the_few():
     np.testing.assert_array_equal(few.z_scores, many.z_scores[:5])
 
 
+def test_the_noise_floor_is_that_of_the_few_however_many_are_drawn():
+    mixture, count = targets.mixture("tutorial"), comparison.FEW_FRESH
+    few, many = (fresh(mixture, 100, 3)(number).distances for number in (count, 3 * count))
+    found = compare(mixture.sample(100, generator(7)), mixture, fresh(mixture, 100, 3))
+    low, middle, high = replace(found, fresh_distances=few).noise_floor
+    assert replace(found, fresh_distances=many).noise_floor == (low, middle, high)
+    assert [(few < at).sum() for at in (low, middle, high)] == [1, count // 2, count - 1]
+
+
 def test_an_error_of_0_does_not_acquit():
     assert Statistic("mean", "Mean x", 1.0, 1.5, 0.0).z_score == np.inf
     assert Statistic("mean", "Mean x", 1.0, 0.5, 0.0).z_score == -np.inf
