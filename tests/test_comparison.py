@@ -1,5 +1,6 @@
 """Exact samples are accused as rarely as stated, for every target and size; wrong ones are accused."""
 
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
