@@ -2,8 +2,8 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,27 +29,37 @@ def room(path: Path) -> str:
     return first if first in ROOMS else "library"
 
 
-def imported(path: Path) -> Iterator[tuple[str, ast.AST]]:
-    """Full names of what a file imports while it runs, with the statement; imports for the type checker alone are left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(tree(path)))
+
+
+@cache
+def imported(path: Path) -> list[str]:
+    """Full names of what a file imports while it runs; imports for the type checker alone are left out."""
     for_types = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for inner in ast.walk(node)
     }
-    for node in ast.walk(tree):
-        if id(node) in for_types:
-            continue
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((f"{node.module}.{alias.name}", node) for alias in node.names)
+    found = []
+    for node in nodes(path):
+        if isinstance(node, ast.Import) and id(node) not in for_types:
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and id(node) not in for_types:
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
 
 
 def imports(path: Path, package: str) -> bool:
     """Whether a file imports a package or a part of it."""
-    return any(name == package or name.startswith(f"{package}.") for name, _node in imported(path))
+    return any(name == package or name.startswith(f"{package}.") for name in imported(path))
 
 
 def relative(paths: list[Path]) -> list[str]:
@@ -60,7 +70,7 @@ def test_every_file_of_the_user_interface_imports_streamlit_and_no_file_below_it
     below = [path for path in modules("scoredm") if room(path) != "ui"]
     assert relative([path for path in below if imports(path, "streamlit")]) == []
     without = [path for path in modules("scoredm/ui") if not imports(path, "streamlit")]
-    assert [str(path.relative_to(ROOT)) for path in without if len(ast.parse(path.read_text(encoding="utf-8")).body) > 1] == []
+    assert [str(path.relative_to(ROOT)) for path in without if len(tree(path).body) > 1] == []
 
 
 def test_screens_know_neither_charts_nor_the_user_interface():
@@ -88,9 +98,10 @@ def test_one_module_caches():
 
 def named(path: Path) -> set[str]:
     """Every name that a file uses or imports, the last part of it alone."""
-    nodes = [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
-    used = {node.id if isinstance(node, ast.Name) else node.attr for node in nodes if isinstance(node, ast.Name | ast.Attribute)}
-    return used | {name.rpartition(".")[2] for name, _node in imported(path)}
+    used = [
+        node.id if isinstance(node, ast.Name) else node.attr for node in nodes(path) if isinstance(node, ast.Name | ast.Attribute)
+    ]
+    return {*used, *(name.rpartition(".")[2] for name in imported(path))}
 
 
 def test_one_module_starts_threads():
@@ -102,8 +113,7 @@ def test_one_module_starts_threads():
 def test_no_import_stands_inside_a_function(folder):
     found = []
     for path in modules(folder):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        functions = [node for node in nodes(path) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         found += [
             f"{path.relative_to(ROOT)}:{inner.lineno}"
             for function in functions
@@ -122,7 +132,7 @@ def chosen() -> set[tuple[str, str]]:
     """Every (screen, name) that a page or the user interface draws a widget for, by literal arguments."""
     found = set()
     for path in [*modules("pages", "scoredm/ui")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)):
                 continue
             words = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
