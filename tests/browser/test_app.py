@@ -5,47 +5,84 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from scoredm.ui.shell import PAGES
+from scoredm.address import PAGES, TABLE, VIEWS
+from scoredm.parameters import Choice
 
-WHOLE = 60_000  # milliseconds: the first request to a fresh server loads torch
+WHOLE = 150_000  # milliseconds: the first request to a fresh server loads torch
+TOPIC = TABLE["maths"]["topic"]
+assert isinstance(TOPIC, Choice)
+TABS = [
+    *(("maths", f"topic={topic}") for topic in list(TOPIC.titles)[1:]),
+    *(("samplers", f"show={view}") for view in list(VIEWS)[1:]),
+]
+TITLES = {"tutorial": "The tutorial's mixture", "two-modes": "Two modes"}
+NOT_RENDERED = r"""() => {
+  const walker = document.createTreeWalker(document.querySelector('[data-testid="stMain"]'), NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (!node.parentElement.closest('.katex, code, pre, script, style') && /\$\$|\\[a-zA-Z]{2,}/.test(node.textContent))
+      found.push(node.textContent);
+  }
+  return found;
+}"""
 
 
 def open_screen(page: Page, url: str, title: str) -> None:
-    """Go to a screen and wait until its last part, the place for feedback, is there."""
+    """Go to a screen and wait until it is drawn."""
     page.goto(url)
+    arrive(page, title)
+
+
+def arrive(page: Page, title: str) -> None:
+    """Wait until a screen's last part, the place for feedback, is there."""
     expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=WHOLE)
     expect(page.get_by_text("Your feedback")).to_be_attached(timeout=WHOLE)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WHOLE)
 
 
-@pytest.mark.parametrize(("path", "title"), [("score?target=ring&sde=vp&bmax=12&t=0.3", "The score"), ("", "Home")])
-def test_any_link_may_be_the_first_request_to_a_fresh_server(serve, page, console_errors, path, title):
-    url = serve("app.py")
-    open_screen(page, f"{url}/{path}", title)
+def open_every_section(page: Page) -> None:
+    """Unfold what is folded until nothing is: a section may hold others."""
+    for _ in range(3):
+        folded = page.locator('[data-testid="stMain"] details:not([open]) > summary')
+        if folded.count() == 0:
+            return
+        folded.evaluate_all("all => all.forEach(summary => summary.click())")
+        page.wait_for_timeout(300)
+        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WHOLE)
+
+
+def test_any_link_may_be_the_first_request_to_a_fresh_server(serve, page, console_errors):
+    open_screen(page, f"{serve('app.py')}/score?target=ring&sde=vp&bmax=12&t=0.3", "The score")
     expect(page.get_by_role("link", name="Reverse SDE").first).to_be_attached()
     expect(page.get_by_text("This app has encountered an error")).to_have_count(0)
-    if path:
-        expect(page.get_by_role("combobox", name="Target")).to_have_value(re.compile("Ring of eight"))
-        expect(page.get_by_role("combobox", name="SDE")).to_have_value("VP")
-        expect(page.get_by_test_id("stSidebar").get_by_text("β at t = 1")).to_be_visible()
-        page.wait_for_url(re.compile("bmax=12"))
+    expect(page.get_by_role("combobox", name="Target")).to_have_value(re.compile("Ring of eight"))
+    expect(page.get_by_role("combobox", name="SDE")).to_have_value("VP")
+    expect(page.get_by_test_id("stSidebar").get_by_text("β at t = 1")).to_be_visible()
+    page.wait_for_url(re.compile("bmax=12"))
     assert own(console_errors) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_screen_scrolls_sideways_on_a_phone(new_page, app_url, console_errors, scheme):
+@pytest.mark.parametrize(
+    ("scheme", "target", "links"),
+    [("light", "tutorial", []), ("dark", "two-modes", []), ("light", "tutorial", TABS)],
+    ids=["light", "dark, in one dimension", "every topic and study"],
+)
+def test_every_screen_is_whole_on_a_phone(new_page, app_url, console_errors, scheme, target, links):
+    """With every section open: nothing scrolls sideways, every formula is rendered, nothing fails."""
     page = new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
-    for name, entry in PAGES.items():
-        open_screen(page, f"{app_url}/{'' if name == 'home' else name}", entry.title)
-        main = page.get_by_test_id("stMain")
-        assert main.evaluate("e => e.scrollWidth - e.clientWidth") <= 1, name
-    assert own(console_errors) == []
-
-
-def test_one_dimension_works_on_every_screen(page, app_url, console_errors):
-    for name, entry in PAGES.items():
-        open_screen(page, f"{app_url}/{'' if name == 'home' else name}?target=two-modes", entry.title)
-        expect(page.get_by_text("This app has encountered an error")).to_have_count(0)
-        expect(page.get_by_role("combobox", name="Target")).to_have_value(re.compile("Two modes"))
+    for name, query in links or [(name, "") for name in PAGES]:
+        if links or name == "home":
+            open_screen(page, f"{app_url}/{'' if name == 'home' else name}?target={target}&{query}", PAGES[name].title)
+        else:  # a link in the sidebar, which is folded on a phone
+            page.get_by_test_id("stSidebarNavLink").filter(has_text=PAGES[name].title).dispatch_event("click")
+            arrive(page, PAGES[name].title)
+        open_every_section(page)
+        assert page.get_by_test_id("stMain").evaluate("e => e.scrollWidth - e.clientWidth") <= 1, (name, query)
+        assert page.locator(".katex-error").all_inner_texts() == [], (name, query)
+        assert page.evaluate(NOT_RENDERED) == [], (name, query)
+        assert page.get_by_test_id("stException").count() == 0, (name, query)
+        expect(page.get_by_role("combobox", name="Target", include_hidden=True)).to_have_value(re.compile(TITLES[target]))
     assert own(console_errors) == []
 
 
@@ -61,7 +98,8 @@ def test_the_experiment_is_in_view_on_a_laptop_and_named_on_a_phone(new_page, ap
 
 
 def test_a_bad_address_is_mended_and_the_experiment_follows_from_page_to_page(page, app_url):
-    open_screen(page, f"{app_url}/forward?lam=0&n=1e308&target=ring", "Forward diffusion")
+    open_screen(page, f"{app_url}/forward?lam=0&n=1e308&target=ring&seed=3&seed=4", "Forward diffusion")
+    expect(page.get_by_text("the link gives it 2 times. Using 4 instead.")).to_be_visible()
     expect(page.get_by_text("0 is outside 0.5 to 50")).to_be_visible()
     expect(page.get_by_text("1e308 is outside 20 to 5,000")).to_be_visible()
     assert "lam=0.5" in page.url and "n=5000" in page.url

@@ -1,14 +1,14 @@
 """The stage in Chromium: what it draws, how it plays, and what it says to Python."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 SCRIPT = """
 import numpy as np
@@ -54,11 +54,11 @@ if st.button("Twice the frames"):
     st.session_state.count = 2 * count - 1
     st.rerun()
 if query.get("show") == "picture":
-    at = (-2.0, -2.0) if "cross" in query else (-3.75, -2.6) if "pulls" in query else None
-    pulls = [(4, 0.0, 3.0), (3, 6.0, 0.0), (-1, 6.0, 3.0)] if "pulls" in query else []
+    at = (-2.0, -2.0) if "cross" in query else (-3.75, -2.6) if "arrows" in query else None
+    arrows = [(4, 0.0, 3.0), (3, 6.0, 0.0), (-1, 6.0, 3.0)] if "arrows" in query else []
     at = {"right": (1e5, 1.0), "left": (-4.01, 1.0)}.get(query.get("outside"), at)
     scale = ArrowScale(float(query["scale"]), 0.2, f"this is {float(query['scale']):g}") if "scale" in query else None
-    point = stage(picture(), key="stage", alt="two dots", probe=True, probe_at=at, probe_arrows=pulls, probe_scale=scale)
+    point = stage(picture(), key="stage", alt="two dots", probe=True, probe_at=at, probe_arrows=arrows, probe_scale=scale)
     st.write("probed", "nothing" if point is None else f"{point[0]:.4f} {point[1]:.4f}")
 elif query.get("show") == "paths":
     scales = [ArrowScale(1.0, (frame + 1) / 100, f"‖s‖ = {frame}") for frame in range(40)]
@@ -84,11 +84,39 @@ def url(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> 
     return serve(Path(script))
 
 
+@pytest.fixture(scope="module")
+def at_rest(chromium: Browser, url: str) -> Iterator[Locator]:
+    """The canvas of a stage that does not play by itself, for tests that leave it as they find it."""
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    yield opened(page, f"{url}/?still=1")
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def probed(chromium: Browser, url: str) -> Iterator[Callable[[str], Page]]:
+    """probed(query) -> a page in the light theme with the picture whose points have known places, opened once for each query."""
+    pages: dict[str, Page] = {}
+
+    def open_once(query: str) -> Page:
+        if query not in pages:
+            pages[query] = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+            opened(pages[query], f"{url}/?show=picture&{query}")
+        return pages[query]
+
+    yield open_once
+    for page in pages.values():
+        page.close()
+
+
 def opened(page: Page, address: str) -> Locator:
     page.goto(address)
-    canvas = page.locator("canvas[data-drawn]")
+    canvas = canvas_of(page)
     expect(canvas).to_be_visible(timeout=60_000)
     return canvas
+
+
+def canvas_of(page: Page) -> Locator:
+    return page.locator("canvas[data-drawn]")
 
 
 def at_frame(canvas: Locator, frame: int) -> None:
@@ -159,16 +187,15 @@ def test_playing_draws_between_the_frames_too(page: Page, url: str) -> None:
     assert int(canvas.get_attribute("data-drawn") or 0) - before > 4 * 5
 
 
-def test_the_keyboard_plays_steps_and_jumps(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?still=1")
-    canvas.focus()
+def test_the_keyboard_plays_steps_and_jumps(at_rest: Locator) -> None:
+    at_rest.focus()
     for key, frame in [("End", 40), ("ArrowLeft", 39), ("Home", 0), ("ArrowRight", 1), ("ArrowRight", 2)]:
-        page.keyboard.press(key)
-        at_frame(canvas, frame)
-    page.keyboard.press(" ")
-    is_playing(canvas, True)
-    page.keyboard.press(" ")
-    is_playing(canvas, False)
+        at_rest.press(key)
+        at_frame(at_rest, frame)
+    at_rest.press(" ")
+    is_playing(at_rest, True)
+    at_rest.press(" ")
+    is_playing(at_rest, False)
 
 
 def test_repeat_goes_on_past_the_end(page: Page, url: str) -> None:
@@ -230,10 +257,9 @@ def test_new_data_keeps_playing(page: Page, url: str) -> None:
     assert 20 <= int(canvas.get_attribute("data-frame") or 0) <= 35
 
 
-def test_dots_and_image_are_where_the_axes_say(page: Page, url: str) -> None:
+def test_dots_and_image_are_where_the_axes_say(probed: Callable[[str], Page]) -> None:
     """The frame is 8 x 6 as the window is; pixels per unit agree, y goes up, row 0 of the image is at the bottom."""
-    canvas = opened(page, f"{url}/?show=picture")
-    picture = pixels(canvas)
+    picture = pixels(canvas_of(probed("")))
     first, third = centre_of(picture, "#E69F00"), centre_of(picture, "#009E73")
     unit = (first[1] - third[1]) / 3
     assert unit > 20
@@ -251,7 +277,9 @@ def test_dots_and_image_are_where_the_axes_say(page: Page, url: str) -> None:
 def test_a_click_reaches_python_in_data_units(new_page: Callable[..., Page], url: str, ratio: int) -> None:
     page = new_page(device_scale_factor=ratio)
     canvas = opened(page, f"{url}/?show=picture")
-    expect(page.get_by_text("probed nothing")).to_be_visible()
+    canvas.click(position={"x": 3, "y": 3})
+    page.wait_for_timeout(500)
+    expect(page.get_by_text("probed nothing")).to_be_visible()  # that was outside the plane
     x, y = (value / ratio for value in centre_of(pixels(canvas), "#E69F00"))
     canvas.click(position={"x": x, "y": y})
     answer = page.get_by_text("probed 2.9").or_(page.get_by_text("probed 3.0"))
@@ -261,10 +289,8 @@ def test_a_click_reaches_python_in_data_units(new_page: Callable[..., Page], url
     expect(page.get_by_role("group", name="Playback")).to_be_hidden()
 
 
-def test_python_may_place_the_cross(page: Page, url: str) -> None:
-    page.emulate_media(color_scheme="light")
-    plain = pixels(opened(page, f"{url}/?show=picture"))
-    crossed = pixels(opened(page, f"{url}/?show=picture&cross=1"))
+def test_python_may_place_the_cross(probed: Callable[[str], Page]) -> None:
+    plain, crossed = (pixels(canvas_of(probed(query))) for query in ("", "cross=1"))
     rows, columns = np.nonzero((plain != crossed).any(axis=-1))
     first, third = centre_of(plain, "#E69F00"), centre_of(plain, "#009E73")
     expected = (third[0], first[1])
@@ -285,24 +311,22 @@ def probe_on(picture: np.ndarray) -> tuple[float, float, float]:
     return third[0] - 1.75 * unit, first[1] + 0.6 * unit, unit
 
 
-def test_the_probes_arrows_are_drawn_to_the_scale_of_a_reference_arrow(page: Page, url: str) -> None:
+def test_the_probes_arrows_are_drawn_to_the_scale_of_a_reference_arrow(probed: Callable[[str], Page]) -> None:
     """The longest, the sum, is 6.7; the reference arrow stands for 5 and is 0.12 of the window's width."""
-    page.emulate_media(color_scheme="light")
-    canvas = opened(page, f"{url}/?show=picture&pulls=1")
+    page = probed("arrows=1")
     expect(page.get_by_text("= 5 (arrows at the probe)")).to_be_visible()
     reference = page.locator(".probe-key i").bounding_box()
     assert reference is not None
-    picture = pixels(canvas)
-    low, high, *_ = (float(edge) for edge in str(canvas.get_attribute("data-window")).split())
+    picture = pixels(canvas_of(page))
+    low, high, *_ = (float(edge) for edge in str(canvas_of(page).get_attribute("data-window")).split())
     x, y, unit = probe_on(picture)
     assert reference["width"] == pytest.approx(0.12 * (high - low) * unit, abs=1)
     for colour, size, along in (("#CC79A7", 6.0, True), ("#B8A500", 3.0, False)):
         assert reach_of(picture, colour, x, y, along) == pytest.approx(size / 5 * reference["width"], abs=3)
 
 
-def test_the_probes_arrows_have_an_edge_of_paper(page: Page, url: str) -> None:
-    page.emulate_media(color_scheme="light")
-    picture = pixels(opened(page, f"{url}/?show=picture&pulls=1"))
+def test_the_probes_arrows_have_an_edge_of_paper(probed: Callable[[str], Page]) -> None:
+    picture = pixels(canvas_of(probed("arrows=1")))
     x, y, unit = probe_on(picture)
     down = picture[round(y) :, round(x + 0.5 * unit), :3].astype(int)
     assert down[0].tolist() == [0xCC, 0x79, 0xA7]
@@ -311,42 +335,23 @@ def test_the_probes_arrows_have_an_edge_of_paper(page: Page, url: str) -> None:
 
 
 @pytest.mark.parametrize(("size", "share"), [(10.0, 0.2), (60.0, 0.2)])
-def test_a_scale_from_python_makes_short_arrows_short(page: Page, url: str, size: float, share: float) -> None:
-    page.emulate_media(color_scheme="light")
-    canvas = opened(page, f"{url}/?show=picture&pulls=1&scale={size}")
+def test_a_scale_from_python_makes_short_arrows_short(probed: Callable[[str], Page], size: float, share: float) -> None:
+    page = probed(f"arrows=1&scale={size}")
     expect(page.get_by_text(f"this is {size:g}")).to_be_visible()
-    picture = pixels(canvas)
+    picture = pixels(canvas_of(page))
     x, y, unit = probe_on(picture)
     assert reach_of(picture, "#CC79A7", x, y, True) == pytest.approx(6 / size * share * 8 * unit, abs=3)
 
 
-def test_the_reference_arrow_of_a_field_follows_the_frames(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?show=paths")
-    page.get_by_label("Playing speed").select_option("4")
-    is_playing(canvas, False)
-    key = page.locator(".arrow-key")
-    bar = page.get_by_role("slider", name="Time, from data to noise")
-    widths = []
-    for frame in (39, 7):
-        bar.fill(str(frame))
-        expect(key).to_have_text(f"‖s‖ = {frame}")
-        box = key.locator("i").bounding_box()
-        assert box is not None
-        widths.append(box["width"])
-    assert widths[0] / widths[1] == pytest.approx(40 / 8, rel=0.02)
-    expect(page.locator(".probe-key")).to_be_hidden()
-
-
 @pytest.mark.parametrize(("query", "side"), [("right", 1), ("left", -1)])
-def test_a_probe_outside_the_picture_is_pointed_to_and_told(page: Page, url: str, query: str, side: int) -> None:
-    page.emulate_media(color_scheme="light")
-    plain = pixels(opened(page, f"{url}/?show=picture"))
-    expect(page.get_by_text("outside the picture")).to_have_count(0)
-    canvas = opened(page, f"{url}/?show=picture&pulls=1&outside={query}")
+def test_a_probe_outside_the_picture_is_pointed_to_and_told(probed: Callable[[str], Page], query: str, side: int) -> None:
+    plain = pixels(canvas_of(probed("")))
+    expect(probed("").get_by_text("outside the picture")).to_have_count(0)
+    page = probed(f"arrows=1&outside={query}")
     expect(page.get_by_text("The probe is outside the picture")).to_be_visible()
     expect(page.get_by_role("img", name="two dots The probe is outside the picture")).to_be_visible()
     expect(page.locator(".probe-key")).to_be_hidden()
-    rows, columns = np.nonzero((plain != pixels(canvas)).any(axis=-1))
+    rows, columns = np.nonzero((plain != pixels(canvas_of(page))).any(axis=-1))
     x, y, unit = probe_on(plain)
     middle = (x + 3.75 * unit, y - 2.6 * unit)
     edge = middle[0] + side * 4 * unit
@@ -355,14 +360,7 @@ def test_a_probe_outside_the_picture_is_pointed_to_and_told(page: Page, url: str
     assert side * (heights[0] - heights[1]) > 4, "the triangle is wide on the inside and has its tip at the edge"
 
 
-def test_a_click_outside_the_plane_says_nothing(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?show=picture")
-    canvas.click(position={"x": 3, "y": 3})
-    page.wait_for_timeout(500)
-    expect(page.get_by_text("probed nothing")).to_be_visible()
-
-
-@pytest.mark.parametrize("query", ["", "?show=paths", "?show=picture", "?trails=5"])
+@pytest.mark.parametrize("query", ["", "?show=paths", "?show=picture"])
 def test_it_fits_a_phone(new_page: Callable[..., Page], url: str, query: str, console_errors: list[str]) -> None:
     page = new_page(viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True)
     canvas = opened(page, f"{url}/{query}")
@@ -387,7 +385,22 @@ def test_paths_arrows_ellipses_and_margin_play_to_the_end(page: Page, url: str, 
     picture = pixels(canvas)
     dots, ellipses = centre_of(picture, "#0072B2"), centre_of(picture, "#56B4E9")
     assert dots[0] > ellipses[0]
+    assert_reference_arrow_follows_the_frames(page)
     assert console_errors == []
+
+
+def assert_reference_arrow_follows_the_frames(page: Page) -> None:
+    key = page.locator(".arrow-key")
+    bar = page.get_by_role("slider", name="Time, from data to noise")
+    widths = []
+    for frame in (39, 7):
+        bar.fill(str(frame))
+        expect(key).to_have_text(f"‖s‖ = {frame}")
+        box = key.locator("i").bounding_box()
+        assert box is not None
+        widths.append(box["width"])
+    assert widths[0] / widths[1] == pytest.approx(40 / 8, rel=0.02)
+    expect(page.locator(".probe-key")).to_be_hidden()
 
 
 def test_it_follows_the_theme_and_the_width_of_its_column(page: Page, url: str) -> None:
@@ -402,11 +415,10 @@ def test_it_follows_the_theme_and_the_width_of_its_column(page: Page, url: str) 
     page.wait_for_function("c => c.width < 700 && c.width === c.clientWidth", arg=canvas.element_handle())
 
 
-def test_it_says_what_it_shows(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?still=1")
+def test_it_says_what_it_shows(at_rest: Locator) -> None:
+    page = at_rest.page
     expect(page.get_by_role("img", name="a cloud that spreads")).to_be_visible()
     spoken = page.locator("[aria-live=polite]").filter(has_text="frame")
-    expect(spoken).to_have_text("t = 0.00 · frame 1/41")
-    canvas.focus()
-    page.keyboard.press("End")
-    expect(spoken).to_have_text("t = 1.00 · frame 41/41")
+    for key, words in [("Home", "t = 0.00 · frame 1/41"), ("End", "t = 1.00 · frame 41/41")]:
+        at_rest.press(key)
+        expect(spoken).to_have_text(words)
