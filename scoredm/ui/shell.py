@@ -36,7 +36,7 @@ STYLE = """<style>
 .stMarkdown table {display: block; max-width: max-content; overflow-x: auto;}
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.5rem; white-space: nowrap;}
 :is(.stMultiSelect [data-tag], [data-testid="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
-.stMarkdown .katex-display {overflow-x: auto; overflow-y: hidden;}
+.stMarkdown :is(.katex-display, p:has(> .katex)) {overflow-x: auto; overflow-y: hidden;}
 .st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem; line-height: 1.25;}
 [data-testid="stSidebarHeader"] {height: 1.2rem; margin-bottom: 0;}
 [data-testid="stNavSectionHeader"] {padding-block: 0; margin-block: 0.1rem;}
