@@ -104,10 +104,12 @@ def navigation() -> StreamlitPage:
 def header(name: str) -> Experiment:
     """Draw a page's title and lead, and what the sidebar shows of the experiment; return the experiment.
 
-    A page that is the very first request to a server runs without app.py, so the navigation is built here if need be.
+    A page that is the very first request to a server runs without app.py. Its widgets would then have other identities than
+    in the next run, and what a button sets would be lost; so such a page is run again from here, as app.py runs it.
     """
     if not hasattr(_run, "experiment"):
-        navigation()
+        navigation().run()
+        st.stop()
     st.header(title(name), anchor=False)
     experiment: Experiment = _run.experiment
     now = _("{target} · {sde} · seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)

@@ -63,6 +63,14 @@ def test_any_link_may_be_the_first_request_to_a_fresh_server(serve, page, consol
     assert own(console_errors) == []
 
 
+def test_a_button_pressed_after_the_first_request_to_a_fresh_server_overrides_the_link(serve, page):
+    open_screen(page, f"{serve('app.py')}/forward?n=500&steps=40", "Forward diffusion")
+    page.get_by_role("button", name="1-D demo").click()
+    page.wait_for_url(lambda url: "target=" in url and "n=500" not in url)
+    expect(page.get_by_role("slider", name="Particles")).to_have_value("200")
+    expect(page.get_by_role("slider", name="Steps")).to_have_value("100")
+
+
 @pytest.mark.parametrize(
     ("scheme", "target", "links"),
     [("light", "tutorial", []), ("dark", "two-modes", []), ("light", "tutorial", TABS)],

@@ -1,12 +1,48 @@
 """What every control does with the address, and for a reader who leaves the page and comes back."""
 
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from scoredm.address import TABLE
+
+# A screen's page, what its link sets besides, and for controls of each kind a value that is not the default.
+CONTROLS = {
+    "forward": ("forward", {}, {"particles": 500, "camera": "fixed"}),
+    "training": ("training", {"recipe": "custom"}, {"steps": 77, "network": "notebook", "log": False, "smoothing": "50"}),
+    "race": ("samplers", {}, {"samplers": ("ddim",), "first": "10", "particles": 300}),
+    "memorisation": ("memorisation", {}, {"network": True, "points": 4}),
+}
+
+
+@pytest.mark.parametrize("screen", CONTROLS)
+def test_a_value_that_came_by_the_link_gives_way_to_the_default_when_the_reader_chooses_that(open_page, screen):
+    page, link, values = CONTROLS[screen]
+    parameters = [(TABLE[screen][field], value) for field, value in values.items()]
+    at = open_page(page, **link, **{parameter.name: parameter.write(value) for parameter, value in parameters})
+    widgets = [*at.slider, *at.number_input, *at.segmented_control, *at.selectbox, *at.multiselect, *at.toggle]
+    found = {widget.key: widget for widget in widgets}
+    for parameter, value in parameters:
+        assert found[parameter.name].value == (list(value) if isinstance(value, tuple) else value)
+        found[parameter.name].set_value(list(parameter.default) if isinstance(value, tuple) else parameter.default)
+    for _again in range(2):
+        at.run()
+        assert not at.exception and not at.warning
+        for parameter, _value in parameters:
+            shown = at.session_state[parameter.name]
+            assert (tuple(shown) if isinstance(shown, list) else shown) == parameter.default, parameter.name
+
+
+def leave_for_home(at: AppTest) -> None:
+    """As a browser does, which then takes the page's own parameters out of the address."""
+    at.query_params.clear()
+    at.switch_page("pages/home.py").run()
+
 
 def test_a_page_is_found_as_it_was_left(open_page):
     at = open_page("forward", n=1000)
     at.segmented_control(key="camera").set_value("fixed").run()
-    at.segmented_control(key="camera").set_value("fixed").run()
-    at.switch_page("pages/home.py").run()
-    assert "n" not in at.query_params
+    leave_for_home(at)
+    assert "n" not in at.query_params and "camera" not in at.query_params
     at.switch_page("pages/forward.py").run()
     assert at.slider(key="n").value == 1000
     assert at.segmented_control(key="camera").value == "fixed"
@@ -17,8 +53,7 @@ def test_a_page_is_found_as_it_was_left(open_page):
 def test_a_default_is_found_again_too(open_page):
     at = open_page("forward", n=1000)
     at.slider(key="n").set_value(200).run()
-    at.slider(key="n").set_value(200).run()
-    at.switch_page("pages/home.py").run()
+    leave_for_home(at)
     at.switch_page("pages/forward.py").run()
     assert at.slider(key="n").value == 200
     assert not at.exception

@@ -100,11 +100,14 @@ def test_it_opens_with_the_tutorials_recipe_its_floor_and_what_to_do(open_page):
 
 
 def test_loading_the_tutorials_settings_says_what_changed_and_runs_nothing(open_page):
-    at = press_label(open_page("training", lam=5, seed=3), "Load the tutorial's settings")
+    at = press_label(open_page("training", lam=5, seed=3, recipe="ours"), "Load the tutorial's settings")
     assert not at.exception
     assert (at.slider(key="lam").value, at.number_input(key="seed").value) == (25.0, 2021)
     assert "The tutorial's network" in status(at) and "Press Train" in status(at)
     assert any("changed the experiment for every screen" in caption.value for caption in at.caption)
+    press(at, "undo-preset")
+    assert (at.slider(key="lam").value, at.number_input(key="seed").value) == (5.0, 3)
+    assert "ScoreNet" in status(at)
 
 
 def test_one_button_loads_the_experiment_with_50_points(open_page):
@@ -121,7 +124,7 @@ def test_every_field_of_a_custom_recipe_reaches_the_run(open_page):
         at.number_input(key=key).set_value(value)
     at.selectbox(key="net").set_value("notebook")
     at.selectbox(key="sched").set_value("constant")
-    at.run().run()
+    at.run()
     assert not at.exception
     for words in ("The tutorial's network", "320 points, 32 in a step", "77 steps", "rate 0.02", "t from 1e-05 to 1", "seed 9"):
         assert words in status(at), words
