@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm import charts, screens
 from scoredm.language import N_, _
-from scoredm.ui import cache, home, shell, show
+from scoredm.ui import cache, home, prose, shell, show
 
 # Page -> its picture, and what the picture shows where the data are in the plane and on the line.
 STEPS = {
@@ -34,14 +34,14 @@ experiment = shell.header("home")
 mode = show.mode()
 with st.spinner(_("Computing the pictures of this experiment…")):
     result = cache.home(experiment, screens.home.Settings())
-words = shell.prose("home/steps").sections
+words = prose.read("home/steps").sections
 
 for number, (column, (name, (picture, *alts))) in enumerate(zip(st.columns(4), STEPS.items(), strict=True), start=1):
     with column, st.container(border=True, height="stretch", gap="small"):
         st.page_link(shell.page(name), label=f"**{number} · {shell.title(name)}**", icon=shell.icon(name))
         drawn = getattr(charts.pictures, picture)(result.story, mode)
         st.image(drawn, width="stretch", alt=_(alts[experiment.dim == 1]))
-        st.markdown(words.get(f"{name}, in the plane", words[name]) if experiment.dim == 2 else words[name])
+        prose.write(words.get(f"{name}, in the plane", words[name]) if experiment.dim == 2 else words[name])
 
 picture, facts, links = st.columns([1.1, 2.2, 1.5], vertical_alignment="center")
 with picture:
@@ -51,6 +51,6 @@ with facts:
     st.markdown(_("**Your experiment**, set in the sidebar"))
     home.facts(experiment, result)
 with links:
-    st.markdown(shell.prose("home/links").lead)
+    prose.write(prose.read("home/links").lead)
 
 shell.sections("home")

@@ -3,18 +3,16 @@
 import streamlit as st
 
 from scoredm.language import _
-from scoredm.ui import controls, maths, shell
+from scoredm.ui import controls, maths, prose, shell
 
 experiment = shell.header("maths")
 topic = controls.choose("maths", "topic", label_visibility="collapsed")
-words, draw = shell.prose(f"maths/{topic}"), maths.TOPICS.get(topic)
+words, draw = prose.read(f"maths/{topic}"), maths.TOPICS.get(topic)
 
 formulas, live = st.columns([6, 5], gap="medium") if draw else (st.container(), st.container())
 with formulas:
-    st.markdown(words.lead)
-    for heading, text in words.sections.items():
-        with st.expander(heading):
-            st.markdown(text)
+    prose.write(words.lead)
+    prose.fold(words.sections)
 if draw:
     with live, st.spinner(_("Computing both sides for this experiment…")):
         draw(experiment)

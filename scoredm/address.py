@@ -8,12 +8,12 @@ checks of every screen's `Settings`, the links and the help of the command line 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import scoredm
 from scoredm import targets
 from scoredm.experiment import BETA_MAX, BETA_MIN, KINDS, LAM, SIGMA_MAX, SIGMA_MIN, Experiment
-from scoredm.language import N_, _
+from scoredm.language import N_, _, languages
 from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, shortened
 
 OWN = "own"  # the target whose mixture is written in the parameter `mixture`
@@ -92,8 +92,14 @@ def _target_titles() -> dict[str, str]:
     return named | {OWN: N_("Your own mixture")}
 
 
-# Experiment or screen -> name in the code (a field of its Settings, or a choice that changes only the drawing) -> parameter.
+def _language_titles() -> dict[str, str]:
+    return {"browser": N_("as the browser asks"), **{name: name for name in languages()}}
+
+
+# Reader, experiment or screen -> name in the code (a field of its Settings, or a choice that changes only the drawing) ->
+# parameter.
 TABLE: Mapping[str, Mapping[str, Parameter]] = {
+    "reader": {"language": Choice("lang", N_("Language"), "browser", options=_language_titles)},
     "experiment": {
         "target": Choice("target", N_("Target"), "tutorial", options=_target_titles),
         "mixture": Text(
@@ -432,6 +438,10 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
 }
 
 
+# The parts of TABLE that hold on every page.
+SHARED = ("reader", "experiment")
+
+
 def default(screen: str, field: str) -> Any:
     """The default of a parameter.
 
@@ -471,13 +481,13 @@ def screen_of(page: str, values: Mapping[str, Any]) -> str:
 
 
 def parameters(page: str, screen: str) -> list[Parameter]:
-    """Every parameter that a link to a screen can set, the experiment's first.
+    """Every parameter that a link to a screen can set, those of every page first.
 
     Args:
         page: a name from PAGES.
         screen: that the page shows, see `screen_of`.
     """
-    groups = dict.fromkeys(["experiment", page, screen])
+    groups = dict.fromkeys([*SHARED, page, screen])
     return [parameter for group in groups for parameter in TABLE[group].values()]
 
 
@@ -557,6 +567,24 @@ def write_link(page: str, values: Iterable[tuple[Parameter, Any]]) -> str:
     query = {parameter.name: parameter.write(value) for parameter, value in values if value != parameter.default}
     path = "" if page == "home" else page
     return f"{path}?{urlencode(query, safe=',')}" if query else path
+
+
+def extend_link(link: str, query: str) -> str:
+    """A link to a page, with every parameter of a query that it does not set itself; a link to another place as it is.
+
+    Args:
+        link: relative or whole.
+        query: what follows the question mark in another link.
+
+    >>> extend_link("./score?seed=1", "seed=5&lam=3")
+    './score?seed=1&lam=3'
+    """
+    parts = urlsplit(link)
+    if parts.scheme or parts.netloc or (parts.path.strip("./") or "home") not in PAGES:
+        return link
+    own = parse_qsl(parts.query, keep_blank_values=True)
+    added = [(name, value) for name, value in parse_qsl(query) if name not in dict(own)]
+    return urlunsplit(parts._replace(query=urlencode([*own, *added], safe=",")))
 
 
 def settings_from(screen: str, settings: type, values: Mapping[str, Any]) -> Any:

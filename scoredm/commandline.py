@@ -99,8 +99,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _table() -> str:
     """Every screen and its parameters, from the address table."""
-    lines = [_("Parameters of the experiment, on every page:")]
-    lines += [_line(parameter) for parameter in address.TABLE["experiment"].values()]
+    lines = [_("Parameters of every page:")]
+    lines += [_line(parameter) for part in address.SHARED for parameter in address.TABLE[part].values()]
     for page in address.PAGES:
         for part in (page, *address.VIEWS) if page == "samplers" else (page,):
             lines += ["", part if part == page else f"{page}?{address.TABLE[page]['comparison'].name}={part}"]

@@ -4,63 +4,75 @@ Prose is kept apart, in pages/<language>/*.md. Every other sentence is written i
 and with named places: `_("{n} of {total} runs").format(n=3, total=8)`. Where a sentence is written before the language is known,
 as in a table at the top of a module, `N_("...")` only marks it, and `_()` translates it where it is shown.
 
-`pybabel extract -o scoredm.pot scoredm pages` collects every message; `pybabel init` and `pybabel compile` make a catalogue.
-Catalogues are scoredm/locale/<language>/LC_MESSAGES/scoredm.mo; English needs none.
+`pybabel extract -k N_ -o scoredm.pot scoredm pages` collects every message; `pybabel init` and `pybabel compile` make a
+catalogue. Catalogues are scoredm/locale/<language>/LC_MESSAGES/scoredm.mo; English needs none. The language is asked for each time that a
+sentence is shown, so no page, part of a page or cache can keep that of another reader.
 """
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import wraps
+from functools import cache as remember, wraps
 from gettext import NullTranslations, translation
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-FOLDER = Path(__file__).with_name("locale")
+ENGLISH = "en"
 DOMAIN = "scoredm"
-ENGLISH = NullTranslations()
-
-_default: list[NullTranslations] = [ENGLISH]
-_current: ContextVar[NullTranslations | None] = ContextVar("translations", default=None)
+CATALOGUES = Path(__file__).with_name("locale")
+PROSE = Path(__file__).parents[1] / "pages"
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def languages() -> list[str]:
+    """The languages that there is prose or a catalogue for, English first."""
+    found = [*PROSE.glob("*/*.md"), *CATALOGUES.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")]
+    others = {path.relative_to(PROSE if path.suffix == ".md" else CATALOGUES).parts[0] for path in found}
+    return [ENGLISH, *sorted(others - {ENGLISH})]
+
+
+def prose_file(name: str) -> Path:
+    """The file of prose of this name in the reader's language, or in English where that has none.
+
+    Args:
+        name: such as "score" or "maths/floor".
+    """
+    translated = PROSE / reader() / f"{name}.md"
+    return translated if translated.is_file() else PROSE / ENGLISH / f"{name}.md"
+
+
+_ask: list[Callable[[], str]] = [lambda: ENGLISH]
+_bound: ContextVar[str] = ContextVar("language")  # of a function that `bound` made, while it runs
+
+
+def follow(ask: Callable[[], str]) -> None:
+    """Use the language that a function names, whenever a sentence is shown.
+
+    Args:
+        ask: returns one of `languages()`.
+    """
+    _ask[0] = ask
+
+
+def reader() -> str:
+    """The language of the reader for whom the present thread works."""
+    return _bound.get("") or _ask[0]()
+
+
+@remember
 def load(language: str) -> NullTranslations:
-    """The catalogue of a language, such as "ja"; English where there is none.
+    """The catalogue of a language; it leaves English as it is where there is none.
 
     Args:
-        language: its code, a folder of scoredm/locale.
+        language: its code, such as "ja".
     """
-    return translation(DOMAIN, FOLDER, [language], fallback=True)
-
-
-def use(translations: NullTranslations) -> None:
-    """Translate with this catalogue in the present thread: every run of a page has a thread of its own.
-
-    Args:
-        translations: from `load`.
-    """
-    _current.set(translations)
-
-
-def set_default(translations: NullTranslations) -> None:
-    """Translate with this catalogue wherever `use` was not called.
-
-    Args:
-        translations: from `load`.
-    """
-    _default[0] = translations
-
-
-def translations() -> NullTranslations:
-    """The catalogue in use."""
-    return _current.get() or _default[0]
+    return translation(DOMAIN, CATALOGUES, [language], fallback=True)
 
 
 def _(message: str) -> str:
     """The message in the reader's language."""
-    return translations().gettext(message) if message else ""
+    return load(reader()).gettext(message) if message else ""
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
@@ -71,7 +83,26 @@ def ngettext(singular: str, plural: str, n: int) -> str:
         plural: in English, for any other n.
         n: the number.
     """
-    return translations().ngettext(singular, plural, n)
+    return load(reader()).ngettext(singular, plural, n)
+
+
+def bound(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that uses the language of the present reader, whichever thread calls it later.
+
+    Args:
+        function: shows sentences.
+    """
+    language = reader()
+
+    @wraps(function)
+    def in_language(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = _bound.set(language)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _bound.reset(token)
+
+    return in_language
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for it
@@ -93,7 +124,7 @@ def cache(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def cached(*args: P.args, **kwargs: P.kwargs) -> R:
-        key = (translations(), args, tuple(sorted(kwargs.items())))
+        key = (reader(), args, tuple(sorted(kwargs.items())))
         if key not in kept:
             kept[key] = function(*args, **kwargs)
         return kept[key]

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from scoredm.address import PAGES, TABLE, write_link
+from scoredm.address import PAGES, SHARED, TABLE, write_link
 from scoredm.language import _
 from scoredm.markdown import as_text
 from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, plain, shortened
@@ -66,6 +66,20 @@ def link() -> str:
 def query() -> str:
     """What follows the question mark in `link`."""
     return link().partition("?")[2]
+
+
+def shared_query() -> str:
+    """What a link to another page needs to show the same experiment, in the same language."""
+    names = {parameter.name for part in SHARED for parameter in TABLE[part].values()}
+    values = [(parameter, value) for parameter, value in _run().values.values() if parameter.name in names]
+    return write_link("", values).partition("?")[2]
+
+
+def carry(parameter: Parameter, value: Any) -> None:
+    """Keep a value in the address and in the link, though no widget shows it."""
+    _run().values[parameter.name] = parameter, value
+    if value != parameter.default and parameter.name not in st.query_params:
+        st.query_params[parameter.name] = parameter.write(value)
 
 
 def choose(

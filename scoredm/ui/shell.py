@@ -1,21 +1,18 @@
-"""What every page shares: the navigation, the header, and the prose beside each page."""
+"""What every page shares: the navigation, the header and the sections."""
 
 import os
-import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache as remember
 from pathlib import Path
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 import scoredm
+from scoredm import language
 from scoredm.address import PAGES
 from scoredm.experiment import Experiment
 from scoredm.language import _
-from scoredm.ui import cache, controls, show
+from scoredm.ui import cache, controls, prose, reader, show
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment
 
@@ -23,7 +20,6 @@ from scoredm.ui.sidebar import choose_experiment
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 PAGES_FOLDER = Path(__file__).parents[2] / "pages"
-PROSE_FOLDER = PAGES_FOLDER / "en"
 
 ICON = Path(__file__).with_name("icon.png")  # a picture of ours: an icon by name would be loaded from another host
 
@@ -56,15 +52,9 @@ p:has(> .now) {display: none;}
 }
 </style>"""
 
+language.follow(reader.language)
+
 _run = threading.local()  # the experiment of this run: Streamlit runs every script in a thread of its own
-
-
-@dataclass(frozen=True)
-class Prose:
-    """A page's words: the lead, and the sections that unfold."""
-
-    lead: str
-    sections: Mapping[str, str]
 
 
 def title(name: str) -> str:
@@ -96,6 +86,8 @@ def navigation() -> StreamlitPage:
     asked = st.navigation(groups)
     st.html(STYLE)
     controls.begin(asked.url_path or "home")
+    controls.carry(reader.PARAMETER, reader.visit().asked)
+    prose.begin()
     _run.experiment, _run.portrait = choose_experiment()
     controls.enter_page()
     return asked
@@ -113,7 +105,7 @@ def header(name: str) -> Experiment:
     st.header(title(name), anchor=False)
     experiment: Experiment = _run.experiment
     now = _("{target} · {sde} · seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)
-    st.markdown(f'{prose(name).lead}\n\n<span class="now">{now}</span>', unsafe_allow_html=True)
+    prose.write(f'{prose.read(name).lead}\n\n<span class="now">{now}</span>')
     controls.show_change()
     portrait = cache.thumbnail(experiment.target, show.mode())
     _run.portrait.image(portrait, width="stretch", alt=_("The target's density"))
@@ -126,9 +118,10 @@ def sections(name: str) -> None:
 
     The link comes last: what the page's own widgets put into the address has to be in it.
     """
-    for heading, text in prose(name).sections.items():
-        with st.expander(heading):
-            st.markdown(text)
+    prose.fold(prose.read(name).sections)
+    if name == "home":
+        with st.expander(_("Glossary")):
+            st.markdown(prose.read("glossary").lead)
     _show_next(name)
     feedback(name)
     with _run.link:
@@ -151,18 +144,3 @@ def _show_link() -> None:
     if place.open:
         query = controls.query()
         place.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
-
-
-@remember
-def _parse(name: str, _modified: int) -> Prose:
-    text = (PROSE_FOLDER / f"{name}.md").read_text(encoding="utf-8")
-    lead, *rest = re.split(r"^## +(.+)$", text, flags=re.MULTILINE)
-    return Prose(lead.strip(), {h.strip(): body.strip() for h, body in zip(rest[::2], rest[1::2], strict=True)})
-
-
-def prose(name: str) -> Prose:
-    """Read pages/en/<name>.md: what stands before the first `##` is the lead, each `##` starts a section.
-
-    Read again when the file changes, so that a lecturer sees an edit at the next click.
-    """
-    return _parse(name, (PROSE_FOLDER / f"{name}.md").stat().st_mtime_ns)

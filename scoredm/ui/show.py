@@ -9,7 +9,7 @@ import streamlit as st
 
 from scoredm import charts
 from scoredm.frames import Frames
-from scoredm.language import _, ngettext
+from scoredm.language import _, bound, ngettext
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,7 +132,7 @@ def download(name: str, draw: Callable[[], "Figure"], label: str | None = None) 
         for file_format, mime in charts.figures.FORMATS.items():
             st.download_button(
                 file_format.upper(),
-                lambda f=file_format: charts.figures.as_bytes(draw, f),
+                bound(lambda f=file_format: charts.figures.as_bytes(draw, f)),
                 file_name=f"scoredm-{name}.{file_format}",
                 mime=mime,
                 key=f"download-{name}-{file_format}",

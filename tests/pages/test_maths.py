@@ -14,7 +14,7 @@ from scoredm.charts import maths as charts
 from scoredm.commandline import numbers
 from scoredm.experiment import Experiment
 from scoredm.screens import maths
-from scoredm.ui import shell
+from scoredm.ui import prose
 from scoredm.ui.show import number
 
 OpenPage = Callable[..., AppTest]
@@ -36,7 +36,7 @@ def test_every_topic_unfolds_and_computes(open_page: OpenPage, topic: str, targe
     at = settled(open_page("maths", topic=topic, target=target))
     assert not at.exception and not at.error
     headings = [expander.label for expander in at.expander]
-    steps = list(shell.prose(f"maths/{topic}").sections)
+    steps = list(prose.read(f"maths/{topic}").sections)
     assert headings[: len(steps)] == steps
     assert "Read more" in headings
     assert any("What to look for" in caption.value for caption in at.caption)
@@ -45,7 +45,7 @@ def test_every_topic_unfolds_and_computes(open_page: OpenPage, topic: str, targe
 def test_the_summary_is_a_topic_of_its_own(open_page: OpenPage) -> None:
     at = settled(open_page("maths", topic="summary"))
     assert not at.exception and not at.warning
-    assert shell.prose("maths/summary").lead in words(at)
+    assert prose.read("maths/summary").lead in words(at)
 
 
 @pytest.mark.parametrize(("topic", "kind"), [*zip(TOPICS, ("cosine", "vp", "subvp", "cosine", "geometric"), strict=True)])

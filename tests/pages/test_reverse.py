@@ -15,7 +15,7 @@ from scoredm.charts import figures, samples
 from scoredm.experiment import Experiment
 from scoredm.screens import comparing, reverse as screen
 from scoredm.screens.reverse import Settings
-from scoredm.ui import reverse, shell
+from scoredm.ui import prose, reverse
 
 TUTORIAL = targets.mixture("tutorial")
 
@@ -154,7 +154,7 @@ def test_what_cannot_be_used_says_why(open_page):
 
 
 def test_the_examples_of_the_text_come_out():
-    told = shell.prose("reverse").sections["Read more"]
+    told = prose.read("reverse").sections["Read more"]
     exact = Settings(10_000, prior="exact")
     for experiment, steps, words in (
         (Experiment(), 5, "a variance of 2.9"),

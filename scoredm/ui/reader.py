@@ -1,0 +1,39 @@
+"""The reader's language: what the link asks for, or else what the browser asks for, if the app has it; kept for the visit."""
+
+from typing import NamedTuple
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from scoredm.address import TABLE
+from scoredm.language import ENGLISH, languages
+
+PARAMETER = TABLE["reader"]["language"]
+KEPT = "_visit"  # session state: the visit
+
+
+class Visit(NamedTuple):
+    """What a reader's first link asked for, and the language of all that the reader sees."""
+
+    asked: str
+    language: str
+
+
+def visit() -> Visit:
+    """The present reader's visit."""
+    if KEPT not in st.session_state:
+        asked = PARAMETER.read(st.query_params.get(PARAMETER.name, PARAMETER.default)).value
+        found = available(st.context.locale or "") if asked == PARAMETER.default else asked
+        st.session_state[KEPT] = Visit(asked, found)
+    return st.session_state[KEPT]
+
+
+def language() -> str:
+    """The language of the reader whose page the present thread draws; English in a thread that draws no page."""
+    return ENGLISH if get_script_run_ctx(suppress_warning=True) is None else visit().language
+
+
+def available(locale: str) -> str:
+    """The language of the app that is nearest to a browser's, such as "de" for "de-AT"; English where there is none."""
+    whole = locale.replace("-", "_")
+    return next((name for name in (whole, whole.partition("_")[0]) if name in languages()), ENGLISH)
