@@ -334,7 +334,6 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             "grids",
             N_("Time grids"),
             ("uniform",),
-            N_("Where the steps are: evenly in t, evenly in log-SNR, or densely near the data."),
             options=_grid_titles,
         ),
         "first": Choice(

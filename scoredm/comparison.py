@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scoredm.language import N_, _
 from scoredm.metrics import (
     Estimate,
     MomentComparison,
@@ -33,6 +34,11 @@ MANY_FRESH = 199  # of them: an exact sample is farther off than all of these on
 CLEAR = 2.0  # times farther off than all of the few: no exact sample is, so there is nothing to ask of many
 PROJECTIONS = 32
 NARROW = 0.1  # of the smaller variance of a coordinate: data narrower than this along some line are measured along their axes
+
+
+# The first word of a statistic's name -> how it is called; its other words say what it is of.
+TITLES = {"Mean": N_("Mean {of}"), "Var": N_("Var {of}"), "Cov": N_("Cov {of}"), "Weight": N_("Weight {of}")}
+ALONG, ACROSS, BOTH = N_("along"), N_("across"), N_("of both")
 
 
 @final
@@ -53,6 +59,12 @@ class Statistic:
     exact: float
     found: float
     error: float
+
+    @property
+    def title(self) -> str:
+        """The name in the reader's language."""
+        what, _space, of = self.name.partition(" ")
+        return _(TITLES[what]).format(of=_(of)) if what in TITLES else self.name
 
     @property
     def z_score(self) -> float:
@@ -234,9 +246,9 @@ def statistics(moments: MomentComparison, turned: bool = False) -> list[Statisti
         turned: whether the coordinates are the long and the short axis of the data.
     """
     dim, count = len(moments.mean.exact), len(moments.weights.exact)
-    names = ["along", "across"] if turned else ["x"] if dim == 1 else [f"x{_subscript(d + 1)}" for d in range(dim)]
+    names = [ALONG, ACROSS] if turned else ["x"] if dim == 1 else [f"x{_subscript(d + 1)}" for d in range(dim)]
     pairs = [(i, j) for i in range(dim) for j in range(i, dim)]
-    spread = [f"Var {names[i]}" if i == j else "Cov of both" if turned else f"Cov {names[i]}{names[j]}" for i, j in pairs]
+    spread = [f"Var {names[i]}" if i == j else f"Cov {BOTH}" if turned else f"Cov {names[i]}{names[j]}" for i, j in pairs]
     found = _statistics("mean", [f"Mean {name}" for name in names], moments.mean, [(d,) for d in range(dim)])
     found += _statistics("spread", spread, moments.covariance, pairs)
     if count > 1:

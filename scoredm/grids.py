@@ -11,6 +11,7 @@ from typing import final
 
 from scipy.optimize import root_scalar
 
+from scoredm.language import N_
 from scoredm.sde import SDE
 
 EARLIEST = 1e-12  # the least t_min of a grid
@@ -158,7 +159,9 @@ class Grid:
 
 
 GRIDS = {
-    "uniform": Grid("Even in t", lambda _sde, steps, t_min: uniform_times(steps, t_min), "All steps are of one length."),
-    "log-snr": Grid("Even in log-SNR", log_snr_times, "Each step changes the log signal-to-noise ratio by the same amount."),
-    "karras": Grid("Karras, ρ = 7", karras_times, "The steps are densest near the data, where little noise is left."),
+    "uniform": Grid(N_("Even in t"), lambda _sde, steps, t_min: uniform_times(steps, t_min), N_("All steps are of one length.")),
+    "log-snr": Grid(
+        N_("Even in log-SNR"), log_snr_times, N_("Each step changes the log signal-to-noise ratio by the same amount.")
+    ),
+    "karras": Grid(N_("Karras, ρ = 7"), karras_times, N_("The steps are densest near the data, where little noise is left.")),
 }

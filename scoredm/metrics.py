@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scoredm.language import N_
 from scoredm.mixture import GaussianMixture, typical_std
 from scoredm.statistics import Measurement
 
@@ -648,42 +649,44 @@ def weight_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generato
 
 METRICS = {
     "sliced-wasserstein": NamedMetric(
-        "Sliced Wasserstein distance",
-        "units of x",
-        "How far points must move, root mean square over lines through the plane, to become an exact sample of 10 000 points.",
+        N_("Sliced Wasserstein distance"),
+        N_("units of x"),
+        N_(
+            "How far points must move, root mean square over lines through the plane, to become an exact sample of 10 000 points."
+        ),
         _sliced_wasserstein,
         reference=REFERENCE_POINTS,
     ),
     "energy": NamedMetric(
-        "Energy distance",
-        "square root of the units of x",
-        "How much farther the points lie from an exact sample of 10 000 points than each of the two lies from itself.",
+        N_("Energy distance"),
+        N_("square root of the units of x"),
+        N_("How much farther the points lie from an exact sample of 10 000 points than each of the two lies from itself."),
         _energy,
         fresh=12,
         reference=REFERENCE_POINTS,
     ),
     "mmd": NamedMetric(
-        "Maximum mean discrepancy",
+        N_("Maximum mean discrepancy"),
         "",
-        "The distance of two densities blurred by a Gaussian as wide as a component; the mixture's side is exact.",
+        N_("The distance of two densities blurred by a Gaussian as wide as a component; the mixture's side is exact."),
         _mmd,
     ),
     "mean": NamedMetric(
-        "Error of the mean",
-        "standard deviations",
-        "How far the mean of the points is from the exact mean.",
+        N_("Error of the mean"),
+        N_("standard deviations"),
+        N_("How far the mean of the points is from the exact mean."),
         mean_error,
     ),
     "covariance": NamedMetric(
-        "Error of the covariance",
-        "relative",
-        "How far the covariance of the points is from the exact one, as a part of the exact one's size.",
+        N_("Error of the covariance"),
+        N_("relative"),
+        N_("How far the covariance of the points is from the exact one, as a part of the exact one's size."),
         covariance_error,
     ),
     "weights": NamedMetric(
-        "Error of the weights",
-        "share of the points",
-        "The share of points that belong to another component than they should.",
+        N_("Error of the weights"),
+        N_("share of the points"),
+        N_("The share of points that belong to another component than they should."),
         weight_error,
         components=2,
     ),

@@ -14,6 +14,7 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+from scoredm.language import N_
 from scoredm.mixture import GaussianMixture
 from scoredm.score import ScoreFn, denoise
 from scoredm.sde import SDE, Time
@@ -429,72 +430,72 @@ SONG = "Song et al. 2020, arXiv 2011.13456"
 
 SAMPLERS = {
     "euler-maruyama": Sampler(
-        "Euler-Maruyama",
+        N_("Euler-Maruyama"),
         lambda: euler_maruyama,
         stochastic=True,
-        caption="The reverse SDE in plain steps, as in the tutorial.",
+        caption=N_("The reverse SDE in plain steps, as in the tutorial."),
         source=f"{SONG}, section 4.1",
     ),
     "ancestral": Sampler(
-        "Ancestral (DDPM)",
+        N_("Ancestral (DDPM)"),
         lambda: ancestral,
         stochastic=True,
-        caption="Guesses the clean data and draws the less noisy point given both.",
+        caption=N_("Guesses the clean data and draws the less noisy point given both."),
         source="Ho et al. 2020, arXiv 2006.11239",
     ),
     "predictor-corrector": Sampler(
-        "Predictor-corrector",
+        N_("Predictor-corrector"),
         PredictorCorrector,
         evaluations=2,
         stochastic=True,
         order=None,
         visits=1,
-        caption="A step of Langevin dynamics at each time, then an ancestral step down.",
+        caption=N_("A step of Langevin dynamics at each time, then an ancestral step down."),
         source=f"{SONG}, algorithm 1",
     ),
     "langevin": Sampler(
-        "Annealed Langevin",
+        N_("Annealed Langevin"),
         AnnealedLangevin,
         evaluations=LANGEVIN_VISITS,
         stochastic=True,
         order=None,
         visits=LANGEVIN_VISITS,
-        caption=f"{LANGEVIN_VISITS} steps of Langevin dynamics at each noise level.",
+        caption=N_("Several steps of Langevin dynamics at each noise level."),
         source="Song and Ermon 2019, arXiv 1907.05600",
     ),
     "ddim": Sampler(
-        "DDIM",
+        N_("DDIM"),
         lambda: ddim,
-        caption="Guesses the clean data and the noise, and puts them together again with less noise.",
+        caption=N_("Guesses the clean data and the noise, and puts them together again with less noise."),
         source="Song, Meng and Ermon 2020, arXiv 2010.02502",
     ),
     "flow-euler": Sampler(
-        "Flow, Euler",
+        N_("Flow, Euler"),
         lambda: flow_euler,
-        caption="The probability-flow ODE in plain steps.",
+        caption=N_("The probability-flow ODE in plain steps."),
         source=f"{SONG}, section 4.3",
     ),
     "heun": Sampler(
-        "Flow, Heun",
+        N_("Flow, Heun"),
         lambda: heun,
         evaluations=2,
         order=2,
-        caption="The probability-flow ODE; each step takes the mean of the slopes at both its ends.",
+        caption=N_("The probability-flow ODE; each step takes the mean of the slopes at both its ends."),
         source="Karras et al. 2022, arXiv 2206.00364",
     ),
     "dpm-solver": Sampler(
-        "DPM-Solver++(2M)",
+        N_("DPM-Solver++(2M)"),
         DPMSolver2M,
         order=2,
-        caption="DDIM that continues the change of its last guess.",
+        caption=N_("DDIM that continues the change of its last guess."),
         source="Lu et al. 2022, arXiv 2211.01095",
     ),
     "rk45": Sampler(
-        "Flow, adaptive RK45",
+        N_("Flow, adaptive RK45"),
         AdaptiveFlow,
         evaluations=None,
         order=5,
-        caption="The probability-flow ODE by a solver that chooses its own steps.",
+        caption=N_("The probability-flow ODE by a solver that chooses its own steps."),
         source="Dormand and Prince 1980",
     ),
 }

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from scoredm.screens.maths import DsmSides
 
 NOISY, FLOW = N_("with noise"), N_("without noise: probability flow")
-DSM, ESM, RIGHT, CHOSEN = N_("DSM, simulated"), "ESM", N_("ESM + constant"), "chosen"
+DSM, ESM, RIGHT, CHOSEN = N_("DSM, simulated"), N_("ESM"), N_("ESM + constant"), "chosen"
 FLOOR, SPREAD = "D − σ² E‖∇log p‖²", N_("spread of x₀, simulated")
 WEIGHTINGS = {
     "tutorial": N_("tutorial, σ²"),
     "likelihood": N_("likelihood, g²"),
     "truncation": N_("soft truncation"),
-    "edm": "Karras et al.",
+    "edm": N_("Karras et al."),
 }
 DASHES = {"tutorial": [1, 0], "likelihood": [8, 4], "truncation": [2, 2], "edm": [12, 3, 2, 3]}
 
@@ -68,15 +68,19 @@ def sides_spec(mode: str) -> Spec:
     Args:
         mode: "light" or "dark".
     """
-    series = colours({_(DSM): palette.SAMPLES[mode], _(RIGHT): palette.INK[mode], ESM: palette.MUTED[mode]})
+    series = colours({_(DSM): palette.SAMPLES[mode], _(RIGHT): palette.INK[mode], _(ESM): palette.MUTED[mode]})
     base = alt.Chart().encode(
         x=alt.X("share:Q", title=_("share c of the exact score"), scale=alt.Scale(nice=False)),
         y=alt.Y("loss:Q", title=_("σ²-weighted loss")),
         color=series,
     )
-    lines = base.mark_line(strokeWidth=2).transform_filter(alt.FieldOneOfPredicate("series", [_(RIGHT), ESM]))
+    lines = base.mark_line(strokeWidth=2).transform_filter(alt.FieldOneOfPredicate("series", [_(RIGHT), _(ESM)]))
     dots = base.mark_point(filled=True, size=55, opacity=1).transform_filter(alt.datum.series == _(DSM))
-    rule = alt.Chart().mark_rule(strokeWidth=1.5, strokeDash=[4, 3], color=palette.MUTED[mode]).encode(x="share:Q")
+    rule = (
+        alt.Chart()
+        .mark_rule(strokeWidth=1.5, strokeDash=[4, 3], color=palette.MUTED[mode])
+        .encode(x=alt.X("share:Q", title=_("share c of the exact score")))
+    )
     return finish(lines + dots + rule.transform_filter(alt.datum.series == CHOSEN), 270)
 
 
@@ -87,7 +91,7 @@ def sides_table(found: "DsmSides") -> pd.DataFrame:
         found: both losses at every share.
     """
     sides = found.sides
-    columns = {_(RIGHT): sides.esm + sides.floor, ESM: sides.esm, _(DSM): sides.dsm}
+    columns = {_(RIGHT): sides.esm + sides.floor, _(ESM): sides.esm, _(DSM): sides.dsm}
     parts = [pd.DataFrame({"share": sides.shares, "loss": loss, "series": name}) for name, loss in columns.items()]
     chosen = pd.DataFrame({"share": [found.share], "loss": [np.nan], "series": [CHOSEN]})
     return pd.concat([*parts, chosen], ignore_index=True)

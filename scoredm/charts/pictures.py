@@ -243,7 +243,7 @@ def _journey(story: "Story", paths: np.ndarray, colours: Sequence[str], mode: st
         return picture.svg
     along = np.broadcast_to(story.times[:, None], paths[..., 0].shape)
     panels[0].lines(np.stack([along, paths[..., 0]], -1).swapaxes(0, 1), colours, 0.9, 0.8)
-    panels[0].note("← from noise to data" if back else "from data to noise →")
+    panels[0].note(_("← from noise to data") if back else _("from data to noise →"))
     return picture.svg
 
 

@@ -199,7 +199,7 @@ def overlay_spec(series: Sequence[Series], title: str, *, plane: bool) -> Spec:
 def _overlay_spec(looks: tuple[tuple[str, str, tuple[int, ...]], ...], plane: bool) -> Spec:
     names, hues, dashes = zip(*looks, strict=True)
     legend = alt.Legend(orient="bottom", direction="vertical", title=None, labelLimit=PANEL, symbolSize=300)
-    x, y = ("x₁", "x₂") if plane else ("x", "density")
+    x, y = ("x₁", "x₂") if plane else ("x", _("density"))
     base = alt.Chart().encode(
         x=alt.X("x:Q", title=x, scale=_window()),
         y=alt.Y("y:Q", title=y, scale=_window() if plane else alt.Undefined),
@@ -237,14 +237,18 @@ def weights_spec(mode: str) -> Spec:
     Args:
         mode: "light" or "dark".
     """
-    series = colours({"exact": palette.INK[mode], "found": palette.SAMPLES[mode]})
+    series = colours({_("exact"): palette.INK[mode], _("found"): palette.SAMPLES[mode]})
     base = alt.Chart().encode(
-        x=alt.X("component:O", title="component", axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6))
+        x=alt.X("component:O", title=_("component"), axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelSeparation=6))
     )
-    weight = alt.Y("weight:Q", title="weight")
-    found = base.mark_bar(opacity=0.6).encode(y=weight, color=series).transform_filter("datum.series == 'found'")
-    exact = base.mark_tick(thickness=2).encode(y=weight, color=series).transform_filter("datum.series == 'exact'")
-    error = base.mark_rule(color=palette.INK[mode]).encode(y="low:Q", y2="high:Q").transform_filter("datum.series == 'found'")
+    weight = alt.Y("weight:Q", title=_("weight"))
+    found = base.mark_bar(opacity=0.6).encode(y=weight, color=series).transform_filter(alt.datum.series == _("found"))
+    exact = base.mark_tick(thickness=2).encode(y=weight, color=series).transform_filter(alt.datum.series == _("exact"))
+    error = (
+        base.mark_rule(color=palette.INK[mode])
+        .encode(y=alt.Y("low:Q", title=_("weight")), y2="high:Q")
+        .transform_filter(alt.datum.series == _("found"))
+    )
     return finish(found + error + exact, 150)
 
 
@@ -259,7 +263,7 @@ def weights_table(exact: np.ndarray, found: np.ndarray, error: np.ndarray) -> pd
     component = np.arange(1, len(exact) + 1)
     bars = {"low": found - 2 * error, "high": found + 2 * error}
     parts = [
-        pd.DataFrame({"component": component, "weight": found, "series": "found", **bars}),
-        pd.DataFrame({"component": component, "weight": exact, "series": "exact", "low": exact, "high": exact}),
+        pd.DataFrame({"component": component, "weight": found, "series": _("found"), **bars}),
+        pd.DataFrame({"component": component, "weight": exact, "series": _("exact"), "low": exact, "high": exact}),
     ]
     return pd.concat(parts, ignore_index=True)

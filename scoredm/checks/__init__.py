@@ -20,6 +20,7 @@ from typing import final
 
 from scoredm.checks import identities, known_values
 from scoredm.checks.finding import Case, Finding
+from scoredm.language import N_, _
 from scoredm.samplers import SAMPLERS
 
 FIXED = ("values", "notebook")  # groups that do not ask for a case
@@ -38,10 +39,11 @@ class Check:
     Attributes:
         name: short and unique.
         group: the topic it belongs to.
-        statement: the claim, a line of Markdown.
-        source: who says so.
+        statement: the claim, a line of Markdown, in English.
+        source: who says so, in English.
         run: computes both sides; takes the case, unless the group is one of FIXED.
         slow: whether it takes seconds rather than a fraction of one.
+        subject: what the claim is about, where it is made of several things.
     """
 
     name: str
@@ -50,6 +52,13 @@ class Check:
     source: str
     run: Callable[..., Finding]
     slow: bool = False
+    subject: str = ""
+
+    @property
+    def claim(self) -> str:
+        """The subject and the statement, in the reader's language."""
+        statement = _(self.statement)
+        return _("{subject}: {statement}").format(subject=_(self.subject), statement=statement) if self.subject else statement
 
     @property
     def fixed(self) -> bool:
@@ -72,113 +81,127 @@ CHECKS = (
     Check(
         "drift",
         "sde",
-        r"The drift is the rate at which the data shrink: $f_t = (\log \alpha_t)'$ at 41 times. Largest relative difference.",
+        N_(r"The drift is the rate at which the data shrink: $f_t = (\log \alpha_t)'$ at 41 times. Largest relative difference."),
         f"{SONG}, appendix B",
         identities.drift,
     ),
     Check(
         "diffusion",
         "sde",
-        r"The noise is added at the rate $g_t^2 = (\sigma_t^2)' - 2 f_t \sigma_t^2$. Largest relative difference.",
+        N_(r"The noise is added at the rate $g_t^2 = (\sigma_t^2)' - 2 f_t \sigma_t^2$. Largest relative difference."),
         f"{SONG}, appendix B",
         identities.diffusion,
     ),
-    Check("start", "sde", r"At $t = 0$ the data are unchanged: $\alpha_0 = 1$ and $\sigma_0 = 0$.", SONG, identities.start),
+    Check("start", "sde", N_(r"At $t = 0$ the data are unchanged: $\alpha_0 = 1$ and $\sigma_0 = 0$."), SONG, identities.start),
     Check(
         "digits",
         "sde",
-        r"In single precision $\sigma_t$ is accurate from $t = 10^{-9}$ on. Largest relative error.",
-        "the same formula in double precision",
+        N_(r"In single precision $\sigma_t$ is accurate from $t = 10^{-9}$ on. Largest relative error."),
+        N_("the same formula in double precision"),
         identities.digits,
     ),
     Check(
         "paths",
         "sde",
-        r"The total variance $v$ of forward paths obeys $v' = 2 f_t v + D g_t^2$; here at $t = 0.5$ and $1$.",
+        N_(r"The total variance $v$ of forward paths obeys $v' = 2 f_t v + D g_t^2$; here at $t = 0.5$ and $1$."),
         "Särkkä and Solin 2019, Applied Stochastic Differential Equations, eq. 5.51",
         identities.paths,
     ),
     Check(
         "gradient",
         "score",
-        r"The score is the gradient of $\log p_t$ by automatic differentiation. Largest $\sigma_t\,|\Delta s|$.",
-        "definition",
+        N_(r"The score is the gradient of $\log p_t$ by automatic differentiation. Largest $\sigma_t\,|\Delta s|$."),
+        N_("definition"),
         identities.gradient,
     ),
     Check(
         "convolution",
         "score",
-        r"$p_t(x) = \int p_0(y)\, N(x; \alpha_t y, \sigma_t^2 I)\, \mathrm{d}y$, by quadrature. Largest $|\Delta \log p_t|$.",
+        N_(r"$p_t(x) = \int p_0(y)\, N(x; \alpha_t y, \sigma_t^2 I)\, \mathrm{d}y$, by quadrature. Largest $|\Delta \log p_t|$."),
         SONG,
         identities.convolution,
     ),
     Check(
         "fokker-planck",
         "score",
-        r"$p_t$ obeys $\partial_t p = -\nabla\!\cdot(f_t x\, p) + \frac{1}{2} g_t^2 \Delta p$. Largest relative difference.",
+        N_(r"$p_t$ obeys $\partial_t p = -\nabla\!\cdot(f_t x\, p) + \frac{1}{2} g_t^2 \Delta p$. Largest relative difference."),
         "Fokker 1914, Planck 1917",
         identities.fokker_planck,
     ),
     Check(
         "tweedie",
         "score",
-        r"The mean of the clean data given $x_t = x$ is $(x + \sigma_t^2 s) / \alpha_t$, and Bayes' rule agrees. "
-        r"Largest difference, in standard deviations of $x_t / \alpha_t$.",
+        N_(
+            r"The mean of the clean data given $x_t = x$ is $(x + \sigma_t^2 s) / \alpha_t$, and Bayes' rule agrees. "
+            r"Largest difference, in standard deviations of $x_t / \alpha_t$."
+        ),
         "Efron 2011, Tweedie's Formula and Selection Bias",
         identities.tweedie,
     ),
     Check(
         "merging",
         "score",
-        r"Modes at $\pm\mu$, of standard deviation $\sigma_k$, merge when $\sigma_t^2 / \alpha_t^2 = \mu^2 - \sigma_k^2$. "
-        r"Set to merge at $t = 0.5$: the time by this formula, and by the score.",
-        "second derivative of the density",
+        N_(
+            r"Modes at $\pm\mu$, of standard deviation $\sigma_k$, merge when $\sigma_t^2 / \alpha_t^2 = \mu^2 - \sigma_k^2$. "
+            r"Set to merge at $t = 0.5$: the time by this formula, and by the score."
+        ),
+        N_("second derivative of the density"),
         identities.merging,
     ),
     Check(
         "dsm",
         "losses",
-        r"$J_{DSM} - J_{ESM}$ is the same for every score: "
-        r"$(\alpha_t / \sigma_t)^2\, \mathrm{E}\|x_0 - \mathrm{E}[x_0 \mid x_t]\|^2$. Here for a wrong one at $t = 0.5$.",
+        N_(
+            r"$J_{DSM} - J_{ESM}$ is the same for every score: "
+            r"$(\alpha_t / \sigma_t)^2\, \mathrm{E}\|x_0 - \mathrm{E}[x_0 \mid x_t]\|^2$. Here for a wrong one at $t = 0.5$."
+        ),
         VINCENT,
         identities.dsm,
     ),
     Check(
         "floor",
         "losses",
-        r"The floor $D - \sigma_t^2\, \mathrm{E}\|s\|^2$ of the DSM loss, by quadrature, is "
-        r"$(\alpha_t / \sigma_t)^2\, \mathrm{E}\|x_0 - \mathrm{E}[x_0 \mid x_t]\|^2$, by draws; $t = 0.5$.",
+        N_(
+            r"The floor $D - \sigma_t^2\, \mathrm{E}\|s\|^2$ of the DSM loss, by quadrature, is "
+            r"$(\alpha_t / \sigma_t)^2\, \mathrm{E}\|x_0 - \mathrm{E}[x_0 \mid x_t]\|^2$, by draws; $t = 0.5$."
+        ),
         VINCENT,
         identities.floor,
     ),
     Check(
         "entropy",
         "losses",
-        r"The entropy of $p_t$ grows by $\int (D f_t + \frac{1}{2} g_t^2\, \mathrm{E}\|s\|^2)\, \mathrm{d}t$ "
-        r"from $t = 0.01$ to $1$ (de Bruijn).",
+        N_(
+            r"The entropy of $p_t$ grows by $\int (D f_t + \frac{1}{2} g_t^2\, \mathrm{E}\|s\|^2)\, \mathrm{d}t$ "
+            r"from $t = 0.01$ to $1$ (de Bruijn)."
+        ),
         "Stam 1959, Some Inequalities Satisfied by the Quantities of Information",
         identities.entropy,
     ),
     Check(
         "girsanov",
         "losses",
-        r"$\mathrm{KL}(p_0 \| p_\theta) = \frac{1}{2} \int g_t^2\, \mathrm{E}\|s - s_\theta\|^2\, \mathrm{d}t + "
-        r"\mathrm{KL}(p_1 \| \pi)$ where $s_\theta$ and the prior $\pi$ belong to one diffusion.",
+        N_(
+            r"$\mathrm{KL}(p_0 \| p_\theta) = \frac{1}{2} \int g_t^2\, \mathrm{E}\|s - s_\theta\|^2\, \mathrm{d}t + "
+            r"\mathrm{KL}(p_1 \| \pi)$ where $s_\theta$ and the prior $\pi$ belong to one diffusion."
+        ),
         MAXIMUM_LIKELIHOOD,
         identities.girsanov,
     ),
     Check(
         "girsanov-strict",
         "losses",
-        r"In general the right side is a bound: here $s_\theta$ is the score of data whose mean is wrong by 1, and the prior is "
-        r"$N(0, \sigma_1^2)$.",
+        N_(
+            r"In general the right side is a bound: here $s_\theta$ is the score of data whose mean is wrong by 1, and the prior is "
+            r"$N(0, \sigma_1^2)$."
+        ),
         MAXIMUM_LIKELIHOOD,
         identities.girsanov_strict,
     ),
     Check(
         "anderson",
         "reverse",
-        r"The reverse SDE takes draws of $p_1$ to draws of $p_{0.1}$: mean of $-\log p_{0.1}$, and total variance.",
+        N_(r"The reverse SDE takes draws of $p_1$ to draws of $p_{0.1}$: mean of $-\log p_{0.1}$, and total variance."),
         "Anderson 1982, doi 10.1016/0304-4149(82)90051-5",
         identities.anderson,
         slow=True,
@@ -186,7 +209,7 @@ CHECKS = (
     Check(
         "flow",
         "reverse",
-        r"The probability flow does the same without noise: mean of $-\log p_{0.1}$, and total variance.",
+        N_(r"The probability flow does the same without noise: mean of $-\log p_{0.1}$, and total variance."),
         f"{SONG}, section 4.3",
         identities.flow,
         slow=True,
@@ -194,162 +217,177 @@ CHECKS = (
     Check(
         "likelihood",
         "reverse",
-        r"The change of volume along the probability flow, from the data to $p_1$, gives $\log p_0$. Largest difference in nats.",
+        N_(
+            r"The change of volume along the probability flow, from the data to $p_1$, gives $\log p_0$. Largest difference in nats."
+        ),
         f"{SONG}, section 4.3",
         identities.likelihood,
     ),
     Check(
         "flow-gaussian",
         "reverse",
-        "For Gaussian data the flow keeps a point's distance from the mean in standard deviations: 2 stays 2, along each axis.",
-        "closed form",
+        N_(
+            "For Gaussian data the flow keeps a point's distance from the mean in standard deviations: 2 stays 2, along each axis."
+        ),
+        N_("closed form"),
         identities.flow_of_a_gaussian,
     ),
     Check(
         "recursion",
         "reverse",
-        r"For Gaussian data a step of Euler-Maruyama takes the variance $v$ to "
-        r"$(1 - (f_t + g_t^2/V_t) \Delta t)^2 v + g_t^2 \Delta t$, where $V_t$ is that of $p_t$. Ratio after 50 steps.",
-        "closed form",
+        N_(
+            r"For Gaussian data a step of Euler-Maruyama takes the variance $v$ to "
+            r"$(1 - (f_t + g_t^2/V_t) \Delta t)^2 v + g_t^2 \Delta t$, where $V_t$ is that of $p_t$. Ratio after 50 steps."
+        ),
+        N_("closed form"),
         identities.recursion,
     ),
     *(
         Check(
             f"order-{name}",
             "samplers",
-            f"{SAMPLERS[name].title}: from $p_1$ to $p_{{0.5}}$ of Gaussian data the error falls as this power of the step.",
+            N_("From $p_1$ to $p_{0.5}$ of Gaussian data the error falls as this power of the step."),
             SAMPLERS[name].source,
             check,
+            subject=SAMPLERS[name].title,
         )
         for name, check in identities.ORDERS.items()
     ),
     Check(
         "prior-divergence",
         "values",
-        r"How far a prior without the mean is from $p_1$: $\mathrm{KL}(p_1 \| N(0, \sigma_1^2 I))$ at $\lambda = 5$ and $25$.",
-        "quadrature",
+        N_(
+            r"How far a prior without the mean is from $p_1$: $\mathrm{KL}(p_1 \| N(0, \sigma_1^2 I))$ at $\lambda = 5$ and $25$."
+        ),
+        N_("quadrature"),
         known_values.prior_divergence,
     ),
     Check(
         "prior-bias",
         "values",
-        r"Mean and first weight of samples from that prior, at $\lambda = 5$ in 200 steps; the data have $(1, 0)$ and $0.5$.",
-        "an independent simulation",
+        N_(r"Mean and first weight of samples from that prior, at $\lambda = 5$ in 200 steps; the data have $(1, 0)$ and $0.5$."),
+        N_("an independent simulation"),
         known_values.prior_bias,
         slow=True,
     ),
     Check(
         "prior-cured",
         "values",
-        "From the Gaussian with the mean and covariance of $p_1$, the same steps give the mean and first weight of the data.",
-        "the mixture itself",
+        N_("From the Gaussian with the mean and covariance of $p_1$, the same steps give the mean and first weight of the data."),
+        N_("the mixture itself"),
         known_values.prior_cured,
         slow=True,
     ),
     Check(
         "floors",
         "values",
-        r"The floor of the DSM loss at $t = 0.01$, $0.25$, $0.5$, $0.75$ and $1$, for $\lambda = 25$.",
-        "quadrature",
+        N_(r"The floor of the DSM loss at $t = 0.01$, $0.25$, $0.5$, $0.75$ and $1$, for $\lambda = 25$."),
+        N_("quadrature"),
         known_values.floors,
     ),
     Check(
         "floor-over-time",
         "values",
-        r"The floor's mean over $t$ in $[0.01, 1]$.",
-        "quadrature",
+        N_(r"The floor's mean over $t$ in $[0.01, 1]$."),
+        N_("quadrature"),
         known_values.floor_over_time,
     ),
     Check(
         "de-bruijn",
         "values",
-        r"$2\,[h(p_1) - h(p_{0.01})] = \int g^2\, \mathrm{E}\|s\|^2\, \mathrm{d}t$ for three modes on the line, $\lambda = 10$.",
-        "quadrature of both sides",
+        N_(
+            r"$2\,[h(p_1) - h(p_{0.01})] = \int g^2\, \mathrm{E}\|s\|^2\, \mathrm{d}t$ for three modes on the line, $\lambda = 10$."
+        ),
+        N_("quadrature of both sides"),
         known_values.de_bruijn,
     ),
     Check(
         "modes-merge",
         "values",
-        r"Modes at $\pm 2$ of standard deviation $0.5$ merge at this $t$, for $\lambda = 5$ and $25$.",
-        r"closed form, ln(1 + 2 ln λ (μ² − s²)) / (2 ln λ)",
+        N_(r"Modes at $\pm 2$ of standard deviation $0.5$ merge at this $t$, for $\lambda = 5$ and $25$."),
+        N_(r"closed form, ln(1 + 2 ln λ (μ² − s²)) / (2 ln λ)"),
         known_values.merging,
     ),
     Check(
         "lost-digits",
         "values",
-        r"Relative error of $\sigma_t^2$ in single precision at $t = 10^{-5}$: by powers of $\lambda$, and by the app's formula.",
-        "double precision",
+        N_(
+            r"Relative error of $\sigma_t^2$ in single precision at $t = 10^{-5}$: by powers of $\lambda$, and by the app's formula."
+        ),
+        N_("double precision"),
         known_values.lost_digits,
     ),
     Check(
         "likelihoods",
         "values",
-        r"$\log p_0$ at $(0, 1)$, $(1, 0)$ and $(2, -1)$, by the probability flow at $\lambda = 25$.",
-        "the mixture itself",
+        N_(r"$\log p_0$ at $(0, 1)$, $(1, 0)$ and $(2, -1)$, by the probability flow at $\lambda = 25$."),
+        N_("the mixture itself"),
         known_values.likelihoods,
     ),
     Check(
         "flow-euler-errors",
         "values",
-        r"Error of Euler's method on the flow from $x = 1$, data $N(0, 1)$, $\lambda = 25$: 20 and 640 even steps.",
-        "closed form",
+        N_(r"Error of Euler's method on the flow from $x = 1$, data $N(0, 1)$, $\lambda = 25$: 20 and 640 even steps."),
+        N_("closed form"),
         known_values.flow_euler_errors,
     ),
     Check(
         "heun-errors",
         "values",
-        "The same for Heun's method.",
-        "closed form",
+        N_("The same for Heun's method."),
+        N_("closed form"),
         known_values.heun_errors,
     ),
     Check(
         "euler-maruyama-errors",
         "values",
-        "Error of the variance after Euler-Maruyama on the same data and steps.",
-        "closed form",
+        N_("Error of the variance after Euler-Maruyama on the same data and steps."),
+        N_("closed form"),
         known_values.euler_maruyama_errors,
     ),
     Check(
         "extra-increment",
         "notebook",
-        r"The notebook's cumulative sum has this multiple of the right variance ($\lambda = 26$, 50 frames).",
+        N_(r"The notebook's cumulative sum has this multiple of the right variance ($\lambda = 26$, 50 frames)."),
         NOTEBOOK,
         known_values.extra_increment,
     ),
     Check(
         "one-point",
         "notebook",
-        r"The exercise: where all data are at 0, $s = -x / \sigma_t^2$ has loss 0; on any data, $s = 0$ has loss $D$.",
+        N_(r"The exercise: where all data are at 0, $s = -x / \sigma_t^2$ has loss 0; on any data, $s = 0$ has loss $D$."),
         NOTEBOOK,
         known_values.loss_of_one_point,
     ),
     Check(
         "one-gaussian",
         "notebook",
-        r"For Gaussian data with variances $v_i$ the loss of the exact score is $\sum_i v_i / (v_i + \sigma_t^2)$.",
-        "closed form",
+        N_(r"For Gaussian data with variances $v_i$ the loss of the exact score is $\sum_i v_i / (v_i + \sigma_t^2)$."),
+        N_("closed form"),
         known_values.loss_of_a_gaussian,
     ),
     Check(
         "perfect-score",
         "notebook",
-        "The notebook's own measure of error is not 0 for the exact score, but this.",
+        N_("The notebook's own measure of error is not 0 for the exact score, but this."),
         NOTEBOOK,
         known_values.perfect_score,
     ),
     Check(
         "first-loss",
         "notebook",
-        "The notebook's training, run again: loss before the first step. Tolerances here and below are the spread over seeds.",
+        N_(
+            "The notebook's training, run again: loss before the first step. Tolerances here and below are the spread over seeds."
+        ),
         NOTEBOOK,
         known_values.first_loss,
         slow=True,
     ),
-    Check("last-loss", "notebook", "Its loss over the last 50 of 500 steps.", NOTEBOOK, known_values.last_loss, slow=True),
+    Check("last-loss", "notebook", N_("Its loss over the last 50 of 500 steps."), NOTEBOOK, known_values.last_loss, slow=True),
     Check(
         "last-metric",
         "notebook",
-        "The notebook's own measure of error at the end.",
+        N_("The notebook's own measure of error at the end."),
         NOTEBOOK,
         known_values.last_notebook_metric,
         slow=True,
@@ -357,7 +395,7 @@ CHECKS = (
     Check(
         "last-error",
         "notebook",
-        r"Its score error at the end, weighted by $\sigma_t^2$; 0 for the exact score.",
+        N_(r"Its score error at the end, weighted by $\sigma_t^2$; 0 for the exact score."),
         NOTEBOOK,
         known_values.last_score_error,
         slow=True,

@@ -123,7 +123,7 @@ def run(experiment: Experiment, settings: Settings, progress: Callable[[int, int
     """
     chosen, rows = checks_of(settings.group), []
     for done, check in enumerate(chosen, start=1):
-        rows.append(Row(check.name, check.statement, check.source, perform(key_of(check, experiment))))
+        rows.append(Row(check.name, check.claim, check.source, perform(key_of(check, experiment))))
         if progress is not None:
             progress(done, len(chosen))
     return Result(tuple(rows), sum(row.outcome.passed for row in rows))

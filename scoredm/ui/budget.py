@@ -35,7 +35,7 @@ def draw(experiment: Experiment) -> None:
 
 def _choose(experiment: Experiment) -> "screens.budget.Settings":
     with st.container(horizontal=True):
-        sampler = controls.choose("budget", "sampler", "selectbox")
+        sampler = controls.choose("budget", "sampler", "selectbox", help=study.described(scoredm.SAMPLERS.values()))
         prior = controls.choose("budget", "prior", "selectbox")
     with st.container(horizontal=True):
         steps, t_min = controls.choose("budget", "steps"), controls.choose("budget", "t_min")
@@ -95,7 +95,7 @@ def table(found: "Budget") -> str:
     rows.append([_("Interaction"), "", shown(found.interaction), ""])
     rows.append([_("Remainder"), rest, rest, ""])
     rows.append([_("Noise floor"), floor, floor, ""])
-    rows.append([f"**{_('Sum: this run')}**", f"**{total}**", f"**{total}**", ""])
+    rows.append([_("**Sum: this run**"), f"**{total}**", f"**{total}**", ""])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

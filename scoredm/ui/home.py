@@ -32,8 +32,9 @@ def facts(experiment: Experiment, result: "screens.home.Result") -> None:
     ]
     if result.merge_time is not None:
         rows.append((_("Modes"), _merging(result.merge_time)))
-    head = f"| {_('Target')} | {experiment.title} |"
-    st.markdown("\n".join([head, "|:--|:--|", *(f"| {name} | {text} |" for name, text in rows)]))
+    rows.insert(0, (_("Target"), experiment.title))
+    lines = [f"| {name} | {text} |" for name, text in rows]
+    st.markdown("\n".join([lines[0], "|:--|:--|", *lines[1:]]))
 
 
 def _merging(t: float) -> str:

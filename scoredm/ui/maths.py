@@ -59,7 +59,7 @@ def dsm(experiment: Experiment) -> None:
     )
     left = f"{number(found.dsm)} ± {number(found.dsm_error, 2)}"
     esm, constant, right = (fixed(value, 3) for value in (found.esm, found.constant, found.esm_and_constant))
-    rows = [(_("J_DSM, simulated"), left), ("J_ESM + C", f"{right} = {esm} + {constant}")]
+    rows = [(_("J_DSM, simulated"), left), (_("J_ESM + C"), f"{right} = {esm} + {constant}")]
     st.markdown("\n".join([f"| σ² × | c = {share:g} |", "|:--|:--|", *(f"| {name} | {value} |" for name, value in rows)]))
 
 

@@ -33,8 +33,8 @@ def draw(experiment: Experiment) -> None:
 
 
 def _choose(experiment: Experiment) -> "screens.race.Settings":
-    samplers = controls.choose("race", "samplers", wrap=True)
-    grids = controls.choose("race", "grids", wrap=True)
+    samplers = controls.choose("race", "samplers", wrap=True, help=study.described(scoredm.SAMPLERS.values()))
+    grids = controls.choose("race", "grids", wrap=True, help=study.described(scoredm.GRIDS.values()))
     with st.container(horizontal=True):
         first = controls.choose("race", "first", "selectbox")
         last = controls.choose("race", "last", "selectbox")

@@ -43,7 +43,7 @@ def verdict(result: "screens.reverse.Comparison", settings: "screens.reverse.Set
             if found.difference > 0
             else _("{name} is {gap} too low: {z} standard errors.")
         )
-        line = words.format(name=found.worst.name, gap=number(abs(found.difference), 2), z=f"{abs(found.z_score):.0f}")
+        line = words.format(name=found.worst.title, gap=number(abs(found.difference), 2), z=f"{abs(found.z_score):.0f}")
     return f"**{line}** {_advice(found, settings)}"
 
 
@@ -58,7 +58,7 @@ def _told_apart_by_nothing(result: "screens.reverse.Comparison") -> str:
             "They are the row of the table and the distance.", "They are the {rows} rows of the table and the distance.", rows
         )
     largest = _("The largest difference, of {name}, is {z} standard errors.")
-    worst = largest.format(name=result.verdict.worst.name, z=f"{abs(result.verdict.z_score):.1f}")
+    worst = largest.format(name=result.verdict.worst.title, z=f"{abs(result.verdict.z_score):.1f}")
     return f"**{line}** {made_of.format(rows=rows, bars=bars)} {worst}"
 
 
@@ -100,7 +100,7 @@ def _tabled(result: "screens.reverse.Comparison") -> "list[Statistic]":
 def _scaled(row: "Statistic") -> tuple[str, float, float, float]:
     """Name, exact, found and error of a row; the very small in units of a power of ten, which its name then says."""
     power = -math.floor(math.log10(row.exact)) if 0 < row.exact < SMALL else 0
-    name = f"{show.times_ten(power).removeprefix(' × ')} {row.name}" if power else row.name
+    name = f"{show.times_ten(power).removeprefix(' × ')} {row.title}" if power else row.title
     return name, 10.0**power * row.exact, 10.0**power * row.found, 10.0**power * row.error
 
 

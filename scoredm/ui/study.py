@@ -12,8 +12,13 @@ from scoredm.language import _, ngettext
 from scoredm.ui import background, cache, controls, show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
+    from scoredm.grids import Grid
+    from scoredm.metrics import NamedMetric
+    from scoredm.samplers import Sampler
     from scoredm.tasks import Study, Training
 
 FAILURES = 4  # failed runs that are named
@@ -27,10 +32,14 @@ def choose_score(screen: str) -> str:
 def choose_metric(screen: str, experiment: Experiment) -> str:
     """What the distance to the exact distribution is measured in."""
     named = {key: scoredm.METRICS[key] for key in screens.studying.offered(experiment)}
-    line = _("**{title}**: {caption}")
-    words = [line.format(title=_(metric.title), caption=_(metric.caption)) for metric in named.values()]
     titles = {key: metric.title for key, metric in named.items()}
-    return controls.choose(screen, "metric", "selectbox", only=titles, help="\n\n".join(words))
+    return controls.choose(screen, "metric", "selectbox", only=titles, help=described(named.values()))
+
+
+def described(named: "Iterable[NamedMetric | Sampler | Grid]") -> str:
+    """What each of several metrics, samplers or grids is, for the help of their choice."""
+    line = _("**{title}**: {caption}")
+    return "\n\n".join(line.format(title=_(one.title), caption=_(one.caption)) for one in named if one.caption)
 
 
 def quality(metric: str) -> str:

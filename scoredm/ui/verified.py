@@ -65,7 +65,7 @@ def draw(listed: "MyChecks", experiment: Experiment, group: str) -> None:
     """Draw the summary and the checks of a group as they are now."""
     listed.keep(lambda key: key.experiment in (experiment, None))
     _summary(listed, experiment)
-    words = {name: _(name) for name in ("expected", "found", "tolerance")}
+    words = {"expected": _("expected"), "found": _("found"), "tolerance": _("tolerance")}
     st.html(STYLE.format(**words))
     chosen = screens.verified.checks_of(group)
     keys = [screens.verified.key_of(check, experiment) for check in chosen]
@@ -109,7 +109,7 @@ def _stop(listed: "MyChecks") -> None:
 
 def _summary_words(listed: "MyChecks", experiment: Experiment, every: "Sequence[Check]") -> str:
     if listed.current is not None:
-        words = _("**Running** *{check}*, {done} of {total} done.")
+        words = _("**Running** `{check}`, {done} of {total} done.")
         return words.format(check=listed.current.name, done=listed.finished, total=listed.asked)
     outcomes = {check: listed.outcomes.get(screens.verified.key_of(check, experiment)) for check in every}
     ran = {check: outcome for check, outcome in outcomes.items() if outcome is not None}
@@ -117,7 +117,7 @@ def _summary_words(listed: "MyChecks", experiment: Experiment, every: "Sequence[
         words = _("**Press Run all: {n} checks.** Most take a fraction of a second, a few take seconds.")
         return words.format(n=len(every))
     seconds = sum(outcome.seconds for outcome in ran.values())
-    failed = [f"*{check.name}* ({titles()[check.group]})" for check, outcome in ran.items() if not outcome.passed]
+    failed = [f"`{check.name}` ({titles()[check.group]})" for check, outcome in ran.items() if not outcome.passed]
     if failed:
         words = _("**{failed} of {ran} fail** on this machine: {names}. Not run: {left}.")
     elif len(ran) < len(every):
@@ -131,7 +131,7 @@ def _summary_words(listed: "MyChecks", experiment: Experiment, every: "Sequence[
 def _row(key: str, cells: Sequence[str], check: "Check | None") -> "DeltaGenerator":
     """A claim, three numbers and the verdict, on one line where there is room; returns the place for a button."""
     row = st.container(horizontal=True, vertical_alignment="center", key=key, gap="small")
-    row.markdown(cells[0], width="stretch", help=None if check is None else _("Source: {source}").format(source=check.source))
+    row.markdown(cells[0], width="stretch", help=None if check is None else _("Source: {source}").format(source=_(check.source)))
     for cell in cells[1:-1]:
         row.markdown(cell, width=NUMBER_WIDTH)
     row.markdown(cells[-1], width=VERDICT_WIDTH)
@@ -141,7 +141,7 @@ def _row(key: str, cells: Sequence[str], check: "Check | None") -> "DeltaGenerat
 def _check_row(listed: "MyChecks", check: "Check", experiment: Experiment) -> None:
     key = screens.verified.key_of(check, experiment)
     outcome = listed.outcomes.get(key)
-    place = _row(f"check-{check.name}", [check.statement, *_cells(outcome), _verdict(listed, key, check.slow)], check)
+    place = _row(f"check-{check.name}", [check.claim, *_cells(outcome), _verdict(listed, key, check.slow)], check)
     with place:
         waits = listed.waits(key) or listed.current == key
         arguments = (listed, [key])
@@ -212,7 +212,7 @@ def table(listed: "MyChecks", experiment: Experiment) -> str:
     for check in screens.verified.checks_of():
         outcome = listed.outcomes.get(screens.verified.key_of(check, experiment))
         about = ["", "", ""] if check.fixed else [experiment.target, experiment.sde_label, experiment.seed]
-        rows.writerow([check.name, titles()[check.group], check.statement, *about, *_csv_cells(outcome), check.source])
+        rows.writerow([check.name, titles()[check.group], check.claim, *about, *_csv_cells(outcome), check.source])
     return out.getvalue()
 
 

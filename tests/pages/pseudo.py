@@ -35,7 +35,9 @@ def messages() -> frozenset[str]:
     """Everything that Babel finds in the source to be translated."""
     found = set()
     for folder in ("scoredm", "pages"):
-        for _file, _line, message, _comments, _context in extract_from_dir(ROOT / folder, [("**.py", "python")], keywords=KEYWORDS):
+        for _file, _line, message, _comments, _context in extract_from_dir(
+            ROOT / folder, [("**.py", "python")], keywords=KEYWORDS
+        ):
             found |= set(message) if isinstance(message, tuple) else {message}
     return frozenset(found)
 
@@ -87,7 +89,19 @@ def _marked_line(line: str, *, glossary: bool) -> str:
 
 # Fields of Streamlit's messages that no reader sees.
 UNSEEN = {
-    *("id", "tag", "key", "format", "query_param_key", "component_name", "js_content", "css_content", "html_content", "icon", "type"),
+    *(
+        "id",
+        "tag",
+        "key",
+        "format",
+        "query_param_key",
+        "component_name",
+        "js_content",
+        "css_content",
+        "html_content",
+        "icon",
+        "type",
+    ),
     *("page", "page_script_hash", "url", "file_name", "name", "form_id", "deferred_file_id", "js_source_path", "css_source_path"),
     *("element_id", "column_order", "columns", "default", "value", "fragment_id", "data", "arrow_blobs", "link", "language"),
     *("selection_mode", "raw_text_value", "raw_value", "raw_values", "accept_file", "mime_type", "string_value", "mimetype"),
@@ -97,7 +111,7 @@ SHOWN_CHANNELS = {"x": "axis", "y": "axis", "color": "legend", "strokeDash": "le
 
 def texts(at: AppTest) -> Iterator[tuple[str, str]]:
     """(where, text) of every text on a page, and of what appears on hover or is read to readers who do not see."""
-    yield from _of_block(at._tree)  # noqa: SLF001 - AppTest has no other way to all of its elements
+    yield from _of_block(at._tree)
 
 
 def _of_block(block: Any) -> Iterator[tuple[str, str]]:

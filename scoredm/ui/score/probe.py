@@ -139,7 +139,7 @@ def table(found: "screens.score.Probe") -> None:
         _column("$r_k s_k$", parts, least=_nothing(found)),
     ]
     other = _("other {n}").format(n=found.other_count)
-    labels = [*(f"{_dot(k)} {k + 1}" for k in found.components), other, f"**{_('sum')}**", f"**{_('score')}**"]
+    labels = [*(f"{_dot(k)} {k + 1}" for k in found.components), other, _("**sum**"), _("**score**")]
     lines = [["$k$", *(head for head, _cells in columns)], [":--", *["--:"] * len(columns)]]
     for i, label in enumerate(labels):
         if found.other_count or i != len(found.components):
@@ -157,7 +157,7 @@ def _summaries(found: "screens.score.Probe") -> str:
     summary = _("{component} alone: {numbers}").format(
         component=f"{_dot(alone.component)} {alone.component + 1}", numbers=_summary(alone.log_density, alone.score, "sₖ")
     )
-    return f"{summary}\n\n{_('In the mixture:')}"
+    return "\n\n".join([summary, _("In the mixture:")])
 
 
 def _summary(log_density: float, score: np.ndarray, symbol: str) -> str:

@@ -292,7 +292,7 @@ def _verdict(found: "Samples") -> str:
             "**The samples by the learned score differ from exact ones**: {name} is {found}, and {exact} is exact, a difference "
             "of {z} standard errors."
         ).format(
-            name=worst.name, found=show.number(worst.found), exact=show.number(worst.exact), z=show.number(abs(worst.z_score), 2)
+            name=worst.title, found=show.number(worst.found), exact=show.number(worst.exact), z=show.number(abs(worst.z_score), 2)
         )
     if found.verdict == "both different":
         also = _("The samples by the exact score differ too: for this target the sampler's {steps} steps are too few.")
