@@ -5,8 +5,8 @@ and with named places: `_("{n} of {total} runs").format(n=3, total=8)`. Where a 
 as in a table at the top of a module, `N_("...")` only marks it, and `_()` translates it where it is shown.
 
 `pybabel extract -k N_ -o scoredm.pot scoredm pages` collects every message; `pybabel init` and `pybabel compile` make a
-catalogue. Catalogues are scoredm/locale/<language>/LC_MESSAGES/scoredm.mo; English needs none. The language is asked for each time that a
-sentence is shown, so no page, part of a page or cache can keep that of another reader.
+catalogue. Catalogues are scoredm/locale/<language>/LC_MESSAGES/scoredm.mo; English needs none. The language is asked for each
+time that a sentence is shown, so no page, part of a page or cache can keep that of another reader.
 """
 
 from collections.abc import Callable

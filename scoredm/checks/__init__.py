@@ -192,8 +192,8 @@ CHECKS = (
         "girsanov-strict",
         "losses",
         N_(
-            r"In general the right side is a bound: here $s_\theta$ is the score of data whose mean is wrong by 1, and the prior is "
-            r"$N(0, \sigma_1^2)$."
+            r"In general the right side is a bound: here $s_\theta$ is the score of data whose mean is wrong by 1, and the prior "
+            r"is $N(0, \sigma_1^2)$."
         ),
         MAXIMUM_LIKELIHOOD,
         identities.girsanov_strict,
@@ -218,7 +218,8 @@ CHECKS = (
         "likelihood",
         "reverse",
         N_(
-            r"The change of volume along the probability flow, from the data to $p_1$, gives $\log p_0$. Largest difference in nats."
+            r"The change of volume along the probability flow, from the data to $p_1$, gives $\log p_0$. "
+            r"Largest difference in nats."
         ),
         f"{SONG}, section 4.3",
         identities.likelihood,
@@ -227,7 +228,8 @@ CHECKS = (
         "flow-gaussian",
         "reverse",
         N_(
-            "For Gaussian data the flow keeps a point's distance from the mean in standard deviations: 2 stays 2, along each axis."
+            "For Gaussian data the flow keeps a point's distance from the mean in standard deviations: 2 stays 2, "
+            "along each axis."
         ),
         N_("closed form"),
         identities.flow_of_a_gaussian,
@@ -296,7 +298,8 @@ CHECKS = (
         "de-bruijn",
         "values",
         N_(
-            r"$2\,[h(p_1) - h(p_{0.01})] = \int g^2\, \mathrm{E}\|s\|^2\, \mathrm{d}t$ for three modes on the line, $\lambda = 10$."
+            r"$2\,[h(p_1) - h(p_{0.01})] = \int g^2\, \mathrm{E}\|s\|^2\, \mathrm{d}t$ for three modes on the line, "
+            r"$\lambda = 10$."
         ),
         N_("quadrature of both sides"),
         known_values.de_bruijn,
@@ -312,7 +315,8 @@ CHECKS = (
         "lost-digits",
         "values",
         N_(
-            r"Relative error of $\sigma_t^2$ in single precision at $t = 10^{-5}$: by powers of $\lambda$, and by the app's formula."
+            r"Relative error of $\sigma_t^2$ in single precision at $t = 10^{-5}$: by powers of $\lambda$, and by "
+            r"the app's formula."
         ),
         N_("double precision"),
         known_values.lost_digits,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+import scoredm
 from scoredm import charts, screens
 from scoredm.experiment import Experiment
 from scoredm.language import N_, _, ngettext

@@ -173,7 +173,8 @@ def _several(parameter: Several, options: dict[str, Any]) -> tuple[str, ...]:
         format_func=shown.__getitem__,
         key=parameter.name,
         bind="query-params",
-        **({"help": _(parameter.help) or None} | options),
+        help=options.pop("help", _(parameter.help) or None),
+        **options,
     )
     if not chosen:  # nothing chosen would be a dead end: the page stays as it was
         chosen = st.session_state.get(KEPT, {}).get((_place(), parameter.name), parameter.default)

@@ -8,7 +8,7 @@ import streamlit as st
 import scoredm
 from scoredm import screens
 from scoredm.experiment import Experiment
-from scoredm.language import _, ngettext
+from scoredm.language import N_, _, ngettext
 from scoredm.ui import background, cache, controls, show
 
 if TYPE_CHECKING:
@@ -22,6 +22,23 @@ if TYPE_CHECKING:
     from scoredm.tasks import Study, Training
 
 FAILURES = 4  # failed runs that are named
+HEADINGS = {
+    "target": N_("target"),
+    "sde": N_("SDE"),
+    "sampler": N_("sampler"),
+    "grid": N_("time grid"),
+    "steps": N_("steps"),
+    "prior": N_("start from"),
+    "t_min": N_("stop at t_min"),
+    "denoise": N_("Tweedie step"),
+    "recipe": N_("recipe of the network"),
+    "n": N_("particles"),
+    "seed": N_("seed"),
+    "noise_steps": N_("steps of the noise"),
+    "nfe": N_("NFE"),
+    "seconds": N_("seconds"),
+    "error": N_("error"),
+}
 
 
 def choose_score(screen: str) -> str:
@@ -138,9 +155,15 @@ def every_run(asked: "Study", name: str) -> None:
     rows = scoredm.studies.table(asked.rows)
     title = ngettext("All results: {n} run", "All results: {n} runs", len(rows)).format(n=len(rows))
     with st.expander(title):
-        st.dataframe(rows.drop(columns=["key", "metrics", "own"]), hide_index=True, height=240)
+        shown = rows.drop(columns=["key", "metrics", "own"])
+        st.dataframe(shown, hide_index=True, height=240, column_config={column: heading(column) for column in shown})
         with st.container(horizontal=True):
             _downloads(rows, name)
+
+
+def heading(column: str) -> str:
+    """The heading of a column of results in the reader's language."""
+    return _(scoredm.METRICS[column].title if column in scoredm.METRICS else HEADINGS[column])
 
 
 def _downloads(rows: "pd.DataFrame", name: str) -> None:

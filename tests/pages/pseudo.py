@@ -22,10 +22,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from streamlit.testing.v1 import AppTest
 
+from scoredm.checks import CHECKS
+
 ROOT = Path(__file__).parents[2]
 LANGUAGE = "xx"
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
-PLACE = re.compile(r"(\{[^{}]*\})")
+PLACE = re.compile(r"(\$[^$]+\$|\{[^{}]*\})")  # of something that a translator leaves as it is
 STRUCTURE = re.compile(r"^(\s*(?:#+ |- |\d+\. |\| *)?)(.*?)( *\|?)$")
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$", re.DOTALL)
 
@@ -128,13 +130,14 @@ def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
         return
     if name == "VegaLiteChart":
         yield from _of_chart(message, where)
+    if name == "Dataframe":
+        yield from _of_table(message)
+        return
     if name == "BidiComponent":
         yield from _of_stage(json.loads(message.mixed.json)["view"])  # pyright: ignore[reportAttributeAccessIssue]
         return
     if name == "Image":
         yield from _of_picture(message.url)  # pyright: ignore[reportAttributeAccessIssue]
-    if name == "ArrowData" or name == "Dataframe":
-        return
     for field, value in message.ListFields():
         if field.name in UNSEEN or (name == "VegaLiteChart" and field.name in ("spec", "datasets")):
             continue
@@ -144,6 +147,13 @@ def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
                 yield from _of_message(one, f"{where}.{field.name}")
             elif isinstance(one, str) and name != "Code":
                 yield f"{where}.{field.name}", one
+
+
+def _of_table(message: Any) -> Iterator[tuple[str, str]]:
+    """The headings of a table; what is in it are numbers and names."""
+    configured = json.loads(message.columns)
+    columns = pa.ipc.open_stream(io.BytesIO(message.arrow_data.data)).read_all().column_names
+    yield from (("heading", configured.get(column, {}).get("label", column)) for column in columns)
 
 
 def _of_picture(url: str) -> Iterator[tuple[str, str]]:
@@ -201,8 +211,8 @@ def _nominal(encoded: dict[str, Any], rows: pd.DataFrame) -> Iterable[str]:
     if encoded.get("type") not in ("nominal", "ordinal"):
         return []
     domain = encoded.get("scale", {}).get("domain")
-    values = domain if isinstance(domain, list) else rows.get(encoded["field"], pd.Series(dtype=str)).dropna().unique()
-    return [value for value in values if isinstance(value, str)]
+    values = domain if isinstance(domain, list) else [*rows[encoded["field"]]] if encoded["field"] in rows else []
+    return {value for value in values if isinstance(value, str)}
 
 
 def of_figure(figure: Figure) -> Iterator[tuple[str, str]]:
@@ -212,14 +222,19 @@ def of_figure(figure: Figure) -> Iterator[tuple[str, str]]:
 
 # Words outside the marks
 
+# Citations, which are the same in every language.
+CITATIONS = sorted({check.source for check in CHECKS if re.search(r"\d{4}|Neuromatch", check.source)}, key=len, reverse=True)
 NAMES = {
-    *("scoredm", "CUDA", "CPU", "MPS", "GPU", "Streamlit", "YouTube", "CSV", "PNG", "SVG", "PDF", "Parquet"),
+    *("scoredm", "CUDA", "CPU", "MPS", "GPU", "CSV", "csv", "PNG", "SVG", "PDF", "ScoreNet"),
 }
 SYMBOLS = {"NFE", "SNR", "ln", "log"}
 
 
 def unmarked(text: str) -> str:
     """What is left of a text without what is marked, formulas, code, icons, HTML, addresses and names: words or nothing."""
+    for citation in CITATIONS:
+        text = text.replace(citation, " ")
+    text = re.sub(r"^- \*\*[^*]+\*\*: (?=⟦)", "", text, flags=re.MULTILINE)  # an entry of the glossary
     explained = " ".join(re.findall(r'title="([^"]*)"', text))
     text = re.sub(r"^```.*?^```", " ", text, flags=re.DOTALL | re.MULTILINE)
     text = f"{re.sub(r'<[^>]*>', ' ', text)} {explained}"
