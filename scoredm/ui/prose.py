@@ -45,12 +45,18 @@ def begin() -> None:
     EXPLAINED.set(frozenset())
 
 
-def write(text: str) -> None:
-    """Draw prose: a term of the glossary is explained at its first use on the page, a link to a page keeps the experiment."""
+def write(text: str, end: str = "") -> None:
+    """Draw prose: a term of the glossary is explained at its first use on the page, a link to a page keeps the experiment.
+
+    Args:
+        text: Markdown.
+        end: what follows as it is, Markdown or HTML.
+    """
     explained, terms = glossary.explain(text, read("glossary").lead, EXPLAINED.get())
     EXPLAINED.set(terms)
     shared = controls.shared_query()
-    st.markdown(LINK.sub(lambda link: extend_link(link.group(), shared), explained), unsafe_allow_html=True)
+    linked = LINK.sub(lambda link: extend_link(link.group(), shared), explained)
+    st.markdown(linked + end, unsafe_allow_html=True)
 
 
 def fold(sections: Mapping[str, str]) -> None:

@@ -22,9 +22,9 @@ class Visit(NamedTuple):
 def visit() -> Visit:
     """The present reader's visit."""
     if KEPT not in st.session_state:
-        asked = PARAMETER.read(st.query_params.get(PARAMETER.name, PARAMETER.default)).value
-        found = available(st.context.locale or "") if asked == PARAMETER.default else asked
-        st.session_state[KEPT] = Visit(asked, found)
+        asked = st.query_params.get(PARAMETER.name)
+        found = asked if asked in languages() else None  # not read by the parameter, whose complaint would need a language
+        st.session_state[KEPT] = Visit(found or PARAMETER.default, found or available(st.context.locale or ""))
     return st.session_state[KEPT]
 
 

@@ -42,6 +42,13 @@ STYLE = """<style>
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
 .stSidebar .st-key-portrait {max-width: 6rem;}
 p:has(> .now) {display: none;}
+.term {cursor: help; text-decoration: underline dotted; text-underline-offset: 0.2em;}
+.term:focus {outline: 2px solid currentColor; outline-offset: 2px;}
+.term:focus::after {
+  content: attr(title); position: fixed; z-index: 1000; inset: auto 0 1rem; width: fit-content; max-width: min(36rem, 92vw);
+  margin: 0 auto; padding: 0.6rem 0.9rem; border-radius: 0.5rem; font-size: 0.9rem; font-weight: normal; font-style: normal;
+  line-height: 1.4; color: light-dark(#FFFFFF, #11151C); background: light-dark(#31333F, #E6E9EF);
+}
 @media (max-width: 640px) {
   .stMainBlockContainer {padding: 3.4rem 1rem 2rem;}
   .stMarkdown table {font-size: 0.75rem;}
@@ -105,7 +112,7 @@ def header(name: str) -> Experiment:
     st.header(title(name), anchor=False)
     experiment: Experiment = _run.experiment
     now = _("{target} · {sde} · seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)
-    prose.write(f'{prose.read(name).lead}\n\n<span class="now">{now}</span>')
+    prose.write(prose.read(name).lead, f'\n\n<span class="now">{now}</span>')
     controls.show_change()
     portrait = cache.thumbnail(experiment.target, show.mode())
     _run.portrait.image(portrait, width="stretch", alt=_("The target's density"))
