@@ -18,9 +18,10 @@ from scoredm import (
     sliced_wasserstein,
     targets,
 )
-from scoredm.comparison import FEW_FRESH, MANY_FRESH, PROJECTIONS, SampleComparison
+from scoredm.comparison import FEW_FRESH, MANY_FRESH, PROJECTIONS, SampleComparison, Statistic
 from scoredm.experiment import Experiment
 from scoredm.kernel_density import density_on_grid
+from scoredm.metrics import Estimate
 from scoredm.screens import comparing, reverse
 from scoredm.screens.animation import MOST_FRAMES
 from scoredm.screens.reverse import Settings
@@ -219,6 +220,25 @@ def test_the_last_step_from_an_early_stop_is_the_cause():
     noise, data = float(VESDE(25.0).sigma(0.2)) ** 2, float(targets.mixture("one-mode").covariance[0, 0])
     assert verdict.cause == "last step"
     assert verdict.difference == pytest.approx(data**2 / (data + noise) - data, abs=4 * verdict.worst.error)
+
+
+def off_by(kind: str, difference: float) -> SampleComparison:
+    """A comparison in which one statistic is off, and clearly so."""
+    statistic = Statistic(kind, kind, 1.0, 1.0 + difference, 1e-3)
+    return SampleComparison([statistic], Estimate(*np.ones((3, 1))), 0.0, np.ones(1), np.ones(1), False)
+
+
+def test_the_last_step_narrows_the_data_and_is_not_blamed_for_what_widens_them():
+    settings = replace(EXACT, t_min=0.2, denoise=True)
+    for difference, cause in ((-0.1, "last step"), (0.1, "steps")):
+        assert reverse.judge(Experiment("one-mode"), settings, off_by("spread", difference)).cause == cause
+
+
+def test_what_is_left_at_the_stop_is_that_of_the_coordinate_with_most():
+    experiment, settings = Experiment("m 3,1 s 1", kind="vp"), replace(EXACT, t_min=0.3)
+    short = 3 * float(experiment.sde.alpha(0.3)) - 3
+    verdict = reverse.judge(experiment, settings, off_by("mean", short))
+    assert (verdict.cause, verdict.left) == ("stop", pytest.approx(short))
 
 
 @pytest.mark.parametrize("process", ["sde", "flow"])
