@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def numbers(value: Any, *, every: bool = False) -> Any:
-    """A result as JSON: records by the names of their fields, without pictures; long arrays by their shape alone.
+    """A result as JSON: records by the names of their fields and properties, without pictures; long arrays by their shape alone.
 
     Args:
         value: a result of a screen, or a part of one.
@@ -73,9 +73,10 @@ def numbers(value: Any, *, every: bool = False) -> Any:
 
 
 def _named(value: Any) -> Any:
-    """The fields of a record by their names; a sequence or mapping as it is."""
+    """The fields and properties of a record by their names; a sequence or mapping as it is."""
     if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value) if field.repr}
+        computed = [name for name, member in vars(type(value)).items() if isinstance(member, property) and name[0] != "_"]
+        return {name: getattr(value, name) for name in [*(field.name for field in fields(value) if field.repr), *computed]}
     return dict(zip(value._fields, value, strict=True)) if hasattr(value, "_fields") else value
 
 

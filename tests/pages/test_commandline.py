@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,38 @@ LINKS = {
         "show=likelihood&sde=vp&prior=matched",
         "show=likelihood&target=gaussian&lam=5",
     ],
+    "training": [
+        "recipe=custom&iters=12&points=200&batch=64",
+        "recipe=custom&iters=20&points=100&batch=0&target=two-modes&sde=vp&look=0.5&metric=true",
+        "recipe=custom&iters=15&points=100&net=notebook&predict=noise&target=two-modes&lam=3&seed=5",
+        "recipe=custom&iters=30&points=50&avg=ema&target=two-modes&sde=cosine",
+    ],
+    "race": [
+        "particles=300&seeds=1&to=40",
+        "target=two-modes&sde=vp&particles=300&seeds=2&to=40&samplers=ddim,heun",
+        "target=ring&lam=5&particles=200&seeds=1&to=40&samplers=heun&grids=uniform,karras",
+        "target=two-modes&sde=cosine&seed=3&from=10&to=40&particles=400&seeds=2&dist=covariance",
+    ],
+    "budget": [
+        "show=budget&bscore=exact&bn=200&bseeds=2&rsteps=20&tmin=0.1",
+        "show=budget&bscore=exact&bn=300&bseeds=2&rsteps=20&target=two-modes&sde=vp&prior=matched&tmin=0.1",
+        "show=budget&bscore=exact&bn=200&bseeds=2&rsteps=10&target=two-modes&lam=3&seed=5&sampler=heun&tmin=0.1",
+        "show=budget&bscore=exact&bn=400&bseeds=3&rsteps=20&target=two-modes&sde=cosine&denoise=true&dist=covariance",
+    ],
+    "memorisation": [
+        "",
+        "mnet=true&msteps=50&mn=20",
+        "mnet=true&msteps=50&mn=5&target=two-modes&sde=vp",
+        "mn=100&target=ring&sde=cosine&seed=3",
+    ],
+    "verified": [
+        "",
+        "checks=score&target=ring&lam=5",
+        "checks=losses&target=two-modes&sde=vp&seed=3",
+        "checks=samplers&sde=cosine",
+    ],
 }
+START = {"training": "train", "race": "start", "budget": "start", "verified": "run-these"}  # the button that starts long work
 NUMBER = re.compile(r"[−-]?\d[\d,]*(?:\.\d+)?(?: × 10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?")
 RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 
@@ -53,7 +85,26 @@ def opened(page: str, query: str) -> AppTest:
         at.query_params[name] = value
     if page != "home":
         at.switch_page(f"pages/{page}.py")
-    return at.run().run()
+    return at.run()
+
+
+def finish(at: AppTest, screen: str) -> None:
+    """Start what the screen trains, races or checks, and wait for the end."""
+    if screen in START:
+        at.button(key=START[screen]).click().run()
+    end = time.monotonic() + 120
+    while not finished(at, screen):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+        at.run()
+
+
+def finished(at: AppTest, screen: str) -> bool:
+    if screen == "training":
+        return bool(at.subheader)
+    if screen == "memorisation":
+        return not any("**Training" in words.value for words in (*at.info, *at.caption))
+    return all(button.key != "stop" for button in at.main.button)
 
 
 def printed(capsys: pytest.CaptureFixture[str], page: str, query: str) -> dict[str, Any]:
@@ -76,14 +127,20 @@ def every_number(value: Any) -> Iterator[float]:
             yield from every_number(part)
 
 
-def table_numbers(at: AppTest, page: str) -> list[str]:
-    """The numbers in the cells of the page's own tables, not its prose's, that have three digits or more, as they are written."""
+def shown_numbers(at: AppTest, screen: str, page: str) -> list[str]:
+    """The page's own numbers, not its prose's, that have three digits or more, as they are written."""
     prose = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pages" / "en").rglob(f"{page}*.md"))
     lines = [re.sub(r"</?span[^>]*>", "", line) for element in at.main.markdown for line in element.value.splitlines()]
-    rows = [line for line in lines if line.startswith("|") and line not in prose]
-    cells = [cell for row in rows for cell in row.strip("|").split("|")[1:]]
-    plain = [re.sub(r"\$[^$]*\$|<[^>]*>", " ", cell) for cell in cells]
-    return [text for cell in plain for text in NUMBER.findall(cell) if len(re.findall(r"\d", text.partition(" × ")[0])) >= 3]
+    lines = [line for line in lines if line not in prose]
+    if screen == "verified":
+        texts = [line for line in lines if re.fullmatch(rf"(≤ |± )?{NUMBER.pattern} *", line)]
+    elif screen == "memorisation":
+        sentences = [*lines, *(caption.value for caption in at.main.caption)]
+        texts = [text for text in sentences if "copies" in text or "loss" in text or "Median" in text or "≈" in text]
+    else:
+        texts = [cell for line in lines if line.startswith("|") for cell in line.strip("|").split("|")[1:]]
+    plain = [re.sub(r"\$[^$]*\$|<[^>]*>", " ", text) for text in texts]
+    return [text for part in plain for text in NUMBER.findall(part) if len(re.findall(r"\d", text.partition(" × ")[0])) >= 3]
 
 
 def read(text: str) -> tuple[float, float]:
@@ -98,8 +155,9 @@ def read(text: str) -> tuple[float, float]:
 def test_the_command_line_gives_the_numbers_on_screen(capsys, screen, query):
     page = "samplers" if screen in VIEWS else screen
     at = opened(page, query)
+    finish(at, screen)
     assert not at.exception and not at.error
-    shown = table_numbers(at, page)
+    shown = shown_numbers(at, screen, page)
     found = list(every_number(printed(capsys, page, query)))
     differences = {a - b for a, b in itertools.pairwise(found)} | {b - a for a, b in itertools.pairwise(found)}
     candidates = [*found, *differences, *(-value for value in found), *(100 * value for value in found)]
