@@ -42,7 +42,7 @@ def feedback(name: str) -> None:
                 height=100,
                 key=f"words-{name}",
             )
-            if st.form_submit_button(_("Keep"), icon=":material/bookmark:"):
+            if st.form_submit_button(_("Keep"), icon=":material/bookmark:", key=f"keep-{name}"):
                 _keep(kept, name, stars, words)
                 st.success(_("Kept for this visit.") if name in kept else _("There was nothing to keep."))
         if kept:

@@ -13,6 +13,7 @@ from scoredm import charts, screens
 from scoredm.address import default
 from scoredm.experiment import Experiment
 from scoredm.language import N_, _, ngettext
+from scoredm.markdown import as_text
 from scoredm.ui import background, cache, controls, show
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def mismatch(experiment: Experiment) -> None:
             "{name} has points in {own}-D and the target is in {dim}-D, so there is no true score to compare them with. They "
             "are kept: choose a {own}-D target in the sidebar. Until then the page uses N points of the target."
         )
-        st.info(words.format(name=mine.name, own=mine.points.dim, dim=experiment.dim), icon=":material/info:")
+        st.info(words.format(name=as_text(mine.name), own=mine.points.dim, dim=experiment.dim), icon=":material/info:")
 
 
 def _bring() -> None:
@@ -89,7 +90,7 @@ def _bring() -> None:
         st.error(refused)
     if mine is not None:
         line = ngettext("**{name}**: {n} point in {dim}-D.", "**{name}**: {n} points in {dim}-D.", len(mine.points))
-        st.markdown(line.format(name=mine.name, n=len(mine.points), dim=mine.points.dim))
+        st.markdown(line.format(name=as_text(mine.name), n=len(mine.points), dim=mine.points.dim))
         st.button(_("Back to points of the target"), on_click=_forget, key="mback")
     st.caption(
         _(
@@ -117,10 +118,10 @@ def _take(name: str, content: bytes) -> None:
         points = scoredm.memorisation.Points.of(scoredm.memorisation.read_points(content.decode("utf-8")))
     except UnicodeDecodeError:
         words = _("{name} is not a text file. Save your table as CSV (UTF-8). The page still uses the points it had.")
-        st.session_state[REFUSED] = words.format(name=name)
+        st.session_state[REFUSED] = words.format(name=as_text(name))
     except ValueError as error:
         words = _("{name}: {reason}. The page still uses the points it had.")
-        st.session_state[REFUSED] = words.format(name=name, reason=error)
+        st.session_state[REFUSED] = words.format(name=as_text(name), reason=as_text(str(error)))
     else:
         st.session_state[OWN] = Own(name, points)
         st.session_state.pop(REFUSED, None)

@@ -109,8 +109,9 @@ def _stop(listed: "MyChecks") -> None:
 
 def _summary_words(listed: "MyChecks", experiment: Experiment, every: "Sequence[Check]") -> str:
     if listed.current is not None:
-        words = _("**Running** `{check}`, {done} of {total} done.")
-        return words.format(check=listed.current.name, done=listed.finished, total=listed.asked)
+        topic = next(check.group for check in every if check.name == listed.current.name)
+        words = _("**Running** a check of *{topic}*: {done} of {total} done.")
+        return words.format(topic=titles()[topic], done=listed.finished, total=listed.asked)
     outcomes = {check: listed.outcomes.get(screens.verified.key_of(check, experiment)) for check in every}
     ran = {check: outcome for check, outcome in outcomes.items() if outcome is not None}
     if not ran:

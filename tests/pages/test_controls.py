@@ -65,3 +65,18 @@ def test_whole_numbers_are_rounded_and_all_is_said_in_one_place(open_page):
     (box,) = at.warning
     assert "50.5 is not a whole number. Using 50 instead." in box.value
     assert "-3 is outside 0 to 2,147,483,647. Using 0 instead." in box.value
+
+
+def test_feedback_is_kept_for_the_visit_and_taken_back_where_it_is_emptied(open_page):
+    at = open_page("home")
+    at.session_state["_feedback_opened"] = {"home"}
+    at.run()
+    at.text_area(key="words-home").set_value("  The map helped.  ")
+    at.button(key="keep-home").click().run()
+    assert not at.exception
+    assert "Kept for this visit." in [message.value for message in at.success]
+    assert at.session_state["_feedback"]["home"]["words"] == "The map helped."
+    at.text_area(key="words-home").set_value(" ")
+    at.button(key="keep-home").click().run()
+    assert "There was nothing to keep." in [message.value for message in at.success]
+    assert at.session_state["_feedback"] == {}

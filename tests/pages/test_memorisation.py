@@ -240,6 +240,16 @@ def test_a_file_that_cannot_be_used_is_refused_in_words_and_nothing_is_lost(open
     assert not at.error and "With 4 training points" in sentence(at)
 
 
+def test_the_name_of_a_file_and_its_words_are_plain_text(monkeypatch):
+    """Markdown would make a formula and a link of them."""
+    monkeypatch.setattr(st, "session_state", {})
+    memorisation._take("$x$ [a](b).csv", b"1\n$y$\n")
+    refused = st.session_state[memorisation.REFUSED]
+    assert r"\$x\$ \[a\]\(b\).csv" in refused and r"“\$y\$”" in refused
+    memorisation._take("$x$.csv", b"\xff\xfe\x00\x81")
+    assert r"\$x\$.csv" in st.session_state[memorisation.REFUSED]
+
+
 def test_a_file_that_the_server_no_longer_has_is_asked_for_again(monkeypatch):
     monkeypatch.setattr(st, "session_state", {"mfile0": DeletedFile("1")})
     memorisation._brought("mfile0")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import streamlit as st
 import torch
 from scipy.stats import multivariate_normal, norm
 
@@ -16,7 +17,7 @@ from scoredm.experiment import Experiment
 from scoredm.screens import score
 from scoredm.screens.score import Settings
 from scoredm.ui import show
-from scoredm.ui.score import probe
+from scoredm.ui.score import form, probe
 
 TUTORIAL = Experiment("tutorial")
 NUMBER = r"−?\d+(?:\.\d+)?"
@@ -442,3 +443,14 @@ def test_a_row_of_exact_and_found_keeps_the_decimals_of_its_error(monkeypatch):
         "| c | 0.000 | 0.007 | +0.007 ± 0.028 |",
         "| d | 1.00 | 1.00 | +0 ± 0 |",
     ]
+
+
+def test_why_a_component_was_not_added_is_plain_text(monkeypatch):
+    """What a mixture's text holds would otherwise come out as a formula or a link."""
+
+    def fails() -> str:
+        raise ValueError("$x$ is no [number](//host/)")
+
+    monkeypatch.setattr(st, "session_state", {})
+    form._change("Adding", fails, "Not added: {error}.")
+    assert st.session_state[probe.PROBLEM] == r"Not added: \$x\$ is no \[number\]\(//host/\)."

@@ -170,7 +170,7 @@ def test_running_says_how_far_it_is_and_can_be_stopped(open_page: OpenPage, monk
     while listed(at).finished < 1:
         time.sleep(0.01)
     at.run()
-    assert f"**Running** *diffusion*, 1 of {len(CHECKS)} done." in status(at)
+    assert f"**Running** a check of *The SDE*: 1 of {len(CHECKS)} done." in status(at)
     assert "… runs" in words(at) and "waits" in words(at)
     at.button(key="stop").click().run()
     go_on.set()

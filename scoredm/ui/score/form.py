@@ -9,6 +9,7 @@ import streamlit as st
 from scoredm import screens
 from scoredm.address import FAR, OWN
 from scoredm.language import _
+from scoredm.markdown import as_text
 from scoredm.ui import controls
 from scoredm.ui.score.probe import PROBLEM
 
@@ -79,4 +80,4 @@ def _change(label: str, text: Callable[[], str], refused: str) -> None:
     try:
         controls.apply(label, {"target": OWN, "mixture": text()})
     except ValueError as error:
-        st.session_state[PROBLEM] = refused.format(error=error)
+        st.session_state[PROBLEM] = refused.format(error=as_text(str(error)))
