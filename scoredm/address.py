@@ -579,7 +579,7 @@ def extend_link(link: str, query: str) -> str:
     './score?seed=1&lam=3'
     """
     parts = urlsplit(link)
-    if parts.scheme or parts.netloc or (parts.path.strip("./") or "home") not in PAGES:
+    if parts.scheme or parts.netloc or not parts.path or (parts.path.strip("./") or "home") not in PAGES:
         return link
     own = parse_qsl(parts.query, keep_blank_values=True)
     added = [(name, value) for name, value in parse_qsl(query) if name not in dict(own)]

@@ -1,7 +1,7 @@
 """The glossary: its terms, and the first use of each in a text, where a reader needs the explanation.
 
 The file has one entry a line, `- **term**: explanation`. In a text a term is explained where it first stands in plain words:
-not in a heading, a formula, a link or code, and not as a part of a longer term.
+not in a heading, a formula, a link, code or a title, and not as a part of a longer term.
 """
 
 import html
@@ -74,8 +74,10 @@ def explain(text: str, glossary: str, explained: frozenset[str]) -> tuple[str, f
 def _pattern(terms: tuple[str, ...]) -> re.Pattern[str]:
     """What is skipped, or one of the terms, the longer before the shorter."""
     longest_first = sorted(enumerate(terms), key=lambda item: -len(item[1]))
+    forms = "|".join(_any_form(term) for term in terms)
+    title = rf"(?<![^\s(“|])\*{{1,2}}(?!(?:{forms})\*)[^\s*][^*]*\*{{1,2}}"  # emphasised, and not just a term: a button, a book
     named = [rf"(?P<term{i}>(?<![\w-])(?:{_any_form(term)})(?![\w-]))" for i, term in longest_first]
-    return re.compile("|".join([*SKIPPED, *named]), re.MULTILINE | re.DOTALL)
+    return re.compile("|".join([*SKIPPED, title, *named]), re.MULTILINE | re.DOTALL)
 
 
 def _any_form(term: str) -> str:

@@ -1,0 +1,51 @@
+"""Links in the prose: they keep the reader's experiment, except for what they set themselves."""
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from scoredm.address import PAGES, extend_link
+from scoredm.ui import prose
+
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def links(at) -> list[str]:
+    """The links to pages of the app in the prose of a page."""
+    found = [link for element in at.main.markdown for link in LINK.findall(element.value)]
+    return [link for link in found if not urlsplit(link).netloc]
+
+
+@pytest.mark.parametrize("name", ["training", "reverse"])
+def test_a_link_in_the_prose_keeps_the_experiment(open_page, name):
+    assert not any("=5" in link for link in links(open_page(name))), "by default there is nothing to keep"
+    at = open_page(name, target="two-modes", lam=5, seed=7, rn=100)
+    kept = {"target": ["two-modes"], "lam": ["5"], "seed": ["7"]}
+    found = links(at)
+    assert found
+    for link in found:
+        assert kept.items() <= parse_qs(urlsplit(link).query).items(), link
+        assert "rn" not in parse_qs(urlsplit(link).query), "a setting of the page is not part of the experiment"
+    topics = [link for link in found if "topic" in link]
+    assert all(parse_qs(urlsplit(link).query)["topic"] for link in topics) and (topics or name != "training")
+
+
+def test_what_a_link_sets_itself_wins(open_page, monkeypatch):
+    text = prose.Prose("See [it](score?target=needle&t=0.5) and [theirs](https://example.org/?seed=1).", {})
+    read = prose.read
+    monkeypatch.setattr(prose, "read", lambda name: text if name == "forward" else read(name))
+    first, *_rest = links(open_page("forward", target="two-modes", seed=7))
+    assert parse_qs(urlsplit(first).query) == {"target": ["needle"], "t": ["0.5"], "seed": ["7"]}
+
+
+@pytest.mark.parametrize("link", ["https://osf.io/j89qg/", "mailto:a@b.c", "#part", "other/page", "//host/score"])
+def test_a_link_to_another_place_stays_as_it_is(link):
+    assert extend_link(link, "seed=5") == link
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_link_to_any_page_is_extended(name):
+    link = f"/{'' if name == 'home' else name}"
+    assert extend_link(link, "seed=5&lam=2") == f"{link}?seed=5&lam=2"
+    assert extend_link(f"{link}?seed=1#part", "seed=5") == f"{link}?seed=1#part"
