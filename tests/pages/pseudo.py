@@ -225,7 +225,7 @@ def of_figure(figure: Figure) -> Iterator[tuple[str, str]]:
 # Citations, which are the same in every language.
 CITATIONS = sorted({check.source for check in CHECKS if re.search(r"\d{4}|Neuromatch", check.source)}, key=len, reverse=True)
 NAMES = {
-    *("scoredm", "CUDA", "CPU", "MPS", "GPU", "CSV", "csv", "PNG", "SVG", "PDF", "ScoreNet"),
+    *("scoredm", "CUDA", "CPU", "MPS", "GPU", "CSV", "csv", "PNG", "SVG", "PDF", "Parquet", "ScoreNet"),
 }
 SYMBOLS = {"NFE", "SNR", "ln", "log"}
 

@@ -80,12 +80,12 @@ def test_a_part_of_a_page_that_is_drawn_again_keeps_the_language(german, monkeyp
     drawn = []
     fragment = st.fragment
 
-    def watched(draw: Callable[[], None], **options: object) -> Callable[[], None]:
+    def watched(draw: Callable[[], None], *, run_every: float | None) -> Callable[[], None]:
         def look() -> None:
             drawn.append(language._("Run all"))
             draw()
 
-        return fragment(look, **options)
+        return fragment(look, run_every=run_every)
 
     monkeypatch.setattr(st, "fragment", watched)
     at = open_page("verified", lang="de")
