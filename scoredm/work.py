@@ -129,13 +129,13 @@ class Work(ABC):
 
     def begin(self) -> None:
         """Count a unit that was taken; the pool's business, with its lock."""
-        if not self.under_way and not self._marks:
-            self._marks.append((time.monotonic(), self.share))
         self.under_way += 1
         self.used += SLICE_SECONDS
 
     def finish(self, seconds: float) -> list["Work"]:
         """Count a unit that has ended and measure the pace; the pool's business, with its lock.
+
+        The pace is that from the end of the first unit on: the first may be slow, as it loads what the others find loaded.
 
         Args:
             seconds: that the unit took.

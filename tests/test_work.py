@@ -231,6 +231,18 @@ def test_time_at_rest_does_not_count_into_the_pace(pool, long_lease):
     assert left is not None and left < 0.05 * (1000 - counting.count)
 
 
+def test_a_slow_first_unit_does_not_count_into_the_pace(pool, long_lease):
+    counting = Counting(pool, total=1000)
+    counting.seconds = 0.5
+    counting.renew("a")
+    wait_until(lambda: counting.count == 1)
+    assert counting.seconds_left is None
+    counting.seconds = 0.001
+    wait_until(lambda: counting.count > 5)
+    left = counting.seconds_left
+    assert left is not None and left < 0.05 * 1000
+
+
 def test_shutdown_joins_its_threads_and_leaves_the_work_as_it_is(long_lease):
     pool = Pool(2)
     works = [Counting(pool) for _ in range(3)]

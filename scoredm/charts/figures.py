@@ -17,7 +17,7 @@ from seaborn import kdeplot
 
 from scoredm.charts import palette
 from scoredm.charts.common import histogram
-from scoredm.charts.samples import BARS, POINTS, RINGS, Panel
+from scoredm.charts.samples import BARS, POINTS, RINGS, Panel, Series
 from scoredm.decomposition import Decomposition
 from scoredm.language import _
 
@@ -96,16 +96,18 @@ def forward_paths(times: np.ndarray, paths: np.ndarray, labels: np.ndarray, exac
     return figure
 
 
-def samples(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
-    """Samples with their kernel density estimate (dashed) over exact lines, side by side.
+def samples(panels: Sequence[Panel], shares: Sequence[float], overlay: Sequence[Series]) -> Figure:
+    """Samples with their kernel density estimate (dashed) over exact lines, side by side, and at last all densities together.
 
     Args:
         panels: one for each sample.
         shares: of the estimated probability inside the contours of the estimate, in the plane.
+        overlay: the densities of the last picture, which has the window of the last panel.
     """
     with mpl.rc_context(PRINT):
-        figure = Figure(figsize=(3.1 * len(panels), 3.3), layout="constrained")
-        for axis, panel in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        figure = Figure(figsize=(3.1 * (len(panels) + 1), 3.3), layout="constrained")
+        *axes, last = figure.subplots(1, len(panels) + 1)
+        for axis, panel in zip(axes, panels, strict=True):
             points = panel.points[:KDE_POINTS].astype(float)
             if panel.plane:
                 _cloud(axis, points, panel.colour, shares)
@@ -113,14 +115,24 @@ def samples(panels: Sequence[Panel], shares: Sequence[float]) -> Figure:
                 _bars(axis, points[:, 0], panel.colour, panel.box)
             for line in panel.lines:
                 axis.plot(line[:, 0], line[:, 1], color=palette.INK["light"], linewidth=0.9)
-            axis.set(
-                xlim=panel.box[:2], xlabel="$x_1$" if panel.plane else "$x$", ylabel="$x_2$" if panel.plane else _("density")
-            )
-            axis.set_title(panel.title, fontsize=9)
-            if panel.plane:
-                axis.set(ylim=panel.box[2:], aspect="equal")
+            _window(axis, panel, panel.title)
+        for series in overlay:
+            dash = "-" if series.dash[-1] == 0 else (0, series.dash)
+            for i, line in enumerate(series.lines):
+                label = series.name if i == 0 else None
+                last.plot(line[:, 0], line[:, 1], color=series.colour, linewidth=1.1, linestyle=dash, label=label)
+        if overlay:
+            last.legend(fontsize=6, loc="upper right")
+        _window(last, panels[-1], _("All densities"))
         figure.suptitle(_("Solid: exact; dashed: kernel density estimate of the sample"), fontsize=8, y=-0.03)
     return figure
+
+
+def _window(axis: Axes, panel: Panel, title: str) -> None:
+    axis.set(xlim=panel.box[:2], xlabel="$x_1$" if panel.plane else "$x$", ylabel="$x_2$" if panel.plane else _("density"))
+    axis.set_title(title, fontsize=9)
+    if panel.plane:
+        axis.set(ylim=panel.box[2:], aspect="equal")
 
 
 def _cloud(axis: Axes, points: np.ndarray, colour: str, shares: Sequence[float]) -> None:

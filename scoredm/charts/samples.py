@@ -218,15 +218,19 @@ def _overlay_spec(looks: tuple[tuple[str, str, tuple[int, ...]], ...], plane: bo
 
 
 def overlay_table(series: Sequence[Series], box: np.ndarray) -> pd.DataFrame:
-    """Rows of overlay_spec.
+    """Rows of overlay_spec; what lies outside the window is moved to its edge, so that the window is the same for all samples.
 
     Args:
         series: each with its lines.
         box: the window, (2 D,).
     """
-    parts = [_polyline("corner", box.reshape(2, 2).T, 0).assign(series=series[0].name)] if len(box) == 4 else []
+    plane = len(box) == 4
+    parts = [_polyline("corner", box.reshape(2, 2).T, 0).assign(series=series[0].name)] if plane else []
     for one in series:
-        parts += [_polyline("line", line, i).assign(series=one.name) for i, line in enumerate(one.lines)]
+        for i, line in enumerate(one.lines):
+            x = np.clip(line[:, 0], *box[:2])
+            y = np.clip(line[:, 1], *box[2:]) if plane else line[:, 1]
+            parts.append(_polyline("line", np.stack([x, y], axis=1), i).assign(series=one.name))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -1,6 +1,6 @@
-"""Charts of the training page: a run over steps and over time, both scores on the line, and three samples in one picture."""
+"""Charts of the training page: a run over steps and over time, and both scores on the line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -19,9 +19,7 @@ LOSS, FLOOR, TRAIN, FRESH = N_("loss (DSM)"), N_("floor of the loss"), N_("error
 NOTEBOOK, PERFECT = N_("the tutorial’s metric"), N_("the exact score on it")
 PRESENT = "t of the scores"
 LEARNED, EXACT, DENSITY = N_("learned"), N_("exact"), "density"
-SAMPLES = {"learned": N_("by the learned score"), "exact": N_("by the exact score"), "mixture": N_("of the mixture")}
-TRUTH = N_("exact density")
-HEIGHT, SIDE = 190, 300  # pixels
+HEIGHT = 190  # pixels
 
 
 def _styles(looks: Mapping[str, tuple[str, list[int]]], legend: alt.Legend | None) -> dict[str, Any]:
@@ -147,56 +145,3 @@ def score_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray | N
     """
     parts = [(DENSITY, density), (_(EXACT), exact)] + ([] if learned is None else [(_(LEARNED), learned)])
     return pd.concat([pd.DataFrame({"series": name, "x": x, "value": y}) for name, y in parts], ignore_index=True)
-
-
-@cache
-def overlay_spec(mode: str, plane: bool) -> Spec:
-    """Density estimates of three samples over the exact density: contours in the plane, curves on the line.
-
-    Args:
-        mode: "light" or "dark".
-        plane: whether it is drawn in the plane, and not on the line.
-    """
-    looks = {
-        TRUTH: (palette.INK[mode], SOLID),
-        SAMPLES["mixture"]: (palette.MUTED[mode], DASHED),
-        SAMPLES["exact"]: (palette.SAMPLES[mode], SOLID),
-        SAMPLES["learned"]: (palette.LEARNED, SOLID),
-    }
-    scale = alt.Scale(zero=False, nice=False, padding=0)
-    y = alt.Y("y:Q", title="x₂", scale=scale) if plane else alt.Y("y:Q", title=_("density"))
-    legend = alt.Legend(orient="top", columns=2, symbolSize=200, labelLimit=200)
-    line = (
-        alt.Chart()
-        .mark_line(strokeWidth=2, clip=True)
-        .encode(
-            x=alt.X("x:Q", title="x₁" if plane else "x", scale=scale),
-            y=y,
-            detail="line:N",
-            order="order:Q",
-            **_styles(looks, legend),
-        )
-    )
-    return line.properties(width=SIDE, height=SIDE, autosize=alt.AutoSizeParams(type="pad")).to_dict()
-
-
-def overlay_table(exact: Sequence[np.ndarray], estimates: Mapping[str, Sequence[np.ndarray]], box: np.ndarray) -> pd.DataFrame:
-    """Rows of overlay_spec; what lies outside the window is moved to its edge, so that every sample is drawn over the same
-    window.
-
-    Args:
-        exact: polylines of the exact density, each (M, 2).
-        estimates: polylines of the samples' densities, by the names in SAMPLES.
-        box: the window, (2 D,).
-    """
-    plane = len(box) == 4
-    sets = [(TRUTH, exact)] + [(SAMPLES[name], lines) for name, lines in estimates.items()]
-    parts = []
-    for series, lines in sets:
-        for i, line in enumerate(lines):
-            y = np.clip(line[:, 1], *box[2:]) if plane else line[:, 1]
-            xy = {"x": np.clip(line[:, 0], *box[:2]), "y": y}
-            parts.append(pd.DataFrame({"series": _(series), "line": f"{series} {i}", "order": np.arange(len(line)), **xy}))
-    if plane:  # corners in no series keep the window, whatever is drawn
-        parts.append(pd.DataFrame({"series": None, "line": "corner", "order": [0, 1], "x": box[:2], "y": box[2:]}))
-    return pd.concat(parts, ignore_index=True)

@@ -205,4 +205,4 @@ def overlay(result: "screens.reverse.Result", mode: str) -> "list[Series]":
 
 def figure(result: "screens.reverse.Result") -> "Figure":
     """Before and after, for print."""
-    return charts.figures.samples(panels(result, "light"), result.truth.outline.shares)
+    return charts.figures.samples(panels(result, "light"), result.truth.outline.shares, overlay(result, "light"))

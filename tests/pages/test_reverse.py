@@ -294,8 +294,11 @@ def test_the_figure_shows_estimates_over_exact_lines(target):
     result = screen.run(experiment, Settings(300, 20))
     start, end = result.comparison.start_outline, result.truth.outline
     figure = reverse.figure(result)
-    one, two, three = figure.axes
-    assert two.get_xlim() == three.get_xlim() == tuple(end.box[:2])
+    one, two, three, four = figure.axes
+    assert two.get_xlim() == three.get_xlim() == four.get_xlim() == tuple(end.box[:2])
+    drawn = [line.get_xydata() for line in four.lines]
+    lines = [line for series in reverse.overlay(result, "light") for line in series.lines]
+    assert len(drawn) == len(lines) and all(map(np.array_equal, drawn, lines))
     assert one.get_xlim() == tuple(start.box[:2])
     if experiment.dim == 2:
         assert two.get_aspect() == 1
@@ -308,7 +311,7 @@ def test_samples_that_lie_closer_than_their_precision_are_printed():
     box = np.array([1e5 - 0.005, 1e5 + 0.005])
     line = np.stack([np.linspace(box[0], box[1], 50), np.ones(50)], axis=1)
     panels = [samples.Panel("Samples", values.astype(kind), box, [line], "#123456") for kind in (np.float32, np.float64)]
-    figure = figures.samples(panels, (0.5,))
+    figure = figures.samples(panels, (0.5,), [])
     assert figures.as_bytes(lambda: figure, "png").startswith(b"\x89PNG")
     bars = [bar for bar in figure.axes[1].patches if isinstance(bar, Rectangle)]
     assert len(bars) == figures.BINS

@@ -189,7 +189,7 @@ def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
     assert at.button(key="train").label == "Train again"
     assert len(at.get("vega_lite_chart")) == 1 + 1 + 1 + 3  # over steps, over time, the overlay, three samples
     assert set(chart_rows(at, 2)["series"].dropna()) == {
-        *("exact density", "by the learned score", "by the exact score", "of the mixture")
+        *("exact density", "By the learned score", "By the exact score", "Of the mixture")
     }
     assert [t.value for t in at.subheader] == ["Samples after 12 steps of training"]
 
@@ -207,7 +207,7 @@ def test_one_dimension_shows_both_scores_as_curves_and_the_estimates_as_curves(o
     train_to_the_end(at)
     assert {"learned", "exact", "density"} in [set(chart_rows(at, i)["series"]) for i in range(2)]
     drawn = [set(chart_rows(at, i)["series"].dropna()) for i in range(4)]
-    assert any("by the learned score" in series for series in drawn)
+    assert any("By the learned score" in series for series in drawn)
 
 
 def test_the_difference_is_shown_on_request_with_its_unit_in_words(open_page, seeds):

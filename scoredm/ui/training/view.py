@@ -15,10 +15,11 @@ from scoredm.ui.stage import stage
 from scoredm.ui.training import recipe
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from streamlit.delta_generator import DeltaGenerator
 
     from scoredm import screens
-    from scoredm.charts.samples import Panel
+    from scoredm.charts.samples import Panel, Series
     from scoredm.screens.training import Look, Samples, Scores
     from scoredm.statistics import Measurement
     from scoredm.tasks import Training, TrainingTask
@@ -257,11 +258,12 @@ def samples(experiment: Experiment, settings: "screens.training.Settings", run: 
     st.markdown(_verdict(found))
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        table = charts.training.overlay_table(found.outline.lines, found.estimates, found.outline.box)
+        series = _overlay(found, show.mode())
+        spec = charts.samples.overlay_spec(series, "", plane=experiment.dim == 2)
         alt = _(
             "Density estimates of the samples by the learned score, by the exact score and of the mixture, over the exact one"
         )
-        show.square(charts.training.overlay_spec(show.mode(), experiment.dim == 2), table, key="overlay", alt=alt)
+        show.square(spec, charts.samples.overlay_table(series, found.outline.box), key="overlay", alt=alt)
     with right:
         _distances(found)
         st.caption(_overlay_words(found, experiment.dim))
@@ -329,18 +331,38 @@ def _overlay_words(found: "Samples", dim: int) -> str:
     return f"{lines} {rest.format(**values)}"
 
 
+def _sample_titles() -> dict[str, str]:
+    return {"learned": _("By the learned score"), "exact": _("By the exact score"), "mixture": _("Of the mixture")}
+
+
 def _panels(found: "Samples", mode: str) -> "list[Panel]":
     """The three samples over the exact lines, in the colours of a theme."""
     palette, sets = charts.palette, {"learned": found.learned, "exact": found.exact, "mixture": found.mixture}
     colours = {"learned": palette.LEARNED, "exact": palette.SAMPLES[mode], "mixture": palette.MUTED[mode]}
     box, lines = found.outline.box, found.outline.lines
-    titles = {"learned": _("By the learned score"), "exact": _("By the exact score"), "mixture": _("Of the mixture")}
+    titles = _sample_titles()
     return [charts.samples.Panel(titles[name], points, box, lines, colours[name]) for name, points in sets.items()]
+
+
+def _overlay(found: "Samples", mode: str) -> "list[Series]":
+    """The exact density and the estimates of the three samples, as they are drawn in one picture."""
+    palette, series, names = charts.palette, charts.samples.Series, _sample_titles()
+    colours = {"mixture": palette.MUTED[mode], "exact": palette.SAMPLES[mode], "learned": palette.LEARNED}
+    estimates = [
+        series(names[name], found.estimates[name], colour, (2, 2) if name == "mixture" else (1, 0))
+        for name, colour in colours.items()
+        if name in found.estimates
+    ]
+    return [series(_("exact density"), found.outline.lines, palette.INK[mode]), *estimates]
 
 
 def _downloads(experiment: Experiment, settings: "screens.training.Settings", run: "Training", found: "Samples") -> None:
     shares = found.outline.shares
-    show.download("learned-samples", lambda: charts.figures.samples(_panels(found, "light"), shares), _("Download samples"))
+
+    def draw_samples() -> "Figure":
+        return charts.figures.samples(_panels(found, "light"), shares, _overlay(found, "light"))
+
+    show.download("learned-samples", draw_samples, _("Download samples"))
     title = _("{target}, {sde}, seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)
     look = cache.training_look(experiment, settings, run)
     if look.curves is not None:
