@@ -118,7 +118,7 @@ def _summary_words(listed: "MyChecks", experiment: Experiment, every: "Sequence[
         words = _("**Press Run all: {n} checks.** Most take a fraction of a second, a few take seconds.")
         return words.format(n=len(every))
     seconds = sum(outcome.seconds for outcome in ran.values())
-    failed = [f"`{check.name}` ({titles()[check.group]})" for check, outcome in ran.items() if not outcome.passed]
+    failed = [f"{check.claim.rstrip('.')} ({titles()[check.group]})" for check, outcome in ran.items() if not outcome.passed]
     if failed:
         words = _("**{failed} of {ran} fail** on this machine: {names}. Not run: {left}.")
     elif len(ran) < len(every):
