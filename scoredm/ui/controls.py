@@ -234,7 +234,7 @@ def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any]
         if complaint or not _same(parameter, asked, right):
             st.query_params[name] = right if repeated else right[0]
             st.rerun()
-    elif name not in st.query_params and (_run().arrived or name not in state):
+    elif name not in st.query_params and (_run().arrived or name not in state or _went_back()):
         _find_again(parameter, default, written)
     _show_notice(name)
 
