@@ -39,7 +39,10 @@ def press(*keys: str) -> Callable[[AppTest], None]:
 
 
 def press_label(part: str) -> Callable[[AppTest], None]:
-    return lambda at: next(button for button in at.button if part in button.label).click().run() and None
+    def act(at: AppTest) -> None:
+        next(button for button in at.button if part in button.label).click().run()
+
+    return act
 
 
 def upload(at: AppTest) -> None:
