@@ -1,9 +1,10 @@
 """How the tests run: in two processes, each with one thread for torch."""
 
-import pytest
-import torch
+import os
 
-torch.set_num_threads(1)  # the operations here are small, and a second thread slows them down
+os.environ["OMP_NUM_THREADS"] = "1"  # for torch here and in every process that a test starts: a second thread slows small work
+
+import pytest
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

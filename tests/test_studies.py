@@ -102,7 +102,7 @@ def test_processes_give_the_same_table(expected, processes):
 
 def test_a_dask_cluster_gives_the_same_table(expected):
     distributed = pytest.importorskip("distributed", reason="Dask is an optional extra: pip install distributed")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None, "host": "127.0.0.1"}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
         pd.testing.assert_frame_equal(tidy(run(JOBS, client.get_executor())), expected)
 
