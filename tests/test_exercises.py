@@ -303,7 +303,8 @@ def test_the_variance_of_the_noise_is_the_integral_of_g_squared():
 def test_the_end_variances_are_those_of_a_great_many_points():
     """The variances of the recursion v <- (1 - a)^2 v + b for the right line and for three slips, which are on the page too."""
 
-    def end_variance(drift, noise, steps=200, rate=6.437751649736401):
+    def end_variance(drift, noise):
+        steps, rate = 200, 2 * math.log(25)
         v = 1 + math.expm1(rate) / rate
         for i in range(steps):
             t, dt = 1 - i / steps, 1 / steps
@@ -390,13 +391,16 @@ def test_functions_take_tensors_or_arrays_and_name_what_they_need():
     assert check_function("reverse-sde", lambda x, t, dt, z, g, score: x + g(t) ** 2 * score(x, t) * dt + g(t) * dt * z).slip == (
         "dt-for-sqrt-dt"
     )
-    assert "“steps”" in check_function("tweedie", lambda x, steps: x).message
-    assert not check_function("tweedie", lambda x: None).passed
+    assert "“steps”" in check_function("tweedie", lambda x, steps: x * steps).message
+    assert "number or an array" in check_function("tweedie", lambda x: [x]).message
 
 
 def test_what_a_function_raises_is_raised():
-    with pytest.raises(ZeroDivisionError):
-        check_function("tweedie", lambda x: 1 / 0)
+    def broken(x):
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        check_function("tweedie", broken)
     with pytest.raises(ValueError, match="no exercise 'tweedy'"):
         check("tweedy", "x")
 
@@ -628,30 +632,23 @@ GRAMMAR_ATOMS = (
 )
 
 
+INDICES = (":, None", "..., None", "None, :", "0", "-1", ":, 0", "::2", "1:")
+OPERATORS = ("+", "-", "*", "/", "**", "@")
+
+
 def random_expression(draw: random.Random, depth: int) -> str:
     """An expression of the grammar: operators, indices, methods, functions and tuples of anything."""
     if depth == 0 or draw.random() < 0.15:
         return draw.choice(GRAMMAR_ATOMS)
-
-    def inner() -> str:
-        return random_expression(draw, depth - 1)
-
-    match draw.randrange(9):
-        case 0 | 1 | 2:
-            return f"({inner()} {draw.choice(['+', '-', '*', '/', '**', '@'])} {inner()})"
-        case 3:
-            return f"{draw.choice(['np', 'torch'])}.{draw.choice(list(FUNCTIONS))}({', '.join(inner() for _ in range(draw.randint(1, 3)))})"
-        case 4 | 5:
-            arguments = [inner() for _ in range(draw.randint(0, 2))]
-            named = [f"{draw.choice(['dim', 'axis', 'keepdim'])}={inner()}"] if draw.random() < 0.3 else []
-            return f"({inner()}).{draw.choice(list(METHODS))}({', '.join(arguments + named)})"
-        case 6:
-            index = draw.choice([":, None", "..., None", "None, :", "0", "-1", ":, 0", "::2", "1:", inner()])
-            return f"({inner()})[{index}]"
-        case 7:
-            return f"({inner()}).{draw.choice(['T', 'mT', 'shape', 'ndim', 'shape[0]'])}"
-        case _:
-            return draw.choice([f"({inner()}, {inner()})", f"-{inner()}", f"score({inner()}, {inner()})", f"g({inner()})"])
+    a, b, c = (random_expression(draw, depth - 1) for _ in range(3))
+    arguments = ", ".join([a, b, c][: draw.randint(0, 3)])
+    named = f"{draw.choice(['dim', 'axis', 'keepdim'])}={c}"
+    kinds = [f"({a} {operator} {b})" for operator in OPERATORS]
+    kinds += [f"{draw.choice(['np', 'torch'])}.{draw.choice(list(FUNCTIONS))}({arguments})" for _ in range(2)]
+    kinds += [f"({a}).{draw.choice(list(METHODS))}({draw.choice([arguments, named, f'{b}, {named}'])})" for _ in range(4)]
+    kinds += [f"({a})[{draw.choice([*INDICES, b])}]" for _ in range(2)]
+    kinds += [f"({a}).{draw.choice(['T', 'mT', 'shape', 'ndim', 'shape[0]'])}", f"({a}, {b})", f"-{a}"]
+    return draw.choice([*kinds, f"score({a}, {b})", f"g({a})"])
 
 
 def test_random_expressions_give_a_value_or_a_refusal_within_the_bounds():
@@ -660,7 +657,9 @@ def test_random_expressions_give_a_value_or_a_refusal_within_the_bounds():
     scope = _scope(step_cases()[0])
     values = 0
     for _ in range(2000):
-        code = "\n".join(f"{name} = {random_expression(draw, 4)}" for name in draw.choice([("answer",), ("x", "z", "answer")]))
+        code = "\n".join(
+            f"{name} = {random_expression(draw, draw.randint(1, 3))}" for name in draw.choice([("answer",), ("x", "z", "answer")])
+        )
         meter = Meter()
         try:
             read(code).run(scope, meter)
@@ -673,7 +672,7 @@ def test_random_expressions_give_a_value_or_a_refusal_within_the_bounds():
 
 def test_random_answers_get_a_verdict():
     draw = random.Random(1)
-    for _ in range(150):
+    for _ in range(100):
         assert check("reverse-sde", f"x + {random_expression(draw, 2)} * {random_expression(draw, 1)}").message
 
 

@@ -1,7 +1,7 @@
 """The functions and methods that the code of an exercise may use, on float64 numbers and arrays, as in NumPy and in torch.
 
 Each is told what it may spend: the sizes of its result and of its work are known, and compared with the bounds, before anything
-is computed.
+is computed. Who calls them silences NumPy's warnings: a division by 0 within an array shows in the result.
 """
 
 import math
@@ -35,6 +35,7 @@ class Meter:
     def __init__(self) -> None:
         """Start at nothing spent."""
         self.work = 0
+        self.operations = 0
         self.largest = 0
         self.start = time.thread_time()  # a busy machine must not fail anybody's answer
 
@@ -54,7 +55,9 @@ class Meter:
             )
         self.work += 20 + numbers * cost
         self.largest = max(self.largest, numbers)
-        if self.work > MAX_WORK or time.thread_time() - self.start > MAX_SECONDS:
+        self.operations += 1
+        late = self.operations % 32 == 0 and time.thread_time() - self.start > MAX_SECONDS
+        if self.work > MAX_WORK or late:
             raise Refusal(_("This takes too long: the answer needs only a few operations on each point."))
 
 
@@ -163,13 +166,15 @@ def combine(meter: Meter, symbol: str, left: Value, right: Value) -> Number:
     a, b = number(left, symbol), number(right, symbol)
     if symbol == "@":
         return _matmul(meter, a, b)
+    if isinstance(a, int | float) and isinstance(b, int | float) and symbol in "+-*":
+        meter.spend(1)
+        value = float(a) * float(b) if symbol == "*" else float(a) + float(b) if symbol == "+" else float(a) - float(b)
+        whole = isinstance(a, int) and isinstance(b, int) and abs(value) <= MAX_INTEGER
+        return int(value) if whole else value
     _broadcast(meter, symbol, a, b, COSTS.get(symbol, 1))
     if symbol == "/" and not isinstance(b, np.ndarray) and b == 0:
         raise Refusal(_("A division by 0."))
-    with np.errstate(all="ignore"):
-        value = OPERATIONS[symbol](np.float64(a) if not isinstance(a, np.ndarray) else a, b if isinstance(b, Array) else float(b))
-    if isinstance(a, int) and isinstance(b, int) and symbol in "+-*" and abs(value) <= MAX_INTEGER:
-        return int(value)
+    value = OPERATIONS[symbol](np.float64(a) if not isinstance(a, np.ndarray) else a, b if isinstance(b, Array) else float(b))
     return tidy(value)
 
 
@@ -187,16 +192,14 @@ def _matmul(meter: Meter, left: Value, right: Value) -> Number:
     rows = a.shape[-2] if a.ndim > 1 else 1
     columns = b.shape[-1] if b.ndim > 1 else 1
     meter.spend(_size(batch) * rows * columns, inner)
-    with np.errstate(all="ignore"):
-        return tidy(np.matmul(a, b))
+    return tidy(np.matmul(a, b))
 
 
 def _elementwise(word: str, function: Callable[[Any], Any]) -> Callable[..., Number]:
     def apply(meter: Meter, a: Value) -> Number:
         value = number(a, word)
         meter.spend(np.size(value), 4)
-        with np.errstate(all="ignore"):
-            return tidy(function(value if isinstance(value, Array) else np.float64(value)))
+        return tidy(function(value if isinstance(value, Array) else np.float64(value)))
 
     return apply
 
@@ -231,8 +234,7 @@ def _reduction(word: str, function: Callable[..., Any]) -> Callable[..., Number]
     def apply(meter: Meter, a: Value, axis: Value = None, keepdims: Value = False) -> Number:
         value = number(a, word)
         meter.spend(np.size(value), 2)
-        with np.errstate(all="ignore"):
-            return tidy(function(np.asarray(value, dtype=float), axis=_axes(value, axis, word), keepdims=keepdims is True))
+        return tidy(function(np.asarray(value, dtype=float), axis=_axes(value, axis, word), keepdims=keepdims is True))
 
     return apply
 
@@ -242,9 +244,8 @@ def _norm(meter: Meter, a: Value, p: Value = 2, axis: Value = None, keepdims: Va
         raise Refusal(_("“norm” gives the Euclidean length only: leave its order out, or write axis=1 for the axis."))
     value = number(a, "norm")
     meter.spend(np.size(value), 4)
-    with np.errstate(all="ignore"):
-        squares = np.sum(np.square(np.asarray(value, dtype=float)), axis=_axes(value, axis, "norm"), keepdims=keepdims is True)
-        return tidy(np.sqrt(squares))
+    squares = np.sum(np.square(np.asarray(value, dtype=float)), axis=_axes(value, axis, "norm"), keepdims=keepdims is True)
+    return tidy(np.sqrt(squares))
 
 
 def _einsum(meter: Meter, subscripts: Value, *operands: Value) -> Number:
@@ -266,8 +267,7 @@ def _einsum(meter: Meter, subscripts: Value, *operands: Value) -> Number:
         raise Refusal(text.format(shapes=shapes))
     result = _size([sizes[letter] for letter in output])
     meter.spend(result, max(1, _size(list(sizes.values())) // max(result, 1)))
-    with np.errstate(all="ignore"):
-        return tidy(np.einsum(text, *arrays))
+    return tidy(np.einsum(text, *arrays))
 
 
 def _lengths(values: Sequence[Value]) -> tuple[int, ...]:

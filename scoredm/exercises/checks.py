@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, final
 
 import numpy as np
@@ -17,6 +18,7 @@ from scoredm.exercises.texts import EXERCISES
 from scoredm.language import N_, _
 
 CLOSE = 1e-4  # of the right answer's size: float32's rounding, in a function from a notebook, is less
+LARGEST = 1e300
 
 Run = Callable[[Case], Any]
 
@@ -176,14 +178,19 @@ def _judge(name: str, run: Run) -> Verdict:
     for replaced, remark in formula.accepted:
         if _agree(answers, [formula.value(case, replaced) for case in given]):
             return _passed(name, run, remark)
-    for slips in formula.mistakes():
-        replaced = {slip.part: slip.term for slip in slips}
-        if all(
-            _close(answer, formula.value(case, replaced), right)
-            for answer, case, right in zip(answers, given, rights, strict=True)
-        ):
-            return _slipped(name, run, slips)
+    for slips, first in _mistakes(name):
+        if _close(answers[0], first, rights[0]):
+            replaced = {slip.part: slip.term for slip in slips}
+            if _agree(answers, [formula.value(case, replaced) for case in given]):
+                return _slipped(name, run, slips)
     return _unknown(name, run, answers, rights)
+
+
+@cache
+def _mistakes(name: str) -> list[tuple[tuple[Slip, ...], Any]]:
+    """Every slip and every two slips of an exercise, with what they give on its first case."""
+    first = CASES[name]()[0]
+    return [(slips, FORMULAS[name].value(first, {s.part: s.term for s in slips})) for slips in FORMULAS[name].mistakes()]
 
 
 def _answer(value: Any) -> float | Array:
@@ -200,12 +207,19 @@ def _answer(value: Any) -> float | Array:
 
 
 def _close(answer: float | Array, other: Any, right: Any) -> bool:
-    """Whether an answer equals another, to within rounding of the right answer's size."""
+    """Whether an answer equals another, to within rounding of their size and of the right answer's."""
     if np.shape(answer) != np.shape(other):
         return False
-    size = np.nanmean(np.abs(other)) if np.isfinite(other).any() else 0.0
-    scale = CLOSE * max(float(np.mean(np.abs(right))), float(size) if np.isfinite(size) else 0.0, 1e-6)
-    return bool(np.allclose(answer, other, rtol=CLOSE, atol=scale, equal_nan=True))
+    with np.errstate(all="ignore"):
+        tolerance = CLOSE * max(_size(right), _size(other), 1e-6)
+        return bool(np.allclose(answer, other, rtol=CLOSE, atol=tolerance, equal_nan=True))
+
+
+def _size(value: Any) -> float:
+    """The mean absolute value of the finite numbers; 0 if there are none."""
+    found = np.abs(np.asarray(value, dtype=float))
+    found = found[np.isfinite(found)]
+    return float(min(found.mean(), LARGEST)) if found.size else 0.0
 
 
 def _agree(answers: list[Any], rights: list[Any]) -> bool:
@@ -220,8 +234,8 @@ def _passed(name: str, run: Run, remark: str) -> Verdict:
 def _slipped(name: str, run: Run, slips: tuple[Slip, ...]) -> Verdict:
     effect = effects.measure(name, run)
     first, *others = slips
-    second = [_("There is a second slip:"), *(_(slip.question) for slip in others)] if others else []
-    return Verdict(False, first.name, _joined([effect.sentence, _(first.question), *second]), effect.evidence)
+    more = [_("There is a second slip. {question}").format(question=_(slip.question)) for slip in others]
+    return Verdict(False, first.name, _joined([effect.sentence, _(first.question), *more]), effect.evidence)
 
 
 def _joined(sentences: list[str]) -> str:

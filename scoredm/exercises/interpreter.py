@@ -153,8 +153,9 @@ class Program:
             Refusal: a word is not known, shapes do not fit, or a bound would be exceeded.
         """
         walker = _Walker(names, meter)
-        for statement in self.statements:
-            walker.do(statement)
+        with np.errstate(all="ignore"):  # a division by 0 within an array shows in the answer
+            for statement in self.statements:
+                walker.do(statement)
         return walker.answer(self.statements[-1])
 
 
@@ -380,15 +381,18 @@ class _Walker:
         """An item of a shape, or a view of an array."""
         places = tuple(self.place(one) for one in (index.elts if isinstance(index, ast.Tuple) else [index]))
         self.meter.spend(1)
-        if not isinstance(owner, tuple):
-            owner = np.asarray(number(owner, "[ ]"), dtype=float)
-            if owner.ndim + places.count(None) > MAX_AXES:
-                raise Refusal(_("An array with too many axes: at most {most} are allowed.").format(most=MAX_AXES))
+        if isinstance(owner, tuple):
+            return _item_of_tuple(owner, places)
+        array = np.asarray(number(owner, "[ ]"), dtype=float)
+        if array.ndim + places.count(None) > MAX_AXES:
+            raise Refusal(_("An array with too many axes: at most {most} are allowed.").format(most=MAX_AXES))
         try:
-            found = owner[places[0] if isinstance(owner, tuple) and len(places) == 1 else places]  # pyright: ignore
+            found = array[places]
         except (IndexError, TypeError, ValueError) as error:
-            raise Refusal(_("This index does not fit an array of shape {shape}.").format(shape=np.shape(owner))) from error
-        return found if isinstance(owner, tuple) else tidy(found)
+            raise Refusal(_("This index does not fit an array of shape {shape}.").format(shape=array.shape)) from error
+        if np.size(found) == 0:
+            raise Refusal(_("This index leaves nothing of an array of shape {shape}.").format(shape=array.shape))
+        return tidy(found)
 
     def place(self, node: ast.expr) -> int | slice | EllipsisType | None:
         """One part of an index."""
@@ -401,6 +405,13 @@ class _Walker:
             if value is None or value is ... or (isinstance(value, int) and not isinstance(value, bool)):
                 return value
         raise Refusal(_("An index is a whole number, a :, None or three dots."))
+
+
+def _item_of_tuple(owner: tuple[Value, ...], places: tuple[Any, ...]) -> Value:
+    try:
+        return owner[places[0] if len(places) == 1 else places]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    except (IndexError, TypeError, ValueError) as error:
+        raise Refusal(_("This index does not fit a tuple of {n}.").format(n=len(owner))) from error
 
 
 _signature = lru_cache(maxsize=256)(inspect.signature)
