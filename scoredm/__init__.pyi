@@ -1,5 +1,6 @@
 from . import (
     charts as charts,
+    exercises as exercises,
     learning as learning,
     screens as screens,
     studies as studies,

@@ -1,3 +1,12 @@
+from . import (
+    arrays as arrays,
+    cases as cases,
+    checks as checks,
+    effects as effects,
+    interpreter as interpreter,
+    slips as slips,
+    texts as texts,
+)
+from .arrays import Refusal as Refusal
 from .checks import Verdict as Verdict, check as check, check_function as check_function
-from .interpreter import Refusal as Refusal
 from .texts import EXERCISES as EXERCISES, Exercise as Exercise

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from scoredm import targets
-from scoredm.exercises.arrays import MAX_NUMBERS, Meter, Refusal, Value, number
+from scoredm.exercises.arrays import MAX_NUMBERS, Meter, Refusal, Value, number, tidy
 from scoredm.language import _
 from scoredm.mixture import GaussianMixture
 from scoredm.score import exact_score
 from scoredm.sde import SDE, VESDE, VPSDE, GeometricVESDE
 
 LATEST = 2.0  # a mistake may ask for a score a little after t = 1
+ROUNDING = 1e-9
 REMEMBERED = 16  # times
 SMALLEST_TIME = 0.01  # of the loss
 
@@ -58,7 +59,7 @@ class Given:
 
     def _of_time(self, meter: Meter, t: Value) -> Value:
         times = number(t, self.name)
-        _check_times(times, self.name)
+        times = _checked_times(times, self.name)
         meter.spend(np.size(times), self.cost)
         return self.plain(times)
 
@@ -70,18 +71,21 @@ class Given:
         if np.ndim(times) > 1 or (np.ndim(times) == 1 and np.shape(times) != np.shape(points)[:1]):
             text = _("“{word}” needs one time, or one for each point; it was given times of shape {shape}.")
             raise Refusal(text.format(word=self.name, shape=np.shape(times)))
-        _check_times(times, self.name)
+        times = _checked_times(times, self.name)
         meter.spend(min(np.size(points) * 3, MAX_NUMBERS + 1), self.cost)
         return self.plain(points, times)
 
 
-def _check_times(t: float | Array, word: str) -> None:
+def _checked_times(t: float | Array, word: str) -> float | Array:
+    """Times as they are, those that rounding has put below 0 as 0."""
     if isinstance(t, float) and 0 <= t <= LATEST:
-        return
-    if not np.all((np.asarray(t) >= 0) & (np.asarray(t) <= LATEST)):
-        worst = np.ravel(np.asarray(t, dtype=float))
+        return t
+    times = np.asarray(t, dtype=float)
+    wrong = ~((times >= -ROUNDING) & (times <= LATEST))
+    if wrong.any():
         text = _("“{word}” was asked at time {t}; times go from 0 to 1.")
-        raise Refusal(text.format(word=word, t=f"{worst[~((worst >= 0) & (worst <= LATEST))][0]:.3g}"))
+        raise Refusal(text.format(word=word, t=f"{times[wrong][0]:.3g}"))
+    return tidy(np.maximum(times, 0.0))
 
 
 def _of_library(function: Callable[[Any], Any]) -> Callable[[float | Array], float | Array]:

@@ -72,6 +72,8 @@ def check(name: str, code: str) -> Verdict:
         return Verdict(False, "shape", str(error))
     except Refusal as refusal:
         return Verdict(False, None, str(refusal))
+    except RecursionError:
+        return Verdict(False, None, _("This is nested too deeply."))
 
 
 def check_function(name: str, fn: Callable[..., Any]) -> Verdict:
@@ -178,19 +180,22 @@ def _judge(name: str, run: Run) -> Verdict:
     for replaced, remark in formula.accepted:
         if _agree(answers, [formula.value(case, replaced) for case in given]):
             return _passed(name, run, remark)
-    for slips, first in _mistakes(name):
-        if _close(answers[0], first, rights[0]):
-            replaced = {slip.part: slip.term for slip in slips}
-            if _agree(answers, [formula.value(case, replaced) for case in given]):
-                return _slipped(name, run, slips)
+    likely = [slips for slips, first in _mistakes(name) if _close(answers[0], first, rights[0])]
+    for slips in likely:
+        if _agree(answers, [formula.value(case, _replaced(slips)) for case in given]):
+            return _slipped(name, run, slips, _wrong_shape(name, answers, rights))
     return _unknown(name, run, answers, rights)
+
+
+def _replaced(slips: tuple[Slip, ...]) -> dict[str, Any]:
+    return {part: term for slip in slips for part, term in slip.replaced.items()}
 
 
 @cache
 def _mistakes(name: str) -> list[tuple[tuple[Slip, ...], Any]]:
     """Every slip and every two slips of an exercise, with what they give on its first case."""
     first = CASES[name]()[0]
-    return [(slips, FORMULAS[name].value(first, {s.part: s.term for s in slips})) for slips in FORMULAS[name].mistakes()]
+    return [(slips, FORMULAS[name].value(first, _replaced(slips))) for slips in FORMULAS[name].mistakes()]
 
 
 def _answer(value: Any) -> float | Array:
@@ -231,8 +236,8 @@ def _passed(name: str, run: Run, remark: str) -> Verdict:
     return Verdict(True, None, _joined([_("Right."), _(remark), effect.sentence]), effect.evidence)
 
 
-def _slipped(name: str, run: Run, slips: tuple[Slip, ...]) -> Verdict:
-    effect = effects.measure(name, run)
+def _slipped(name: str, run: Run, slips: tuple[Slip, ...], shape: str) -> Verdict:
+    effect = effects.Effect(shape, {}) if shape else effects.measure(name, run)
     first, *others = slips
     more = [_("There is a second slip. {question}").format(question=_(slip.question)) for slip in others]
     return Verdict(False, first.name, _joined([effect.sentence, _(first.question), *more]), effect.evidence)
@@ -250,10 +255,9 @@ WRONG_PART = {
 
 def _unknown(name: str, run: Run, answers: list[Any], rights: list[Any]) -> Verdict:
     """The verdict on an answer that equals no known one."""
-    for answer, right in zip(answers, rights, strict=True):
-        if np.shape(answer) != np.shape(right):
-            text = _("The answer has shape {found} where {right} is right.")
-            return Verdict(False, "shape", text.format(found=np.shape(answer), right=np.shape(right)))
+    shape = _wrong_shape(name, answers, rights)
+    if shape:
+        return Verdict(False, "shape", shape)
     if not all(np.isfinite(answer).all() for answer in answers):
         text = _(
             "The answer is not finite everywhere: is something divided by 0, or a root or logarithm taken of a negative number?"
@@ -276,6 +280,15 @@ def _unknown(name: str, run: Run, answers: list[Any], rights: list[Any]) -> Verd
         _joined([effect.sentence, _("This is none of the known slips: compare with the formula.")]),
         effect.evidence,
     )
+
+
+def _wrong_shape(name: str, answers: list[Any], rights: list[Any]) -> str:
+    """What to say of an answer of a wrong shape; nothing of others."""
+    for answer, right in zip(answers, rights, strict=True):
+        if np.shape(answer) != np.shape(right):
+            text = _("The answer has shape {found} where {right} is right: it should be {answer}.")
+            return text.format(found=np.shape(answer), right=np.shape(right), answer=_(EXERCISES[name].answer))
+    return ""
 
 
 def _factor(answers: list[Any], rights: list[Any]) -> float | None:

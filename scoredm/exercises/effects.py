@@ -17,6 +17,8 @@ RUN_STEPS = 200
 RUN_POINTS = 16
 RUN_LAM = 25.0
 
+NOTHING = 1e-9  # what a message shows as 0
+
 Run = Callable[[Case], Any]
 
 
@@ -46,7 +48,9 @@ def measure(name: str, run: Run) -> Effect:
 
 
 def _text(value: float) -> str:
-    return f"{value:#.3g}".rstrip(".")
+    if abs(value) < NOTHING:
+        return "0"
+    return f"{value:.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:#.3g}".rstrip(".")
 
 
 # Samplers
@@ -137,9 +141,6 @@ def _errors(formula: Formula, run: Run, dt: float) -> tuple[float, float]:
 def _of_mixture_score(_formula: Formula, run: Run) -> Effect:
     case = cases.score_cases()[0]
     found, right = np.asarray(run(case)), case["_right"]
-    if found.shape != right.shape:
-        text = _("The answer has shape {found} where {right} is right.")
-        return Effect(text.format(found=found.shape, right=right.shape), {})
     error = float(np.sqrt(np.square(found - right).sum() / np.square(right).sum()))
     lengths = [float(np.linalg.norm(one, axis=1).mean()) for one in (found, right)]
     text = _(
@@ -176,7 +177,7 @@ def _of_loss(formula: Formula, run: Run) -> Effect:
     ]
     differences = [abs(a - b) if np.isfinite(a) else np.inf for a, b in zip(found, right, strict=True)]
     worst = max(range(3), key=differences.__getitem__) if max(differences) > 1e-4 else 2
-    sentence = sentences[worst].format(found=_text(found[worst]), right=_text(abs(right[worst])))
+    sentence = sentences[worst].format(found=_text(found[worst]), right=_text(right[worst]))
     keys = ("one point, exact score", "score 0", "tutorial's mixture, exact score")
     evidence = {key: value for key, value in zip(keys, found, strict=True)}
     return Effect(sentence, evidence | {f"{key}: right": value for key, value in zip(keys, right, strict=True)})

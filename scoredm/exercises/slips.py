@@ -5,7 +5,7 @@ replaced. So a slip is found in whatever way the line is written.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, final
 
@@ -27,12 +27,19 @@ class Slip:
         part: the part of the formula that it replaces.
         term: what it puts there.
         question: what to ask the reader.
+        also: terms that it puts in other parts.
     """
 
     name: str
     part: str
     term: Term
     question: str
+    also: Mapping[str, Term] = field(default_factory=dict)
+
+    @property
+    def replaced(self) -> dict[str, Term]:
+        """The terms that it replaces, by part."""
+        return {self.part: self.term, **self.also}
 
 
 @final
@@ -64,7 +71,7 @@ class Formula:
 
     def mistakes(self) -> list[tuple[Slip, ...]]:
         """Every slip, then every two slips in different parts."""
-        pairs = [pair for pair in combinations(self.slips, 2) if pair[0].part != pair[1].part]
+        pairs = [(one, other) for one, other in combinations(self.slips, 2) if not one.replaced.keys() & other.replaced.keys()]
         return [*((slip,) for slip in self.slips), *pairs]
 
 
@@ -232,6 +239,13 @@ FLOW = Formula(
             _drift,
             N_("Is the one half missing? Without noise, the whole score term gathers the points too far."),
         ),
+        Slip(
+            "sde-for-flow",
+            "drift",
+            _drift,
+            N_("Is this the reverse SDE? Its end is right too, but the flow has half the score term and no noise."),
+            also={"noise": _noise},
+        ),
         *_drift_slips(0.5),
         Slip("half-too-many", "drift", _times(0.25, _drift), N_("Is there one half too many before the score?")),
         Slip("noise-added", "noise", _noise, N_("Is there noise? The flow has none: each point follows a smooth path.")),
@@ -387,7 +401,7 @@ SIGMA = Formula(
         _sigma(
             "integral-squared",
             lambda t, lam, log: ((lam**t - 1) / log) ** 2,
-            N_("Is the integral of g squared as a whole? Variances add, so g is squared under the integral."),
+            N_("Is g integrated first, and the integral squared? Variances add, so g is squared under the integral."),
         ),
         _sigma(
             "log-in-numerator",
@@ -602,6 +616,13 @@ LOSS = Formula(
             "scale",
             lambda c: 1 / _column(c),
             N_("Is the score divided by sigma where it should be multiplied by it?"),
+        ),
+        Slip(
+            "weight-missing",
+            "scale",
+            lambda _c: 1.0,
+            N_("Is the weight sigma squared missing? Multiply the whole residual by sigma, so that every time counts alike."),
+            also={"target": lambda c: c["z"] / _column(c)},
         ),
         Slip("score-missing", "scale", lambda _c: 0.0, N_("Is the network's score missing?")),
         Slip(
