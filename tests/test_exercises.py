@@ -5,6 +5,7 @@ import random
 import re
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -326,6 +327,8 @@ def test_the_other_choices_of_the_first_order_pass_with_a_remark():
     early = check("reverse-sde", "x + g(t-dt)**2*score(x,t-dt)*dt + g(t-dt)*sqrt(dt)*z")
     assert early.passed and "t - dt" in early.message
     assert early.evidence["end variance"] == pytest.approx(0.9978, abs=1e-4)
+    flipped = check("reverse-sde", "x + g(t)**2*score(x,t)*dt - g(t)*sqrt(dt)*z")
+    assert flipped.passed and "z and -z" in flipped.message
     assert check("probability-flow", "x + g(t-dt)**2*score(x,t-dt)*dt/2").passed
     for code in ("x + g(t)**2*score(x,t-dt)*dt + g(t-dt)*sqrt(dt)*z", "x + g(t-dt/2)**2*score(x,t)*dt + g(t-dt/2)*sqrt(dt)*z"):
         verdict = check("reverse-sde", code)
@@ -630,6 +633,36 @@ GRAMMAR_ATOMS = (
     "()",
     "'ij,jk->ik'",
 )
+
+
+LONG = "y = x.reshape(-1)[:, None] * x.reshape(-1)"  # 80 x 80 numbers
+
+BOUNDS = {
+    "#" * 2001: "2001 characters",
+    "(" * 31 + "x" + ")" * 31: "Brackets are nested too deeply",
+    "-" * 100 + "x": "nested too deeply",
+    "+".join("x" * 150): "nested too deeply",
+    "\n".join(["y = x + 1"] * 150): "too long",
+    "y = x[..., None, None]\ny[..., None, None, None]": "too many axes",
+    "y = x\n" + "\n".join(["y = y.unsqueeze(0)"] * 5): "7 axes",
+    "x.reshape(1, 1, 1, 1, 1, 1, -1)": "7 axes",
+    f"{LONG}\ny[:, None] + y": "512000 numbers",
+    f"{LONG}\nnp.einsum('ab,cd->abcd', y, y)": "40960000 numbers",
+    f"{LONG}\ny.reshape(-1, 1) @ y.reshape(1, -1)": "40960000 numbers",
+    f"{LONG}\nnp.einsum('ab,cd->', y, y)": "takes too long",
+    "\n".join([LONG, *["y = y @ y"] * 16]): "takes too long",
+    "\n".join([LONG, "y = y[:30, None] + y", *["y = y**y"] * 8]): "takes too long",
+}
+
+
+@pytest.mark.parametrize("code", BOUNDS, ids=range(len(BOUNDS)))
+def test_each_bound_is_kept_before_it_is_spent(code):
+    tracemalloc.start()
+    message = check("reverse-sde", code).message
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert BOUNDS[code] in message
+    assert peak < 20e6
 
 
 INDICES = (":, None", "..., None", "None, :", "0", "-1", ":, 0", "::2", "1:")
