@@ -163,6 +163,10 @@ WRONG = {
         "x + g(1)**2*score(x,t)*dt + g(t)*sqrt(dt)*z": "g-at-fixed-time",
         "x + g(t)**2*x*dt + g(t)*sqrt(dt)*z": "point-for-score",
         "x - g(t)**2*score(x,t)*dt + g(t)*dt*z": "sign",
+        "x - g(t)**2*score(x,t)*dt - g(t)*sqrt(dt)*z": "sign",
+        "x - g(t-dt)**2*score(x,t-dt)*dt + g(t-dt)*sqrt(dt)*z": "sign",
+        "s = t - dt\nx + g(s)**2*score(x,s)*dt - g(s)*dt*z": "dt-for-sqrt-dt",
+        "x + g(t)*2*score(x,t)*dt + g(t)*sqrt(dt)*z": "double-for-square",
         "x + 1.1*g(t)**2*score(x,t)*dt + g(t)*sqrt(dt)*z": "drift-term",
         "x + g(t)**2*score(x,t)*dt + 1.1*g(t)*sqrt(dt)*z": "noise-term",
         "x.sum(1) + score(x,t)": "shape",
@@ -190,6 +194,7 @@ WRONG = {
     "tweedie": {
         "(x - sigma**2*s) / alpha": "sign",
         "(x + sigma*s) / alpha": "sigma-for-sigma2",
+        "(x + sigma*2*s) / alpha": "double-for-square",
         "x + sigma**2*s": "alpha-missing",
         "(x + sigma**2*s) * alpha": "alpha-multiplied",
         "(x + s) / alpha": "sigma2-missing",
@@ -222,6 +227,7 @@ WRONG = {
         "((model(perturbed_x, t) + z)**2).sum(1).mean()": "sigma-missing",
         "((model(perturbed_x, t)/std[:, None] + z)**2).sum(1).mean()": "sigma-divided",
         "(z**2).sum(1).mean()": "score-missing",
+        "((std[:, None]*model(perturbed_x, t) + z)*2).sum(1).mean()": "double-for-square",
         "((std[:, None]*model(x, t) + z)**2).sum(1).mean()": "clean-point",
         "((std[:, None]*model(x + z, t) + z)**2).sum(1).mean()": "noise-not-scaled",
         "((std[:, None]*model(x + std[:, None]**2*z, t) + z)**2).sum(1).mean()": "variance-for-std",
@@ -396,6 +402,16 @@ def test_functions_take_tensors_or_arrays_and_name_what_they_need():
     )
     assert "“steps”" in check_function("tweedie", lambda x, steps: x * steps).message
     assert "number or an array" in check_function("tweedie", lambda x: [x]).message
+
+
+def test_a_function_may_change_its_arguments_in_place():
+    def in_place(x, s, alpha, sigma):
+        x += sigma**2 * np.asarray(s)
+        x /= np.float64(alpha)
+        return np.sum(x[:, None], axis=1)  # tensors are refused here: NumPy's turn
+
+    assert check_function("tweedie", in_place).passed
+    assert check_function("tweedie", in_place).passed
 
 
 def test_what_a_function_raises_is_raised():

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 import torch
@@ -142,7 +142,12 @@ def _call(fn: Callable[..., Any], arguments: Mapping[str, str], case: Case) -> A
             except (TypeError, AttributeError):  # torch.sqrt takes no float, and np.sum no tensor
                 continue
         torch.manual_seed(case.get("_seed", 0))
-        return _plain(fn(**{word: given[meaning] for word, meaning in arguments.items()}))
+        return _plain(fn(**{word: _array(given[meaning]) for word, meaning in arguments.items()}))
+
+
+def _array(value: Any) -> Any:
+    """A value as NumPy has it; the function may change its own copy."""
+    return value.copy() if isinstance(value, Array) else value
 
 
 def _tensor_unless_number(value: Any) -> Any:
@@ -177,12 +182,11 @@ def _judge(name: str, run: Run) -> Verdict:
     rights = [formula.value(case) for case in given]
     if _agree(answers, rights):
         return _passed(name, run, "")
-    for replaced, remark in formula.accepted:
-        if _agree(answers, [formula.value(case, replaced) for case in given]):
+    for change, remark in formula.accepted:
+        if _agree(answers, [formula.value(change(case)) for case in given]):
             return _passed(name, run, remark)
-    likely = [slips for slips, first in _mistakes(name) if _close(answers[0], first, rights[0])]
-    for slips in likely:
-        if _agree(answers, [formula.value(case, _replaced(slips)) for case in given]):
+    for change, slips in _likely(name, answers[-1], rights[-1]):
+        if _agree(answers, [formula.value(change(case), _replaced(slips)) for case in given]):
             return _slipped(name, run, slips, _wrong_shape(name, answers, rights))
     return _unknown(name, run, answers, rights)
 
@@ -191,11 +195,53 @@ def _replaced(slips: tuple[Slip, ...]) -> dict[str, Any]:
     return {part: term for slip in slips for part, term in slip.replaced.items()}
 
 
+Guess = tuple[Callable[[Case], Case], tuple[Slip, ...]]
+
+
+class Guesses(NamedTuple):
+    """What wrong answers of one shape give on the last case of an exercise.
+
+    Attributes:
+        guesses: how each is wrong.
+        values: what each gives, in a row.
+        sizes: of each row, a column.
+    """
+
+    guesses: list[Guess]
+    values: Array
+    sizes: Array
+
+
 @cache
-def _mistakes(name: str) -> list[tuple[tuple[Slip, ...], Any]]:
-    """Every slip and every two slips of an exercise, with what they give on its first case."""
-    first = CASES[name]()[0]
-    return [(slips, FORMULAS[name].value(first, _replaced(slips))) for slips in FORMULAS[name].mistakes()]
+def _guesses(name: str) -> Mapping[tuple[int, ...], Guesses]:
+    """Every slip and every two slips, in the right answer and in the other accepted ones, by the shape of what they give."""
+    formula, last = FORMULAS[name], CASES[name]()[-1]
+    changes = [_unchanged, *(change for change, _remark in formula.accepted)]
+    by_shape: dict[tuple[int, ...], list[tuple[Guess, Array]]] = {}
+    for slips in formula.mistakes():
+        for change in changes:
+            value = np.asarray(formula.value(change(last), _replaced(slips)), dtype=float)
+            by_shape.setdefault(value.shape, []).append(((change, slips), value.ravel()))
+    return {
+        shape: Guesses([g for g, _v in found], np.stack([v for _g, v in found]), np.array([[_size(v)] for _g, v in found]))
+        for shape, found in by_shape.items()
+    }
+
+
+def _likely(name: str, answer: float | Array, right: Any) -> list[Guess]:
+    """The guesses that give this answer on the last case, all compared at once."""
+    found = _guesses(name).get(np.shape(answer))
+    if found is None:
+        return []
+    value = np.ravel(answer)
+    with np.errstate(all="ignore"):
+        tolerance = CLOSE * (np.maximum(found.sizes, max(_size(right), 1e-6)) + np.abs(found.values))
+        near = (np.abs(found.values - value) <= tolerance) | (found.values == value) | (np.isnan(found.values) & np.isnan(value))
+    return [guess for guess, all_near in zip(found.guesses, near.all(1), strict=True) if all_near]
+
+
+def _unchanged(case: Case) -> Case:
+    return case
 
 
 def _answer(value: Any) -> float | Array:
@@ -266,7 +312,9 @@ def _unknown(name: str, run: Run, answers: list[Any], rights: list[Any]) -> Verd
     if name in effects.STEPS:
         wrong = effects.inconsistent(name, run)
         if wrong is None:
-            return _passed(name, run, N_("This is not the plainest step, but its error too vanishes as dt becomes small."))
+            return _passed(
+                name, run, N_("This is not the usual step, but it is right too: its error vanishes as dt becomes small.")
+            )
         effect = effects.measure(name, run)
         return Verdict(False, f"{wrong}-term", _joined([effect.sentence, _(WRONG_PART[wrong])]), effect.evidence)
     effect = effects.measure(name, run)

@@ -40,6 +40,7 @@ MAX_DEPTH = 60  # of the tree
 MAX_NODES = 600  # of the tree
 MAX_EINSUM = 40  # characters
 MAX_WORD = 30  # characters of a word that a message repeats
+MAX_LINE = 80  # characters of a line that a message repeats
 
 ANSWERS = ("answer", "x_next", "loss")
 BARE = ("sqrt", "exp", "expm1", "log", "square", "abs", "sum", "mean", "norm", "pow", "len", "einsum", "float")
@@ -200,7 +201,7 @@ def _syntax(code: str, error: SyntaxError) -> str:
     line = error.lineno or 1
     text = lines[line - 1].strip() if line <= len(lines) else ""
     said = _("Line {line} is not a complete expression or assignment: “{text}”. Is a bracket, a comma or a * missing?")
-    parts = [said.format(line=line, text=text)]
+    parts = [said.format(line=line, text=_short(text, MAX_LINE))]
     if "lambda" in text:
         parts.append(_(HINTS["lambda"]))
     return " ".join(parts)
@@ -427,8 +428,8 @@ def _literal(value: Any) -> Value:
     raise Refusal(_("“{word}” is not a number.").format(word=_short(repr(value))))
 
 
-def _short(word: str) -> str:
-    return word if len(word) <= MAX_WORD else f"{word[:MAX_WORD]}…"
+def _short(text: str, most: int = MAX_WORD) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _unknown_word(word: str, owner: str, known: Iterable[str]) -> Refusal:

@@ -51,13 +51,13 @@ class Formula:
         parts: the right term of each part.
         assemble: the answer from a case and a term for each part.
         slips: known mistakes; the more usual ones come first.
-        accepted: other right answers: the terms that they replace, and the remark that they get, which may be empty.
+        accepted: other right answers: the formula on a changed case, and the remark that they get.
     """
 
     parts: Mapping[str, Term]
     assemble: Callable[[Case, Mapping[str, Term]], Any]
     slips: tuple[Slip, ...]
-    accepted: tuple[tuple[Mapping[str, Term], str], ...] = ()
+    accepted: tuple[tuple[Callable[[Case], Case], str], ...] = ()
 
     def value(self, case: Case, replaced: Mapping[str, Term] | None = None) -> Any:
         """The answer with some parts replaced.
@@ -90,8 +90,14 @@ def _g(c: Case, t: float | None = None) -> float:
     return c["g"](c["t"] if t is None else t)
 
 
-def _earlier(c: Case) -> float:
-    return c["t"] - c["dt"]
+def _earlier(c: Case) -> Case:
+    """The case with g and the score taken at the end of the step."""
+    return {**c, "t": c["t"] - c["dt"]}
+
+
+def _flipped(c: Case) -> Case:
+    """The case with noise of the other sign."""
+    return {**c, "z": -c["z"]}
 
 
 def _drift(c: Case) -> Any:
@@ -100,14 +106,6 @@ def _drift(c: Case) -> Any:
 
 def _noise(c: Case) -> Any:
     return _g(c) * np.sqrt(c["dt"]) * c["z"]
-
-
-def _drift_earlier(c: Case) -> Any:
-    return _g(c, _earlier(c)) ** 2 * _score(c, _earlier(c)) * c["dt"]
-
-
-def _noise_earlier(c: Case) -> Any:
-    return _g(c, _earlier(c)) * np.sqrt(c["dt"]) * c["z"]
 
 
 def _nothing(_c: Case) -> float:
@@ -141,6 +139,11 @@ def _drift_slips(share: float) -> tuple[Slip, ...]:
             N_("Is the sign before the score right? Time falls, so the points move up the score, towards the data."),
         ),
         slip("g-for-g2", lambda c: _g(c) * _score(c) * c["dt"], N_("Is the score multiplied by g where it should be g squared?")),
+        slip(
+            "double-for-square",
+            lambda c: 2 * _g(c) * _score(c) * c["dt"],
+            N_("Is g multiplied by 2 where it should be squared? A square is written **2."),
+        ),
         slip(
             "sqrt-dt-for-dt",
             lambda c: _g(c) ** 2 * _score(c) * np.sqrt(c["dt"]),
@@ -223,9 +226,9 @@ REVERSE = Formula(
         *_ASK_POINT,
     ),
     accepted=(
-        ({"noise": _times(-1.0, _noise)}, N_("The sign of the noise does not matter: z and -z have the same distribution.")),
-        ({"drift": _drift_earlier, "noise": _noise_earlier}, EARLIER),
-        ({"drift": _drift_earlier, "noise": _times(-1.0, _noise_earlier)}, EARLIER),
+        (_flipped, N_("The sign of the noise does not matter: z and -z have the same distribution.")),
+        (_earlier, EARLIER),
+        (lambda c: _flipped(_earlier(c)), EARLIER),
     ),
 )
 
@@ -253,7 +256,7 @@ FLOW = Formula(
         Slip("noise-added", "noise", lambda c: np.sqrt(c["dt"]) * c["z"], N_("Is there noise? The flow has none.")),
         *_ASK_POINT,
     ),
-    accepted=(({"drift": _times(0.5, _drift_earlier)}, EARLIER),),
+    accepted=((_earlier, EARLIER),),
 )
 
 
@@ -470,6 +473,12 @@ TWEEDIE = Formula(
             N_("Is the score multiplied by sigma where it should be sigma squared?"),
         ),
         Slip(
+            "double-for-square",
+            "score",
+            lambda c: 2 * c["sigma"] * c["s"],
+            N_("Is sigma multiplied by 2 where it should be squared? A square is written **2."),
+        ),
+        Slip(
             "alpha-missing",
             "divide",
             lambda point, score, _alpha: point + score,
@@ -581,6 +590,12 @@ LOSS = Formula(
             N_("Is the sum over the coordinates missing? The loss is one number."),
         ),
         Slip("all-missing", "reduce", np.square, N_("Are the sum over the coordinates and the mean over the batch missing?")),
+        Slip(
+            "double-for-square",
+            "reduce",
+            lambda v: 2 * v.sum(1).mean(),
+            N_("Is the residual multiplied by 2 where it should be squared? A square is written **2."),
+        ),
         Slip("square-missing", "reduce", lambda v: v.sum(1).mean(), N_("Is the square missing?")),
         Slip(
             "norm-not-squared",
