@@ -15,7 +15,7 @@ import torch
 from scoredm.exercises import EXERCISES, Refusal, check, check_function
 from scoredm.exercises.arrays import FUNCTIONS, MAX_NUMBERS, MAX_WORK, METHODS, Meter
 from scoredm.exercises.cases import loss_cases, score_cases, step_cases, tweedie_cases
-from scoredm.exercises.checks import _scope
+from scoredm.exercises.checks import scope
 from scoredm.exercises.interpreter import read
 from scoredm.exercises.slips import FORMULAS
 
@@ -25,6 +25,7 @@ RIGHT = {
     "sigma": [
         "(lam**(2*t) - 1) / (2*log(lam))",
         "(lam**(2*t) - 1) / 2 / np.log(lam)",
+        "(λ**(2*t) - 1) / (2*ln(λ))",
         "np.expm1(2*t*np.log(lam)) / (2*np.log(lam))",
         "(torch.exp(2*t*torch.log(lam)) - 1) / torch.log(lam**2)",
         "(lam**t - 1) * (lam**t + 1) * 0.5 / math.log(lam)",
@@ -115,6 +116,7 @@ WRONG = {
         "(lam**(2*t) - 1) / (2*torch.log2(lam))": "log-of-base-2",
         "(lam**(2*t) + 1) / (2*log(lam))": "plus-one",
         "lam**2*t - 1": "brackets",
+        "(25**(2*t) - 1) / (2*log(25))": "lambda-fixed",
         "3 * (lam**(2*t) - 1) / (2*log(lam))": "factor",
         "t": "other",
     },
@@ -406,8 +408,8 @@ def test_functions_take_tensors_or_arrays_and_name_what_they_need():
 
 def test_a_function_may_change_its_arguments_in_place():
     def in_place(x, s, alpha, sigma):
-        x += sigma**2 * np.asarray(s)
-        x /= np.float64(alpha)
+        x += sigma**2 * s
+        x /= alpha
         return np.sum(x[:, None], axis=1)  # tensors are refused here: NumPy's turn
 
     assert check_function("tweedie", in_place).passed
@@ -622,6 +624,7 @@ def test_hostile_code_gets_a_message_and_nothing_else(name):
         ("x ^ 2", "“^”"),
         ("import os", "“import”"),
         ("torch.load(x)", "“torch.load”"),
+        ("np.random", "“np.random”"),
         ("[y for y in x]", "“for”"),
     ],
 )
@@ -703,7 +706,7 @@ def random_expression(draw: random.Random, depth: int) -> str:
 def test_random_expressions_give_a_value_or_a_refusal_within_the_bounds():
     """Every array of every expression is paid for before it is made, so the meter bounds memory and time."""
     draw = random.Random(0)
-    scope = _scope(step_cases()[0])
+    names = scope(step_cases()[0])
     values = 0
     for _ in range(2000):
         code = "\n".join(
@@ -711,7 +714,7 @@ def test_random_expressions_give_a_value_or_a_refusal_within_the_bounds():
         )
         meter = Meter()
         try:
-            read(code).run(scope, meter)
+            read(code).run(names, meter)
             values += 1
         except Refusal as refusal:
             assert str(refusal)

@@ -388,6 +388,7 @@ ELEMENTWISE: dict[str, Callable[[Any], Any]] = {
 }
 SYNONYMS = {
     "absolute": "abs",
+    "ln": "log",
     "neg": "negative",
     "power": "pow",
     "sub": "subtract",

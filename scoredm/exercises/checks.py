@@ -67,7 +67,7 @@ def check(name: str, code: str) -> Verdict:
     meter = Meter()
     try:
         program = read(code)
-        return _judge(name, lambda case: program.run(_scope(case), meter))
+        return _judge(name, lambda case: program.run(scope(case), meter))
     except ShapeError as error:
         return Verdict(False, "shape", str(error))
     except Refusal as refusal:
@@ -106,8 +106,12 @@ def _known(name: str) -> None:
         raise ValueError(f"there is no exercise {name!r}; there are {', '.join(EXERCISES)}")
 
 
-def _scope(case: Case) -> dict[str, Any]:
-    """The names that code finds: arrays and numbers as they are, functions wrapped."""
+def scope(case: Case) -> dict[str, Any]:
+    """The names that code finds on a case, as `Program.run` takes them: arrays and numbers as they are, functions wrapped.
+
+    Args:
+        case: such as `cases.step_case` makes.
+    """
     named = {word: value for word, value in case.items() if not word.startswith("_")}
     return {word: Function(word, value.metered) if isinstance(value, Given) else value for word, value in named.items()}
 
@@ -119,15 +123,15 @@ NOTEBOOK_NAMES = {"sigma_t_fun": "sigma", "Lambda": "lam", "lamda": "lam", "scor
 
 def _arguments(name: str, fn: Callable[..., Any]) -> dict[str, str]:
     """The name in scope for each argument of a function that needs one."""
-    scope = [*EXERCISES[name].scope, *(["eps"] if name == "dsm-loss" else [])]
+    known = [*EXERCISES[name].scope, *(["eps"] if name == "dsm-loss" else [])]
     found = {}
     for word, parameter in inspect.signature(fn).parameters.items():
-        meaning = word if word in scope else NOTEBOOK_NAMES.get(word, word)
-        if meaning in scope and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        meaning = word if word in known else NOTEBOOK_NAMES.get(word, word)
+        if meaning in known and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             found[word] = meaning
         elif parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             text = _("The function has an argument “{word}”, which is not known here. Known names: {names}.")
-            raise Refusal(text.format(word=word, names=", ".join(scope)))
+            raise Refusal(text.format(word=word, names=", ".join(known)))
     return found
 
 

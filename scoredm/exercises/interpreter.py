@@ -25,6 +25,7 @@ from scoredm.exercises.arrays import (
     MAX_AXES,
     MAX_INTEGER,
     METHODS,
+    SYNONYMS,
     Meter,
     Refusal,
     Value,
@@ -43,8 +44,10 @@ MAX_WORD = 30  # characters of a word that a message repeats
 MAX_LINE = 80  # characters of a line that a message repeats
 
 ANSWERS = ("answer", "x_next", "loss")
-BARE = ("sqrt", "exp", "expm1", "log", "square", "abs", "sum", "mean", "norm", "pow", "len", "einsum", "float")
+BARE = ("sqrt", "exp", "expm1", "log", "ln", "square", "abs", "sum", "mean", "norm", "pow", "len", "einsum", "float")
 ROOTS = ("torch", "np", "numpy", "math")
+
+GREEK = {"λ": "lam", "σ": "sigma", "α": "alpha", "Δt": "dt"}  # as on the page
 
 SYMBOLS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -101,6 +104,7 @@ HINTS = {
     "import": N_("np, torch and math are here already."),
     "def": N_("Write only what the function returns."),
     "lambda": N_("λ is written lam."),
+    "rand": N_("Nothing is drawn here: the noise is given, as z."),
 }
 
 
@@ -318,6 +322,8 @@ class _Walker:
         return found
 
     def name(self, word: str) -> Value:
+        if word not in self.made and GREEK.get(word) in self.given:
+            word = GREEK[word]
         for names in (self.made, self.given):
             if word in names:
                 return names[word]
@@ -344,13 +350,13 @@ class _Walker:
                 return Function(word, FUNCTIONS[word])
             if word in CONSTANTS:
                 return CONSTANTS[word]
-            raise _unknown_word(word, owner.name, [*CONSTANTS, *FUNCTIONS])
+            raise _unknown_word(word, owner.name, [*CONSTANTS, *FUNCTIONS.keys() - SYNONYMS.keys()])
         if word in ATTRIBUTES and isinstance(owner, int | float | np.ndarray):
             self.meter.spend(1)
             return ATTRIBUTES[word](owner)
         if word in METHODS:
             return Function(word, METHODS[word], (number(owner, word),))
-        raise _unknown_word(word, "", [*ATTRIBUTES, *METHODS])
+        raise _unknown_word(word, "", [*ATTRIBUTES, *METHODS.keys() - SYNONYMS.keys()])
 
     def call(self, node: ast.Call) -> Value:
         function = self.value(node.func)
@@ -434,4 +440,7 @@ def _short(text: str, most: int = MAX_WORD) -> str:
 
 def _unknown_word(word: str, owner: str, known: Iterable[str]) -> Refusal:
     text = _("“{word}” is not allowed here. After a dot there may be: {known}.")
-    return Refusal(text.format(word=_short(f"{owner}.{word}"), known=", ".join(known)))
+    parts = [text.format(word=_short(f"{owner}.{word}"), known=", ".join(sorted(known)))]
+    if word.startswith("rand"):
+        parts.append(_(HINTS["rand"]))
+    return Refusal(" ".join(parts))

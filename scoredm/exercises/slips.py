@@ -440,6 +440,11 @@ SIGMA = Formula(
             lambda t, lam, log: lam ** (2 * t) - 1 / (2 * log),
             N_("Is a bracket missing around the numerator?"),
         ),
+        _sigma(
+            "lambda-fixed",
+            lambda t, _lam, _log: _variance(t, 25.0, np.log(25.0)),
+            N_("Is λ written as 25? It must be lam, which takes several values here."),
+        ),
         _sigma("log-of-time", lambda t, lam, _log: (lam ** (2 * t) - 1) / (2 * np.log(t)), N_("Is it the logarithm of lambda?")),
     ),
 )
@@ -676,12 +681,6 @@ LOSS = Formula(
         ),
         Slip("fixed-time", "time", lambda c: np.full(len(c["x"]), c["t"][0]), _FIXED_TIME),
         Slip("fixed-time", "time", lambda c: np.full(len(c["x"]), c["t"].mean()), _FIXED_TIME),
-        Slip(
-            "sigma-for-time",
-            "time",
-            lambda c: np.minimum(c["std"], LATEST),
-            N_("Is the network told sigma where it expects the time?"),
-        ),
         Slip("noise-missing", "target", _nothing, N_("Is z missing? The network should find the noise that was added.")),
         Slip(
             "target-divided",
