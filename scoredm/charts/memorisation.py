@@ -26,7 +26,7 @@ SOURCES = {
     "network": N_("network"),
 }
 TRAIN, TEST = N_("training loss"), N_("test loss")
-TRAIN_FLOOR, TEST_FLOOR = N_("training, lowest possible"), N_("test, lowest possible")
+TRAIN_FLOOR, TEST_FLOOR = N_("training, lowest"), N_("test, lowest")
 COLLAPSE, NEIGHBOURS = N_("collapse"), N_("σₜ/αₜ = distance to the nearest neighbour")
 LEAST_LOSS = 1e-3  # shown
 ROOM = 1.4  # factor between the losses and the ends of their axis

@@ -93,7 +93,7 @@ def _grid(key: str) -> str:
 def _names(lines: Iterable[tuple[str, str]], *, several: bool) -> str:
     """What lines are called; several: the grid has to be named too."""
     named = _("{sampler} ({grid})")
-    return ", ".join(named.format(sampler=_sampler(s), grid=_grid(g)) if several else _sampler(s) for s, g in lines)
+    return "; ".join(named.format(sampler=_sampler(s), grid=_grid(g)) if several else _sampler(s) for s, g in lines)
 
 
 def verdict(standing: "screens.race.Standing") -> str:

@@ -72,8 +72,8 @@ def test_the_page_shows_the_screens_numbers(open_page):
     np.testing.assert_allclose(curve["largest"].dropna(), found.exact.collapse.curve.largest)
     assert curve[curve["series"] == "collapse"]["t"].item() == found.exact.collapse.curve.time
     lowest = table(at, "loss").groupby("series")["loss"].first()
-    assert lowest["training, lowest possible"] == pytest.approx(found.train_floor)
-    assert lowest["test, lowest possible"] == pytest.approx(found.test_floor)
+    assert lowest["training, lowest"] == pytest.approx(found.train_floor)
+    assert lowest["test, lowest"] == pytest.approx(found.test_floor)
     kinds = ["kind" if "kind" in rows.columns else rows.columns[0] for rows in tables(at)]
     assert kinds == ["kind", "kind", "series", "t", "series"]  # the panels come before the charts that back them up
 

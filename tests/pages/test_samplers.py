@@ -300,7 +300,7 @@ def test_the_race_in_words():
     )
     tie = race.verdict(standing(slow, fast, line("dpm-solver", [0.4, 0.1, 0.055, 0.05]), done=4))
     assert tie.startswith(
-        "**So far Flow, Heun, DPM-Solver++(2M) reach the noise floor first, with 21 evaluations of the score.**"
+        "**So far Flow, Heun; DPM-Solver++(2M) reach the noise floor first, with 21 evaluations of the score.**"
     )
     assert race.verdict(standing(slow, done=4)).startswith("**So far no sampler reaches the noise floor.** DDIM is closest")
     none = race.verdict(standing(slow))
