@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 import streamlit as st
@@ -54,9 +55,22 @@ def write(text: str, end: str = "") -> None:
     """
     explained, terms = glossary.explain(text, read("glossary").lead, EXPLAINED.get())
     EXPLAINED.set(terms)
-    shared = controls.shared_query()
-    linked = LINK.sub(lambda link: extend_link(link.group(), shared), explained)
-    st.markdown(linked + end, unsafe_allow_html=True)
+    query = controls.shared_query()
+    *parts, last = _parts(explained)
+    for part in parts:
+        st.markdown(_linked(part, query), unsafe_allow_html=True)
+    st.markdown(_linked(last, query) + end, unsafe_allow_html=True)
+
+
+def _parts(text: str) -> list[str]:
+    """A text cut before and after each paragraph with a link to a page, which alone is drawn anew when the experiment changes."""
+    paragraphs = groupby(text.split("\n\n"), lambda paragraph: _linked(paragraph, "seed=0") != paragraph)
+    return ["\n\n".join(group) for _has_link, group in paragraphs]
+
+
+def _linked(text: str, query: str) -> str:
+    """A text whose links to pages keep the experiment of a query."""
+    return LINK.sub(lambda link: extend_link(link.group(), query), text)
 
 
 def fold(sections: Mapping[str, str]) -> None:

@@ -31,6 +31,23 @@ def test_a_link_in_the_prose_keeps_the_experiment(open_page, name):
     assert all(parse_qs(urlsplit(link).query)["topic"] for link in topics) and (topics or name != "training")
 
 
+@pytest.mark.parametrize("name", ["forward", "score", "training", "reverse"])
+def test_another_experiment_draws_only_the_paragraphs_with_links_anew(open_page, name):
+    """The browser typesets the formulas of a text again whenever the text changes."""
+    at = open_page(name)
+    before = [element.value for element in at.main.markdown]
+    at.slider(key="lam").set_value(7.0).run()
+    changed = {element.value for element in at.main.markdown} - set(before)
+    linked = [text for text in changed if any("lam=7" in link for link in LINK.findall(text))]
+    assert linked and not any("\n\n" in text for text in linked)
+
+
+def test_a_text_that_is_cut_loses_nothing():
+    for name in PAGES:
+        for text in (prose.read(name).lead, *prose.read(name).sections.values()):
+            assert "\n\n".join(prose._parts(text)) == text
+
+
 def test_what_a_link_sets_itself_wins(open_page, monkeypatch):
     text = prose.Prose("See [it](score?target=needle&t=0.5) and [theirs](https://example.org/?seed=1).", {})
     read = prose.read
