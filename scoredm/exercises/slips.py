@@ -622,7 +622,7 @@ LOSS = Formula(
             "loss-negative",
             "reduce",
             lambda v: -np.square(v).sum(1).mean(),
-            N_("Is the sign of the loss right? It is to be made small."),
+            N_("Is the sign of the loss right? Training makes it small, so it must not be negative."),
         ),
         Slip(
             "sigma2-for-sigma",

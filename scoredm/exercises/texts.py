@@ -124,7 +124,7 @@ _ALL = (
         answer=N_("the points at time t - dt, an array (N, D)"),
         start="x_next = x + ...",
         hints=(
-            N_("Two of the names in scope are not needed everywhere: the flow draws no noise."),
+            N_("The flow draws no noise, so z is not needed."),
             N_(r"Euler's method multiplies the slope $\mathrm{d}x/\mathrm{d}t$ by the change of the time, which is $-\Delta t$."),
             N_("Half of the reverse SDE's score term is left."),
         ),
