@@ -28,6 +28,7 @@ from scoredm.metrics import (
     sorted_projections,
 )
 from scoredm.mixture import GaussianMixture
+from scoredm.streams import seeded
 
 FEW_FRESH = 20  # fresh exact samples that say what chance alone produces
 MANY_FRESH = 199  # of them: an exact sample is farther off than all of these once in 200
@@ -204,6 +205,20 @@ def fresh_samples(
         found = statistics(_moments(x, mixture, axes, errors), axes is not None)
         z_scores[i] = max(abs(statistic.z_score) for statistic in found)
     return FreshSamples(points, axes, lines, projected, errors, distances, z_scores)
+
+
+def fresh_by_seed(mixture: GaussianMixture, n: int, seed: int) -> Callable[[int], FreshSamples]:
+    """The fresh samples that the screens compare a sample of n points with, as `compare` asks for them.
+
+    Args:
+        mixture: the exact distribution.
+        n: points in each sample, 2 or more.
+        seed: of the experiment.
+
+    Returns:
+        A function from a count to `fresh_samples`, which draws them anew at each call.
+    """
+    return lambda count: fresh_samples(mixture, n, count, seeded(seed, "reference"), seeded(seed, "metric"))
 
 
 def narrow_axes(mixture: GaussianMixture) -> Tensor | None:

@@ -8,11 +8,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 import torch
 
+from scoredm import fields
 from scoredm.losses import dsm_floor, notebook_score_error
 from scoredm.mixture import GaussianMixture
 from scoredm.samplers import exact_prior
@@ -26,6 +27,10 @@ PACE_STEPS = 6
 TAIL_DRAWS = 4000
 ERROR_POINTS = 200
 SIGNIFICANT = 3.0  # standard errors
+CELLS = 48  # a side of the map of the difference of two scores
+ARROWS = 14  # a side of the grid of arrows
+CURVE_POINTS = 241
+FADING = 0.02, 0.0005  # presence falls where a lower density has less than this probability, and is 0 where it has less than that
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +212,83 @@ def tail_probability(distribution: GaussianMixture, points: torch.Tensor, genera
     """
     drawn = distribution.log_prob(distribution.sample(TAIL_DRAWS, generator)).sort().values
     return (torch.searchsorted(drawn, distribution.log_prob(points).to(drawn)) / TAIL_DRAWS).numpy()
+
+
+class Places(NamedTuple):
+    """Where a learned score and the exact one are compared at one time, and how much of p_t is there.
+
+    Attributes:
+        points: (N, D): on the line a curve's; in the plane the centres of the map's cells, then the tails of the arrows.
+        presence: (N,) 1 where p_t has probability, falling to 0 where it has almost none.
+        density: (N,) p_t.
+        exact: (N, D) the exact score times sigma_t.
+        window: (4,) in the plane, (2,) on the line.
+    """
+
+    points: torch.Tensor
+    presence: np.ndarray
+    density: np.ndarray
+    exact: np.ndarray
+    window: np.ndarray
+
+
+def comparison_places(mixture: GaussianMixture, sde: SDE, t: float, generator: torch.Generator) -> Places:
+    """Choose where a learned score and the exact one are compared: a curve on the line, a map and arrows in the plane.
+
+    Args:
+        mixture: the target, in one dimension or two.
+        sde: the SDE.
+        t: time above 0.
+        generator: source of the draws that say where p_t has probability.
+
+    Returns:
+        The points, with the exact score there.
+    """
+    p_t = mixture.at(sde, t)
+    if mixture.dim == 1:
+        window = np.array(fields.windows_1d(p_t))
+        points = torch.linspace(float(window[0]), float(window[1]), CURVE_POINTS)[:, None]
+    else:
+        window = fields.windows(mixture, sde, [t], True)[0]
+        points = torch.cat([fields.grid_points(window.tolist(), side) for side in (CELLS, ARROWS)])
+    lower = tail_probability(p_t, points, generator)
+    full, none = FADING
+    presence = np.clip(np.log(np.maximum(lower, none) / none) / np.log(full / none), 0, 1)
+    fine = points.double()
+    exact = float(sde.sigma(t)) * exact_score(mixture, sde).on_grid([t], fine)(fine, t)
+    return Places(points, presence, p_t.log_prob(fine).exp().numpy(), exact.numpy(), window)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreDifference:
+    """Learned minus exact score, both times sigma_t: in standard deviations of the noise.
+
+    Attributes:
+        vectors: at each place, (N, D).
+        size: their lengths, (N,); infinite where the learned score is no number.
+        largest: where 98 % of p_t is.
+        typical: the root mean square over p_t.
+    """
+
+    vectors: np.ndarray
+    size: np.ndarray
+    largest: float
+    typical: float
+
+
+def score_difference(where: Places, learned: np.ndarray) -> ScoreDifference:
+    """Compare a learned score with the exact one at one time.
+
+    Args:
+        where: from `comparison_places`.
+        learned: the learned score there, times sigma_t, (N, D).
+    """
+    vectors = learned - where.exact
+    size = np.nan_to_num(np.linalg.norm(vectors, axis=1), nan=np.inf)
+    even = slice(0, CELLS**2) if where.points.shape[1] == 2 else slice(None)  # points on one even grid
+    weight = where.density[even] / where.density[even].sum()
+    largest = float(size[where.presence == where.presence.max()].max())
+    return ScoreDifference(vectors, size, largest, float((weight @ size[even] ** 2) ** 0.5))
 
 
 @dataclass(frozen=True, eq=False)

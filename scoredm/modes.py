@@ -4,7 +4,8 @@ Only the noise-to-signal ratio sigma_t / alpha_t matters, so the answer is one f
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -141,6 +142,27 @@ def mode_levels(mixture: GaussianMixture) -> list[tuple[float, int]]:
     for low, high in zip(counted, counted[1:], strict=False):
         found += _changes(mixture, *low, *high)
     return found
+
+
+@dataclass(frozen=True)
+class Merger:
+    """From time t on p_t has so many modes; at this log-SNR, whatever the SDE."""
+
+    t: float
+    modes: int
+    log_snr: float
+
+
+def mergers(levels: Sequence[tuple[float, int]], sde: SDE) -> tuple[Merger, ...]:
+    """The times up to 1 at which the number of modes of p_t changes.
+
+    Args:
+        levels: from `mode_levels`.
+        sde: the forward diffusion.
+    """
+    last = float(sde.log_snr(1.0))
+    changes = [(-2 * math.log(level), count) for level, count in levels[1:]]
+    return tuple(Merger(time_of_log_snr(sde, log_snr), count, log_snr) for log_snr, count in changes if log_snr >= last)
 
 
 def merge_time(mixture: GaussianMixture, sde: SDE) -> float | None:

@@ -31,6 +31,15 @@ class Measurement:
         """
         return cls(float(np.mean(values)), standard_error(values))
 
+    @classmethod
+    def variance(cls, values: Sequence[float] | np.ndarray) -> "Measurement":
+        """The variance of independent values, with its standard error.
+
+        Args:
+            values: n numbers.
+        """
+        return cls(float(np.var(values, ddof=1, dtype=float)), float(variance_error(values)))
+
 
 def standard_error(values: Sequence[float] | np.ndarray) -> float:
     """The standard error of the mean of independent values.
@@ -44,6 +53,23 @@ def standard_error(values: Sequence[float] | np.ndarray) -> float:
         The standard error; NaN for a single value.
     """
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+def variance_error(values: Sequence[float] | np.ndarray, axis: int = 0) -> np.ndarray:
+    """The standard error of the variance of independent values: the spread of their squared distances from the mean.
+
+        std((v - mean)^2) / sqrt(n)
+
+    Args:
+        values: n numbers along an axis.
+        axis: the axis of the values.
+
+    Returns:
+        The standard error, without that axis.
+    """
+    fine = np.asarray(values, dtype=float)
+    square = (fine - fine.mean(axis=axis, keepdims=True)) ** 2
+    return square.std(axis=axis) / math.sqrt(fine.shape[axis])
 
 
 def clear_from(n: int, comparisons: int = 1, level: float = 0.05) -> float:

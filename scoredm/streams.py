@@ -17,4 +17,17 @@ def generator(experiment: Experiment, stream: str) -> torch.Generator:
     Returns:
         A new generator on the CPU, at the beginning of its stream.
     """
-    return torch.Generator().manual_seed(experiment.seed * len(STREAMS) + STREAMS[stream])
+    return seeded(experiment.seed, stream)
+
+
+def seeded(seed: int, stream: str) -> torch.Generator:
+    """The random numbers of one purpose that a seed gives.
+
+    Args:
+        seed: of an experiment.
+        stream: a name from STREAMS.
+
+    Returns:
+        A new generator on the CPU, at the beginning of its stream.
+    """
+    return torch.Generator().manual_seed(seed * len(STREAMS) + STREAMS[stream])

@@ -24,9 +24,7 @@ def fresh_samples(target: str, seed: int, n: int, count: int) -> FreshSamples:
         n: points in a sample.
         count: how many fresh exact samples are drawn.
     """
-    experiment = Experiment(target, seed=seed)
-    draws, directions = generator(experiment, "reference"), generator(experiment, "metric")
-    return comparison.fresh_samples(experiment.mixture, n, count, draws, directions)
+    return comparison.fresh_by_seed(Experiment(target).mixture, n, seed)(count)
 
 
 def compare(experiment: Experiment, points: np.ndarray, fresh: Fresh = fresh_samples) -> SampleComparison:

@@ -7,9 +7,10 @@ import numpy as np
 from scoredm import address, modes
 from scoredm.experiment import Experiment
 from scoredm.frames import Frames
-from scoredm.grids import time_of_log_snr
+from scoredm.modes import Merger
 from scoredm.screens.animation import animate
 from scoredm.simulation import forward_paths
+from scoredm.statistics import variance_error
 from scoredm.streams import generator
 
 TIMES = np.linspace(0.01, 1, 100)  # at t = 0 sigma is 0, and g may be: log axes cannot show it
@@ -41,15 +42,6 @@ class VarianceRow:
     exact: float
     found: float
     error: float
-
-
-@dataclass(frozen=True)
-class Merger:
-    """From time t on p_t has so many modes; at this log-SNR, whatever the SDE."""
-
-    t: float
-    modes: int
-    log_snr: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +101,12 @@ def run(experiment: Experiment, settings: Settings) -> Result:
     paths = forward_paths(sde, x0, times.tolist(), generator(experiment, "paths")).numpy()
     exact = [experiment.distribution(t) for t in times.tolist()]
     variance = np.stack([p_t.covariance.diagonal().numpy() for p_t in exact])
-    found = paths.var(axis=1, ddof=1)
-    error = ((paths - paths.mean(axis=1, keepdims=True)) ** 2).std(axis=1) / np.sqrt(settings.particles)
-    mode_count, mergers = _mergers(experiment)
+    found, error = paths.var(axis=1, ddof=1, dtype=float), variance_error(paths, axis=1)
+    levels = modes.mode_levels(mixture) if modes.countable(mixture) else []
     return Result(
         rows=_rows(times, variance, found, error),
-        modes=mode_count,
-        mergers=mergers,
+        modes=levels[0][1] if levels else None,
+        mergers=modes.mergers(levels, sde),
         schedule=_schedule(experiment),
         times=times,
         mean=np.stack([p_t.mean.numpy() for p_t in exact]),
@@ -145,14 +136,3 @@ def _schedule(experiment: Experiment) -> Schedule:
         TIMES,
         *(np.array([float(f(t)) for t in TIMES.tolist()]) for f in (sde.alpha, sde.sigma, sde.diffusion, sde.log_snr)),
     )
-
-
-def _mergers(experiment: Experiment) -> tuple[int | None, tuple[Merger, ...]]:
-    """The number of modes of the data, and when it falls; None where modes are not counted."""
-    mixture, sde = experiment.mixture, experiment.sde
-    if not modes.countable(mixture):
-        return None, ()
-    levels = modes.mode_levels(mixture)
-    changes = [(-2 * float(np.log(level)), count) for level, count in levels[1:]]
-    found = [Merger(time_of_log_snr(sde, log_snr), count, log_snr) for log_snr, count in changes if log_snr >= sde.log_snr(1.0)]
-    return levels[0][1], tuple(found)

@@ -19,6 +19,7 @@ from scoredm.identities import (
 from scoredm.losses import dsm_floor
 from scoredm.samplers import Step, exact_prior, heun, reverse_step
 from scoredm.simulation import sample
+from scoredm.statistics import Measurement
 from scoredm.streams import generator
 
 PARTICLES, STEPS, PATHS = 2000, 200, 8
@@ -223,11 +224,10 @@ def _first_coordinate(experiment: Experiment, step: Step, steps: int) -> tuple[n
 
 def _moments(experiment: Experiment, end: np.ndarray, *, flow: bool) -> tuple[MomentRow, MomentRow]:
     exact, x = experiment.distribution(T_MIN), end.astype(float)
-    square = (x - x.mean()) ** 2
-    mean_error, variance_error = (float(values.std()) / PARTICLES**0.5 for values in (x, square))
+    mean, variance = Measurement.mean(x), Measurement.variance(x)
     return (
-        MomentRow("mean", flow, float(exact.mean[0]), float(x.mean()), mean_error),
-        MomentRow("variance", flow, float(exact.covariance[0, 0]), float(square.mean()), variance_error),
+        MomentRow("mean", flow, float(exact.mean[0]), mean.value, mean.error),
+        MomentRow("variance", flow, float(exact.covariance[0, 0]), variance.value, variance.error),
     )
 
 

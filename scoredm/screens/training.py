@@ -2,27 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-import torch
 
 from scoredm import address, fields, kernel_density, learning
 from scoredm.comparison import SampleComparison
 from scoredm.experiment import Experiment
 from scoredm.frames import LEARNED, ArrowScale, Frames, round_size
-from scoredm.learning import ErrorsOverTime, TrainingCurves, TrainingReference
+from scoredm.learning import ARROWS, CELLS, ErrorsOverTime, Places, ScoreDifference, TrainingCurves, TrainingReference
 from scoredm.score import ScoreFn
 from scoredm.screens import comparing
 from scoredm.statistics import Measurement
 from scoredm.streams import generator
 from scoredm.training import TrainConfig, Trainer, TrainMetrics
 
-CELLS = 48  # a side of the map of the difference
-ARROWS = 14  # a side of the grid of arrows
-CURVE_POINTS = 241
 FULL = 1.0  # the difference, in units of noise, from which the map has its full colour
-FADING = 0.02, 0.0005  # pictures fade where a lower density has less than this probability, and end where it has less than that
 EVALUATIONS = 50  # of the score error in a custom run
 PARTICLES, STEPS = 1000, 200  # of the tutorial's comparison of samples
 KDE_SHARES = (0.5, 0.95)  # of the estimated probability, inside the contours of the estimates
@@ -87,24 +82,6 @@ class Settings:
             seed=seed,
             eval_every=max(1, min(1000, self.steps // EVALUATIONS)),
         )
-
-
-class Places(NamedTuple):
-    """Where learned and exact score are compared at one time, and how much of p_t is there.
-
-    Attributes:
-        points: (N, D): on the line a curve's; in the plane the centres of the map's cells, then the tails of the arrows.
-        presence: (N,) 1 where p_t has probability, falling to 0 where it has almost none.
-        density: (N,) p_t.
-        exact: (N, D) the exact score times sigma_t.
-        window: (4,) in the plane, (2,) on the line.
-    """
-
-    points: torch.Tensor
-    presence: np.ndarray
-    density: np.ndarray
-    exact: np.ndarray
-    window: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,19 +232,7 @@ def places(experiment: Experiment, t: float) -> Places:
         experiment: target, SDE and seed.
         t: the time.
     """
-    mixture, sde, p_t = experiment.mixture, experiment.sde, experiment.distribution(t)
-    if mixture.dim == 1:
-        window = np.array(fields.windows_1d(p_t))
-        points = torch.linspace(float(window[0]), float(window[1]), CURVE_POINTS)[:, None]
-    else:
-        window = fields.windows(mixture, sde, [t], True)[0]
-        points = torch.cat([fields.grid_points(window.tolist(), side) for side in (CELLS, ARROWS)])
-    lower = learning.tail_probability(p_t, points, generator(experiment, "metric"))
-    full, none = FADING
-    presence = np.clip(np.log(np.maximum(lower, none) / none) / np.log(full / none), 0, 1)
-    fine = points.double()
-    exact = float(sde.sigma(t)) * experiment.score.on_grid([t], fine)(fine, t)
-    return Places(points, presence, p_t.log_prob(fine).exp().numpy(), exact.numpy(), window)
+    return learning.comparison_places(experiment.mixture, experiment.sde, t, generator(experiment, "metric"))
 
 
 def look(
@@ -311,11 +276,7 @@ def look(
 def _scores(experiment: Experiment, where: Places, t: float, learned: np.ndarray | None) -> Scores:
     """Numbers and pictures of both scores at one time; learned: (N, D)."""
     plane = experiment.dim == 2
-    size = np.full(len(where.points), np.nan)
-    if learned is not None:
-        size = np.nan_to_num(np.linalg.norm(learned - where.exact, axis=1), nan=np.inf)
-    even = slice(0, CELLS**2) if plane else slice(None)  # points on one even grid
-    weight = where.density[even] / where.density[even].sum()
+    apart = None if learned is None else learning.score_difference(where, learned)
     arrows, scale = _fields(experiment, where, t, learned) if plane else (None, None)
     return Scores(
         t=t,
@@ -323,12 +284,12 @@ def _scores(experiment: Experiment, where: Places, t: float, learned: np.ndarray
         points=where.points.numpy(),
         exact=where.exact,
         learned=learned,
-        largest=float(size[where.presence == where.presence.max()].max()),
-        typical=float((weight @ size[even] ** 2) ** 0.5),
+        largest=np.nan if apart is None else apart.largest,
+        typical=np.nan if apart is None else apart.typical,
         density=where.density / where.density.max(),
         fields=arrows,
         arrow_scale=scale,
-        difference=_difference(experiment, where, t, learned, size) if plane and learned is not None else None,
+        difference=_difference(experiment, where, t, apart) if plane and apart is not None else None,
     )
 
 
@@ -359,11 +320,11 @@ def _shortened(vectors: np.ndarray, longest: float, spacing: float) -> np.ndarra
     return vectors * spacing / np.maximum(np.maximum(length, longest), 1e-12)
 
 
-def _difference(experiment: Experiment, where: Places, t: float, learned: np.ndarray, size: np.ndarray) -> Frames:
+def _difference(experiment: Experiment, where: Places, t: float, apart: ScoreDifference) -> Frames:
     """Learned minus exact score: colours and arrows whose strength and length go like the root of its size."""
-    strength = np.minimum(size / FULL, 1) ** 0.5
+    strength = np.minimum(apart.size / FULL, 1) ** 0.5
     length = np.where(where.presence > 0, strength, np.nan) * (where.window[1] - where.window[0]) / ARROWS
-    arrows = (learned - where.exact) * (length / np.maximum(size, 1e-12))[:, None]
+    arrows = apart.vectors * (length / np.maximum(apart.size, 1e-12))[:, None]
     return Frames(
         times=np.array([t]),
         windows=where.window[None],
