@@ -1,10 +1,12 @@
-"""What several test files need: seeded draws, one SDE of each kind, and waiting for work that goes on in threads."""
+"""What several test files need: seeded draws, one SDE of each kind, the pictures of a page, and waiting for threads."""
 
+import base64
 import time
 from collections.abc import Callable
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
 from scoredm import VESDE, VPSDE, CosineVPSDE, GeometricVESDE, SubVPSDE
@@ -22,6 +24,12 @@ def generator(seed: int = 0) -> torch.Generator:
 def normal(*shape: int, seed: int = 0) -> Tensor:
     """Standard normal draws in float64."""
     return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def pictures(at: AppTest) -> list[str]:
+    """The SVG pictures of a page without its sidebar, in order."""
+    urls = [picture.url for element in at.main.image for picture in element.proto.imgs]
+    return [base64.b64decode(url.partition("base64,")[2]).decode() for url in urls if url.startswith("data:image/svg+xml")]
 
 
 def wait_until(condition: Callable[[], object]) -> None:

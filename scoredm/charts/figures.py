@@ -117,7 +117,7 @@ def samples(panels: Sequence[Panel], shares: Sequence[float], overlay: Sequence[
                 axis.plot(line[:, 0], line[:, 1], color=palette.INK["light"], linewidth=0.9)
             _window(axis, panel, panel.title)
         for series in overlay:
-            dash = "-" if series.dash[-1] == 0 else (0, series.dash)
+            dash = (0, series.dash) if series.dash else "-"
             for i, line in enumerate(series.lines):
                 label = series.name if i == 0 else None
                 last.plot(line[:, 0], line[:, 1], color=series.colour, linewidth=1.1, linestyle=dash, label=label)

@@ -4,6 +4,7 @@ A window is (x_min, x_max, y_min, y_max) in data units, drawn onto a box of pixe
 """
 
 import base64
+import html
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from scoredm.screens.home import Portrait, Story
 
 Box = tuple[float, float, float, float]
+
+LAYERS = 4  # paths of a cloud
+UNSEEN, PASSES = 0.1, 4  # pixels that a corner may lie off a line to be left out, and how often corners are looked for
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -53,6 +57,33 @@ class Picture:
         size = f'width="{self.width}" height="{self.height}" viewBox="0 0 {self.width} {self.height}"'
         style = f'font-family="sans-serif" font-size="13" fill="{self.ink}"'
         return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{"".join(self.parts)}</svg>'
+
+    def write(self, text: str, x: float, y: float, colour: str = "", anchor: str = "start", size: int = 13) -> None:
+        """Write a line of text.
+
+        Args:
+            text: plain.
+            x: of its anchor, in pixels.
+            y: of its base line, in pixels.
+            colour: in CSS; "" for the colour of ink.
+            anchor: "start", "middle" or "end".
+            size: of the letters, in pixels.
+        """
+        look = f'font-size="{size}" text-anchor="{anchor}" fill="{colour or self.ink}"'
+        self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" {look}>{html.escape(text)}</text>')
+
+    def legend(self, name: str, colour: str, dash: Sequence[float], x: float, y: float) -> None:
+        """Draw a short line, and its meaning beside it.
+
+        Args:
+            name: the meaning.
+            colour: of the line, in CSS.
+            dash: lengths of strokes and gaps, in pixels; none for a whole line.
+            x: of its left end, in pixels.
+            y: of its middle, in pixels.
+        """
+        self.parts.append(f'<path d="M{x} {y}h24" stroke="{colour}" stroke-width="2"{_dashed(dash)}/>')
+        self.write(name, x + 32, y + 4, size=12)
 
     def panel(self, window: Sequence[float] | np.ndarray, box: Box) -> "Panel":
         """A framed part of the picture that shows a window of data.
@@ -115,36 +146,96 @@ class Panel:
             f'href="data:image/png;base64,{source}"/>'
         )
 
-    def dots(self, points: np.ndarray, colours: Sequence[str], radius: float = 2.2, hollow: bool = False) -> None:
+    def dots(self, points: np.ndarray, colours: Sequence[str], radius: float = 2.2, ring: float = 0.0) -> None:
         """Draw points (N, 2), one colour each.
 
         Args:
             points: (N, 2).
             colours: one for each point.
             radius: in pixels.
-            hollow: whether to draw rings.
+            ring: the width of the rings that are drawn instead, in pixels; 0 for dots.
         """
         shape = [
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" '
-            + (f'fill="none" stroke="{colour}" stroke-width="1.2"/>' if hollow else f'fill="{colour}"/>')
+            + (f'fill="none" stroke="{colour}" stroke-width="{ring}"/>' if ring else f'fill="{colour}"/>')
             for (x, y), colour in zip(self.place(points), colours, strict=True)
         ]
         self._add("".join(shape))
 
-    def lines(self, paths: Iterable[np.ndarray], colours: Iterable[str], width: float = 1.0, opacity: float = 1.0) -> None:
-        """Draw polylines, each (T, 2).
+    def cloud(self, points: np.ndarray, colour: str, radius: float, opacity: float = 1.0) -> None:
+        """Draw many points of one colour, in a few paths: each is one element, however many points it has.
+
+        Args:
+            points: (N, 2).
+            colour: in CSS.
+            radius: in pixels.
+            opacity: from 0 to 1; points of different paths shine through one another.
+        """
+        at = self.place(points)
+        paths = ("".join(f"M{x:.1f} {y:.1f}h0" for x, y in at[i::LAYERS]) for i in range(LAYERS))
+        shape = "".join(f'<path d="{path}"/>' for path in paths if path)
+        look = f'stroke="{colour}" stroke-width="{2 * radius}" stroke-opacity="{opacity}" stroke-linecap="round"'
+        self._add(f"<g {look}>{shape}</g>")
+
+    def bars(self, left: np.ndarray, right: np.ndarray, height: np.ndarray, colour: str, opacity: float) -> None:
+        """Draw bars that stand on y = 0.
+
+        Args:
+            left: their left edges, (B,).
+            right: their right edges, (B,).
+            height: (B,).
+            colour: in CSS.
+            opacity: from 0 to 1.
+        """
+        low, high = (self.place(np.stack([x, y], -1)) for x, y in ((left, np.zeros_like(height)), (right, height)))
+        shape = (f"M{x:.1f} {y:.1f}V{top:.1f}H{end:.1f}V{y:.1f}z" for (x, y), (end, top) in zip(low, high, strict=True))
+        self._add(f'<path d="{"".join(shape)}" fill="{colour}" fill-opacity="{opacity}"/>')
+
+    def lines(
+        self,
+        paths: Iterable[np.ndarray],
+        colours: Iterable[str],
+        width: float = 1.0,
+        opacity: float = 1.0,
+        dash: Sequence[float] = (),
+    ) -> None:
+        """Draw polylines, each (T, 2), without the corners that nobody would see.
 
         Args:
             paths: each (T, 2).
             colours: one for each path.
             width: in pixels.
             opacity: from 0 to 1.
+            dash: lengths of strokes and gaps, in pixels; none for whole lines.
         """
         shape = []
         for path, colour in zip(paths, colours, strict=True):
-            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in self.place(path))
-            shape.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
-        self._add(f'<g stroke-width="{width}" stroke-opacity="{opacity}" stroke-linejoin="round">{"".join(shape)}</g>')
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in _simplified(self.place(path)))
+            shape.append(f'<polyline points="{points}" stroke="{colour}"/>')
+        look = f'fill="none" stroke-width="{width}" stroke-opacity="{opacity}" stroke-linejoin="round"{_dashed(dash)}'
+        self._add(f"<g {look}>{''.join(shape)}</g>")
+
+    def axes(self, x_name: str, y_name: str) -> None:
+        """Draw grid lines at round numbers with their labels outside the panel, and the names of the axes inside it.
+
+        Args:
+            x_name: in the lower right corner.
+            y_name: in the upper left corner.
+        """
+        left, top, width, height = self.box
+        right, bottom = left + width, top + height
+        picture, (x_min, x_max, y_min, y_max) = self.picture, self.window
+        across, up = _round_numbers(x_min, x_max), _round_numbers(y_min, y_max)
+        columns = [x for x, _y in self.place(np.stack([across, np.full_like(across, y_min)], -1))]
+        rows = [y for _x, y in self.place(np.stack([np.full_like(up, x_min), up], -1))]
+        grid = "".join([f"M{x:.1f} {top}V{bottom}" for x in columns] + [f"M{left} {y:.1f}H{right}" for y in rows])
+        picture.parts.append(f'<path d="{grid}" stroke="{picture.muted}" stroke-opacity=".25"/>')
+        for x, label in zip(columns, _labels(across), strict=True):
+            picture.write(label, x, bottom + 15, picture.muted, "middle", 12)
+        for y, label in zip(rows, _labels(up), strict=True):
+            picture.write(label, left - 5, y + 4, picture.muted, "end", 12)
+        picture.write(x_name, right - 6, bottom - 6, anchor="end")
+        picture.write(y_name, left + 6, top + 16)
 
     def arrows(self, starts: np.ndarray, vectors: np.ndarray, colour: str, width: float = 1.3, head: float = 3.5) -> None:
         """Draw arrows from starts (N, 2) by vectors (N, 2), in data units.
@@ -210,6 +301,35 @@ class Panel:
         self.picture.parts.append(
             f'<text x="{left + 5}" y="{y}" stroke="{back}" stroke-width="3" paint-order="stroke">{text}</text>'
         )
+
+
+def _simplified(path: np.ndarray) -> np.ndarray:
+    """A polyline in pixels without every second corner, as often as that moves it by no more than UNSEEN."""
+    for _pass in range(PASSES):
+        middle, before, after = path[1:-1:2], path[:-2:2], path[2::2]
+        chord = after - before
+        away = np.abs(chord[:, 0] * (middle - before)[:, 1] - chord[:, 1] * (middle - before)[:, 0])
+        keep = np.ones(len(path), dtype=bool)
+        keep[1:-1:2] = ~(away <= UNSEEN * np.hypot(chord[:, 0], chord[:, 1]))
+        path = path[keep]
+    return path
+
+
+def _dashed(dash: Sequence[float]) -> str:
+    return f' stroke-dasharray="{" ".join(map(str, dash))}"' if dash else ""
+
+
+def _round_numbers(low: float, high: float) -> np.ndarray:
+    """About five multiples of 1, 2 or 5 times a power of ten between two numbers."""
+    rough = (high - low) / 5
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = power * min((1, 2, 5, 10), key=lambda m: abs(np.log(m * power / rough)))
+    return step * np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
+
+
+def _labels(values: np.ndarray) -> list[str]:
+    """Numbers as they stand at an axis, with a real minus sign."""
+    return [f"{value:.6g}".replace("-", "−") for value in values + 0.0]
 
 
 # The four pictures of the home page, and the target's own.
@@ -303,7 +423,7 @@ def learn_step(story: "Story", mode: str) -> str:
         panel.note(_("clean x₀ ↑   noisy xₜ →"))
         return picture.svg
     panel.lines(np.stack([noisy.noisy, noisy.clean], 1), colours, 1.2, 0.9)
-    panel.dots(noisy.noisy, colours, 3.2, hollow=True)
+    panel.dots(noisy.noisy, colours, 3.2, ring=1.2)
     panel.dots(noisy.clean, colours, 3.2)
     panel.arrows(noisy.noisy, noisy.guess - noisy.noisy, picture.ink, 1.5, 5)
     return picture.svg

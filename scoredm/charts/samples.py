@@ -1,27 +1,28 @@
-"""Arrays to charts: a sample over exact lines and marked points, two samples' estimates over them, and component weights."""
+"""Arrays to pictures: a sample over exact lines and marked points, several densities in one window, and component weights.
+
+The first two are SVG text: a chart of as many points takes a browser ten times as long.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from scoredm.charts import palette
+from scoredm.charts import palette, pictures
 from scoredm.charts.common import Spec, colours, finish, histogram
 from scoredm.language import _, cache
 
-PANEL = 240  # pixels a side: a square window on a square, whatever the width of the page
+SIDE = 240  # pixels: a square window on a square, whatever the width of the page
+LEFT, TOP, RIGHT, BELOW = 36, 22, 8, 22  # pixels around it: labels of the axes, the title, half a label
 POINTS = 1000  # drawn at most, of a sample and of the marked points
 TICKS = 500  # marked points drawn at most, on the line
 BARS = 60
-# Marked points are rings up to so many, of this area and width; of more, each is a dot.
-RINGS = ((60, 110, 1.8), (500, 26, 1.4))
-DOT = 7  # area
-# Names of the axes inside the panel, where they take no room.
-BELOW_RIGHT: Spec = {"titleX": PANEL - 6, "titleY": -6, "titleAlign": "right", "titleBaseline": "bottom"}
-ABOVE_LEFT: Spec = {"titleX": 6, "titleY": 4, "titleAlign": "left", "titleBaseline": "top", "titleAngle": 0}
+# Marked points are rings up to so many, of this radius and width in pixels; of more, each is a dot.
+RINGS = ((60, 5.9, 1.8), (500, 2.9, 1.4))
+DOT = 1.5  # radius
+LEGEND_LINE = 20  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,68 +53,59 @@ class Panel:
         return self.points.shape[1] == 2
 
     @property
-    def ring(self) -> tuple[int, float] | None:
-        """Area and width of the rings around marked points; None where they are dots."""
+    def ring(self) -> tuple[float, float] | None:
+        """Radius and width of the rings around marked points; None where they are dots."""
         count = 0 if self.marked is None else len(self.marked)
-        return next(((area, width) for most, area, width in RINGS if count <= most), None)
+        return next(((radius, width) for most, radius, width in RINGS if count <= most), None)
 
 
-def panel_spec(mode: str, panel: Panel) -> Spec:
-    """A panel without its data: points over contours with equal aspect, or a histogram under a curve.
+def panel(mode: str, shown: Panel) -> str:
+    """A panel as SVG: points over contours with equal aspect, or a histogram under a curve.
+
+    What lies outside the window, or is not finite, is left out.
 
     Args:
         mode: "light" or "dark".
-        panel: what is drawn.
+        shown: what is drawn.
     """
-    spec = (
-        _cloud_spec(mode, panel.colour, panel.marked is not None, panel.ring) if panel.plane else _bars_spec(mode, panel.colour)
-    )
-    return spec | {"title": panel.title} if panel.title else spec
+    return _cloud(mode, shown) if shown.plane else _bars(mode, shown)
 
 
-def panel_table(panel: Panel) -> pd.DataFrame:
-    """Rows of panel_spec; what lies outside the window, or is not finite, is left out.
-
-    Args:
-        panel: what is drawn.
-    """
-    return _cloud_table(panel) if panel.plane else _bars_table(panel)
-
-
-@cache
-def _cloud_spec(mode: str, colour: str, marked: bool, ring: tuple[int, float] | None) -> Spec:
-    across, up = alt.Axis(tickCount=5, **BELOW_RIGHT), alt.Axis(tickCount=5, **ABOVE_LEFT)
-    x, y = alt.X("x:Q", title="x₁", scale=_window(), axis=across), alt.Y("y:Q", title="x₂", scale=_window(), axis=up)
-    base = alt.Chart().encode(x=x, y=y)
-    kinds = {kind: base.transform_filter(f"datum.kind == '{kind}'") for kind in ("point", "mark", "contour", "frame", "corner")}
-    points = kinds["point"].mark_circle(size=12, opacity=0.55, color=colour, clip=True)
-    contours, framed = (kinds[kind].encode(detail="line:N", order="order:Q") for kind in ("contour", "frame"))
-    edge = framed.mark_line(strokeWidth=5, color=palette.PAPER[mode])
-    frame = framed.mark_line(strokeWidth=2.5, strokeDash=[5, 3], color=palette.INK[mode])
-    lines = contours.mark_line(strokeWidth=1.2, color=(palette.MUTED if marked else palette.INK)[mode])
-    marks = _marks(mode, kinds["mark"], ring) if marked else []
-    return _square(alt.layer(points, lines, edge, frame, *marks, kinds["corner"].mark_point(opacity=0)))
+def _square(mode: str, title: str, window: np.ndarray, names: tuple[str, str], below: int = 0) -> pictures.Panel:
+    """An empty window with its title and axes."""
+    top = TOP if title else 4
+    picture = pictures.Picture(LEFT + SIDE + RIGHT, top + SIDE + BELOW + below, mode)
+    if title:
+        picture.write(title, LEFT, 14)
+    drawn = picture.panel(window, (LEFT, top, SIDE, SIDE))
+    drawn.axes(*names)
+    return drawn
 
 
-def _marks(mode: str, base: Any, ring: tuple[int, float] | None) -> list[Any]:
+def _cloud(mode: str, shown: Panel) -> str:
+    drawn = _square(mode, shown.title, shown.box, ("x₁", "x₂"))
+    drawn.cloud(inside(shown.points, shown.box), shown.colour, 2.0, 0.55)
+    ink, paper, muted = palette.INK[mode], palette.PAPER[mode], palette.MUTED[mode]
+    lines = muted if shown.marked is not None else ink
+    drawn.lines(shown.lines, [lines] * len(shown.lines), 1.2)
+    if shown.frame is not None:
+        corners = [shown.frame[[[0, 2], [1, 2], [1, 3], [0, 3], [0, 2]]]]
+        drawn.lines(corners, [paper], 5)
+        drawn.lines(corners, [ink], 2.5, dash=(5, 3))
+    if shown.marked is not None:
+        _mark(drawn, inside(shown.marked, shown.box), shown.ring, ink, paper)
+    return drawn.picture.svg
+
+
+def _mark(drawn: pictures.Panel, points: np.ndarray, ring: tuple[float, float] | None, ink: str, paper: str) -> None:
     """Marked points on a halo of paper: in a dense cloud they would be lost without it."""
-    ink, paper = palette.INK[mode], palette.PAPER[mode]
     if ring is None:
-        return [base.mark_circle(size=size, opacity=1, color=c, clip=True) for size, c in ((2.2 * DOT, paper), (DOT, ink))]
-    area, width = ring
-    strokes = ((width + 2, paper), (width, ink))
-    return [base.mark_point(size=area, strokeWidth=w, opacity=1, color=c, clip=True) for w, c in strokes]
-
-
-def _cloud_table(panel: Panel) -> pd.DataFrame:
-    box = panel.box
-    parts = [_polyline("point", inside(panel.points, box), 0), _polyline("corner", box.reshape(2, 2).T, 0)]
-    parts += [_polyline("contour", line, i) for i, line in enumerate(panel.lines)]
-    if panel.frame is not None:
-        parts.append(_polyline("frame", panel.frame[[[0, 2], [1, 2], [1, 3], [0, 3], [0, 2]]], 0))
-    if panel.marked is not None:
-        parts.append(_polyline("mark", inside(panel.marked, box), 0))
-    return pd.concat(parts, ignore_index=True)
+        drawn.cloud(points, paper, 1.5 * DOT)
+        drawn.cloud(points, ink, DOT)
+        return
+    radius, width = ring
+    drawn.dots(points, [paper] * len(points), radius, ring=width + 2)
+    drawn.dots(points, [ink] * len(points), radius, ring=width)
 
 
 def inside(points: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -127,43 +119,20 @@ def inside(points: np.ndarray, box: np.ndarray) -> np.ndarray:
     return few[(few >= box[0::2]).all(1) & (few <= box[1::2]).all(1)]
 
 
-def _polyline(kind: str, points: np.ndarray, line: int) -> pd.DataFrame:
-    xy = points.astype(np.float32)
-    return pd.DataFrame({"kind": kind, "x": xy[:, 0], "y": xy[:, 1], "line": line, "order": np.arange(len(xy))})
-
-
-def _window() -> alt.Scale:
-    return alt.Scale(zero=False, nice=False, padding=0)
-
-
-def _square(chart: Any) -> Spec:
-    pad = {"left": 2, "right": 6, "top": 2, "bottom": 6}
-    return chart.properties(width=PANEL, height=PANEL, padding=pad, autosize=alt.AutoSizeParams(type="pad")).to_dict()
-
-
-@cache
-def _bars_spec(mode: str, colour: str) -> Spec:
-    across, up = alt.Axis(tickCount=5, **BELOW_RIGHT), alt.Axis(tickCount=4, **ABOVE_LEFT)
-    y = alt.Y("y:Q", title=_("density"), axis=up)
-    base = alt.Chart().encode(x=alt.X("x:Q", title="x", scale=_window(), axis=across), y=y)
-    bars = base.mark_rect(opacity=0.55, color=colour).encode(x2="right:Q", y2=alt.datum(0))
-    curve = base.mark_line(strokeWidth=1.6, color=palette.INK[mode])
-    ticks = base.mark_rule(strokeWidth=1.2, opacity=0.8, color=palette.INK[mode]).encode(y2="right:Q")
-    kinds = {"bar": bars, "curve": curve, "mark": ticks}
-    return _square(alt.layer(*(layer.transform_filter(f"datum.kind == '{kind}'") for kind, layer in kinds.items())))
-
-
-def _bars_table(panel: Panel) -> pd.DataFrame:
-    """Densities over the whole sample; marked points are ticks from `y` to `right` below the axis."""
-    (curve,) = panel.lines
-    bars = histogram(panel.points[:, 0], np.linspace(panel.box[0], panel.box[1], BARS + 1)).assign(kind="bar")
-    exact = pd.DataFrame({"kind": "curve", "x": curve[:, 0], "right": curve[:, 0], "y": curve[:, 1]})
-    parts = [bars, exact]
-    if panel.marked is not None:
-        low = -0.08 * max(bars["y"].max(), curve[:, 1].max())
-        at = inside(panel.marked, panel.box)[:TICKS, 0]
-        parts.append(pd.DataFrame({"kind": "mark", "x": at, "right": low, "y": 0.3 * low}))
-    return pd.concat(parts, ignore_index=True)
+def _bars(mode: str, shown: Panel) -> str:
+    """Densities over the whole sample; marked points are ticks below the axis."""
+    (curve,) = shown.lines
+    bars = histogram(shown.points[:, 0], np.linspace(shown.box[0], shown.box[1], BARS + 1))
+    high = max(bars["y"].max(), curve[:, 1].max())
+    low = -0.1 * high if shown.marked is not None else 0.0
+    drawn = _square(mode, shown.title, np.array([*shown.box, low, 1.05 * high]), ("x", _("density")))
+    drawn.bars(bars["x"].to_numpy(), bars["right"].to_numpy(), bars["y"].to_numpy(), shown.colour, 0.55)
+    drawn.lines([curve], [palette.INK[mode]], 1.6)
+    if shown.marked is not None:
+        at = inside(shown.marked, shown.box)[:TICKS, 0]
+        ends = np.stack([np.stack([at, np.full_like(at, y)], -1) for y in (0.3 * low, 0.8 * low)], 1)
+        drawn.lines(ends, [palette.INK[mode]] * len(ends), 1.2, 0.8)
+    return drawn.picture.svg
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,64 +143,32 @@ class Series:
         name: in the legend, in the reader's language.
         lines: (M, 2) each: contours, or on the line one curve.
         colour: of the lines.
-        dash: lengths of strokes and gaps.
+        dash: lengths of strokes and gaps, in pixels; none for a whole line.
     """
 
     name: str
     lines: Sequence[np.ndarray]
     colour: str
-    dash: tuple[int, ...] = (1, 0)
+    dash: tuple[int, ...] = ()
 
 
-def overlay_spec(series: Sequence[Series], title: str, *, plane: bool) -> Spec:
-    """Several densities in one window without the data: contours with equal aspect, or curves.
+def overlay(mode: str, series: Sequence[Series], box: np.ndarray, title: str = "") -> str:
+    """Several densities in one window as SVG: contours with equal aspect, or curves.
 
     Args:
+        mode: "light" or "dark".
         series: each with its colour.
-        title: above the chart.
-        plane: whether it is drawn in the plane, and not on the line.
-    """
-    looks = tuple((one.name, one.colour, one.dash) for one in series)
-    return _overlay_spec(looks, plane) | {"title": title}
-
-
-@cache
-def _overlay_spec(looks: tuple[tuple[str, str, tuple[int, ...]], ...], plane: bool) -> Spec:
-    names, hues, dashes = zip(*looks, strict=True)
-    legend = alt.Legend(orient="bottom", direction="vertical", title=None, labelLimit=PANEL, symbolSize=300)
-    x, y = ("x₁", "x₂") if plane else ("x", _("density"))
-    base = alt.Chart().encode(
-        x=alt.X("x:Q", title=x, scale=_window()),
-        y=alt.Y("y:Q", title=y, scale=_window() if plane else alt.Undefined),
-    )
-    lines = base.mark_line(strokeWidth=1.8, clip=True).encode(
-        color=alt.Color("series:N", scale=alt.Scale(domain=names, range=hues), legend=legend),
-        strokeDash=alt.StrokeDash(
-            "series:N", scale=alt.Scale(domain=names, range=[list(dash) for dash in dashes]), legend=legend
-        ),
-        detail="line:N",
-        order="order:Q",
-    )
-    corners = base.mark_point(opacity=0).transform_filter("datum.kind == 'corner'")
-    drawn = lines.transform_filter("datum.kind == 'line'")
-    return _square(drawn + corners if plane else drawn)
-
-
-def overlay_table(series: Sequence[Series], box: np.ndarray) -> pd.DataFrame:
-    """Rows of overlay_spec; what lies outside the window is moved to its edge, so that the window is the same for all samples.
-
-    Args:
-        series: each with its lines.
         box: the window, (2 D,).
+        title: above the picture; "" for none.
     """
     plane = len(box) == 4
-    parts = [_polyline("corner", box.reshape(2, 2).T, 0).assign(series=series[0].name)] if plane else []
-    for one in series:
-        for i, line in enumerate(one.lines):
-            x = np.clip(line[:, 0], *box[:2])
-            y = np.clip(line[:, 1], *box[2:]) if plane else line[:, 1]
-            parts.append(_polyline("line", np.stack([x, y], axis=1), i).assign(series=one.name))
-    return pd.concat(parts, ignore_index=True)
+    high = 0.0 if plane else 1.05 * max(line[:, 1].max() for one in series for line in one.lines)
+    window = box if plane else np.array([*box, 0.0, high])
+    drawn = _square(mode, title, window, ("x₁", "x₂") if plane else ("x", _("density")), LEGEND_LINE * len(series))
+    for i, one in enumerate(series):
+        drawn.lines(one.lines, [one.colour] * len(one.lines), 1.8, dash=one.dash)
+        drawn.picture.legend(one.name, one.colour, one.dash, LEFT, drawn.box[1] + SIDE + BELOW + LEGEND_LINE * i + 10)
+    return drawn.picture.svg
 
 
 @cache

@@ -231,9 +231,8 @@ def panels(experiment: Experiment, points: "Points", task: "TrainingTask | None"
             words = _("**{score}** · copies **{share}**")
             st.markdown(words.format(score=_(TITLES[source]), share=percent(found.copies.share)))
             panel = _panel(experiment, points, source, found, "")
-            spec, table = charts.samples.panel_spec(show.mode(), panel), charts.samples.panel_table(panel)
             alt = _("{score}: samples over the training points").format(score=_(TITLES[source]))
-            show.square(spec, table, key=f"memory-{source}", alt=alt)
+            st.image(charts.samples.panel(show.mode(), panel), alt=alt)
     st.caption(legend)
 
 

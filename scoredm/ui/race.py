@@ -163,7 +163,7 @@ def _ends(experiment: Experiment, settings: "screens.race.Settings") -> None:
     ]
     exact = screens.comparing.reference(experiment, settings.particles)
     drawn.append(panel(_("Exact samples"), exact, outline.box, outline.lines, charts.palette.MUTED[mode]))
-    show.panels(drawn, "end")
+    show.panels(drawn)
     st.caption(f"{ends_caption(ends)} {_lines(experiment)}")
 
 

@@ -161,15 +161,14 @@ def _vector(values: np.ndarray) -> str:
 def before_and_after(result: "screens.reverse.Result") -> None:
     """Draw both ends of the run beside an exact sample, and the estimates of both samples over the exact density."""
     mode, truth = show.mode(), result.truth
-    series, plane = overlay(result, mode), len(truth.outline.box) == 4
+    plane = len(truth.outline.box) == 4
     with st.container(horizontal=True, key="panels"):
-        for i, panel in enumerate(panels(result, mode)):
+        for panel in panels(result, mode):
             alt = _("{title}: the sample over the exact density").format(title=panel.title)
-            spec = charts.samples.panel_spec(mode, panel)
-            show.square(spec, charts.samples.panel_table(panel), key=f"panel-{i}", alt=alt)
-        spec = charts.samples.overlay_spec(series, _("All three densities"), plane=plane)
+            st.image(charts.samples.panel(mode, panel), alt=alt)
         alt = _("Estimated densities of this run and of an exact sample over the exact density")
-        show.square(spec, charts.samples.overlay_table(series, truth.outline.box), key="overlay", alt=alt)
+        drawn = charts.samples.overlay(mode, overlay(result, mode), truth.outline.box, _("All three densities"))
+        st.image(drawn, alt=alt)
     words = _("What to look for: the end and the exact sample should look alike.")
     lines = (
         _(

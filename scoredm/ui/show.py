@@ -32,18 +32,12 @@ def chart(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
     st.vega_lite_chart(table, spec | {"config": charts.common.look(mode())}, theme=None, key=key, alt=alt, width="stretch")
 
 
-def square(spec: "Spec", table: pd.DataFrame, *, key: str, alt: str) -> None:
-    """Draw a chart of a size of its own, such as a window on the plane."""
-    config = charts.common.look(mode()) | {"autosize": {"type": "pad"}}
-    st.vega_lite_chart(table, spec | {"config": config}, theme=None, key=key, alt=alt, width="content")
-
-
-def panels(found: "Sequence[Panel]", key: str) -> None:
+def panels(found: "Sequence[Panel]") -> None:
     """Draw samples over exact lines, side by side where there is room."""
     with st.container(horizontal=True):
-        for i, panel in enumerate(found):
+        for panel in found:
             alt = _("{title}: points or bars of the sample over the exact lines").format(title=panel.title)
-            square(charts.samples.panel_spec(mode(), panel), charts.samples.panel_table(panel), key=f"{key}-{i}", alt=alt)
+            st.image(charts.samples.panel(mode(), panel), alt=alt)
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -1,7 +1,6 @@
 """The reverse page: what it says and draws of the screen's numbers, its controls, both dimensions."""
 
 import io
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from scoredm.experiment import Experiment
 from scoredm.screens import comparing, reverse as screen
 from scoredm.screens.reverse import Settings
 from scoredm.ui import prose, reverse
+from tests.common import pictures
 
 TUTORIAL = targets.mixture("tutorial")
 
@@ -172,45 +172,21 @@ def test_the_examples_of_the_text_come_out():
     assert "almost three times" in told and 2.5 < np.sqrt(needle.found / needle.exact) < 3
 
 
-def test_the_panels_show_start_end_and_an_exact_sample_over_exact_lines(open_page):
-    at = open_page("reverse", rn=500)
-    start, end, truth = (chart_rows(at, i) for i in range(3))
-    run = screen.simulate(Experiment(), Settings(500))
-    points = end[end["kind"] == "point"][["x", "y"]].to_numpy()
-    inside = fields.windows(TUTORIAL, VESDE(), [0.0], True)[0]
-    kept = run.end[(np.abs(run.end - inside.reshape(2, 2).mean(1)) <= (inside[1] - inside[0]) / 2).all(1)]
-    np.testing.assert_allclose(points, kept, rtol=1e-5)
-    assert set(start["kind"]) == {"point", "contour", "corner", "frame"}
-    corners = [rows[rows["kind"] == "corner"][["x", "y"]].to_numpy() for rows in (end, truth)]
-    np.testing.assert_array_equal(*corners)
-    low, high = corners[0]
-    assert (high - low)[0] == pytest.approx((high - low)[1])  # a square window: equal aspect
-
-
 @pytest.mark.parametrize("target", ["tutorial", "two-modes"])
-def test_one_picture_has_the_exact_density_and_both_estimates(open_page, target):
+def test_the_pictures_are_start_end_an_exact_sample_and_all_densities(open_page, target):
     at = open_page("reverse", rn=500, target=target)
-    rows = chart_rows(at, 3)
     result = screen.run(Experiment(target), Settings(500))
-    names = {
-        "exact density": result.truth.outline.lines,
-        "estimate, exact sample": result.truth.estimate,
-        "estimate, this run": result.comparison.estimate,
-    }
-    drawn = rows[rows["kind"] == "line"]
-    assert set(drawn["series"]) == set(names)
-    for name, lines in names.items():
-        xy = drawn[drawn["series"] == name][["x", "y"]].to_numpy()
-        np.testing.assert_allclose(xy, np.concatenate(lines), rtol=1e-4, atol=1e-6)
-
-
-def test_the_window_of_the_others_is_drawn_over_the_points():
-    result = screen.run(Experiment(), Settings(300, 20))
-    spec = samples.panel_spec("dark", reverse.panels(result, "dark")[0])
-    kinds = [re.findall("'(\\w+)'", layer["transform"][0]["filter"])[0] for layer in spec["layer"]]
-    assert kinds.index("frame") > kinds.index("point") and kinds.count("frame") == 2
-    halo, dashes = (layer["mark"] for layer, kind in zip(spec["layer"], kinds, strict=True) if kind == "frame")
-    assert halo["strokeWidth"] > dashes["strokeWidth"] >= 2 and "strokeDash" in dashes and "strokeDash" not in halo
+    box, panels, series = result.truth.outline.box, reverse.panels(result, "light"), reverse.overlay(result, "light")
+    drawn = [*(samples.panel("light", panel) for panel in panels), samples.overlay("light", series, box, "All three densities")]
+    assert pictures(at) == drawn
+    start, end, truth = panels
+    assert (start.points is result.run.start) and (end.points is result.run.end) and (truth.points is result.truth.points)
+    np.testing.assert_array_equal(end.box, truth.box)
+    if target == "tutorial":
+        np.testing.assert_allclose(box, fields.windows(TUTORIAL, VESDE(), [0.0], True)[0])
+        assert box[1] - box[0] == pytest.approx(box[3] - box[2])  # a square window: equal aspect
+    lines = [result.truth.outline.lines, result.truth.estimate, result.comparison.estimate]
+    assert [one.lines for one in series] == lines
 
 
 def test_many_components_are_a_chart_of_weights(open_page):
@@ -230,16 +206,6 @@ def test_the_very_small_is_written_in_units_of_a_power_of_ten(open_page):
     assert list(rows) == ["Mean along", "Mean across", "Var along", "Cov of both", "10⁴ Var across"]
     assert rows["10⁴ Var across"][0] == 4
     assert says(at, "Var across is 0.0052 too high") and says(at, "the long and the short axis of the data")
-
-
-def test_bars_are_a_density_beside_the_exact_curve(open_page):
-    at = open_page("reverse", target="two-modes")
-    assert not at.exception
-    end = chart_rows(at, 1)
-    bars, curve = (end[end["kind"] == kind] for kind in ("bar", "curve"))
-    assert ((bars["right"] - bars["x"]) * bars["y"]).sum() == pytest.approx(1, abs=2e-3)
-    x = torch.tensor(curve["x"].to_numpy())[:, None]
-    np.testing.assert_allclose(curve["y"], targets.mixture("two-modes").log_prob(x).exp().numpy(), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -259,17 +259,16 @@ def samples(experiment: Experiment, settings: "screens.training.Settings", run: 
     left, right = st.columns([1, 1], gap="medium")
     with left:
         series = _overlay(found, show.mode())
-        spec = charts.samples.overlay_spec(series, "", plane=experiment.dim == 2)
         alt = _(
             "Density estimates of the samples by the learned score, by the exact score and of the mixture, over the exact one"
         )
-        show.square(spec, charts.samples.overlay_table(series, found.outline.box), key="overlay", alt=alt)
+        st.image(charts.samples.overlay(show.mode(), series, found.outline.box), alt=alt)
     with right:
         _distances(found)
         st.caption(_overlay_words(found, experiment.dim))
         with st.container(horizontal=True):
             _downloads(experiment, settings, run, found)
-    show.panels(_panels(found, show.mode()), "samples")
+    show.panels(_panels(found, show.mode()))
 
 
 def _verdict(found: "Samples") -> str:
@@ -349,7 +348,7 @@ def _overlay(found: "Samples", mode: str) -> "list[Series]":
     palette, series, names = charts.palette, charts.samples.Series, _sample_titles()
     colours = {"mixture": palette.MUTED[mode], "exact": palette.SAMPLES[mode], "learned": palette.LEARNED}
     estimates = [
-        series(names[name], found.estimates[name], colour, (2, 2) if name == "mixture" else (1, 0))
+        series(names[name], found.estimates[name], colour, (2, 2) if name == "mixture" else ())
         for name, colour in colours.items()
         if name in found.estimates
     ]
