@@ -16,7 +16,7 @@ from typing import final
 
 import numpy as np
 import torch
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.spatial import KDTree
 from torch import Tensor
 
@@ -204,7 +204,7 @@ def _halfway(empirical: EmpiricalScore, draws: tuple[Tensor, Tensor]) -> float:
         return 1.0
     if above(math.log(EARLIEST)) <= 0:
         return EARLIEST
-    return math.exp(float(brentq(above, math.log(EARLIEST), 0.0, xtol=1e-3)))  # pyright: ignore[reportArgumentType]
+    return math.exp(root_scalar(above, bracket=(math.log(EARLIEST), 0.0), method="brentq", xtol=1e-3).root)
 
 
 def _draws(empirical: EmpiricalScore, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -124,6 +124,11 @@ class GaussianMixture:
     """
 
     __slots__ = ("_covariances", "_eigenvalues", "_eigenvectors", "_means", "_weights")
+    _covariances: Tensor
+    _eigenvalues: Tensor
+    _eigenvectors: Tensor
+    _means: Tensor
+    _weights: Tensor
 
     def __init__(self, means: Any, covariances: Any, weights: Any) -> None:
         """Check the parameters and factorise the covariances."""

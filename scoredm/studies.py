@@ -489,7 +489,7 @@ def load(path: str | os.PathLike[str]) -> list[Record]:
     """
     import pandas as pd
 
-    rows = pd.read_parquet(path).to_dict("records") if Path(path).exists() else []
+    rows: list[Any] = pd.read_parquet(path).to_dict("records") if Path(path).exists() else []
     measured = {name for row in rows for name in row["metrics"].split()}
     return [{name: row[name] for name in row if name not in measured or name in row["metrics"].split()} for row in rows]
 

@@ -166,7 +166,7 @@ def loud(right: Any) -> Any:
     return lambda sde, score, x, t, t_next, noise: right(sde, score, x, t, t_next, math.sqrt(2) * noise)
 
 
-def history(**wrong: float) -> Callable[[], tuple[TrainMetrics, ...]]:
+def history(**wrong: Any) -> Callable[[], tuple[TrainMetrics, ...]]:
     right = TrainMetrics(1, 2.152, 0.84, 0.0054, 0.0054, 0.39, True, 0.0)
     return lambda: (replace(right, **wrong),) * 60
 

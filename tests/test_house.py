@@ -17,7 +17,7 @@ def test_every_public_name_loads():
     for name in dir(scoredm):
         assert getattr(scoredm, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
-        _ = scoredm.nonsense  # pyright: ignore[reportAttributeAccessIssue]
+        _ = scoredm.nonsense  # pyrefly: ignore[missing-attribute]
 
 
 def test_a_star_imports_every_public_name():

@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal, localcontext
+from typing import Any
 
 import numpy as np
 import pytest
@@ -260,21 +261,22 @@ def test_bad_values_are_refused():
         with pytest.raises(ValueError, match=message):
             encode(score, sde, x)
     x = torch.zeros(3, 2)
-    for options, message in [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"steps": 0}, "steps is 0"),
         ({"steps": 2.5}, "steps is 2.5"),
         ({"t_min": 1.0}, "t_min is 1.0"),
         ({"t_min": -0.1}, "t_min is -0.1"),
         ({"scale": 0.0}, "scale is 0"),
         ({"scale": math.nan}, "scale is nan"),
-    ]:
+    ]
+    for options, message in refused:
         with pytest.raises(ValueError, match=message):
             encode(score, sde, x, **options)
     with pytest.raises(ValueError, match="not finite at t_min = 0; a network needs t_min above 0"):
         encode(NotebookNet(sde), sde, x)
     for n in (1, 0, 2.0):
         with pytest.raises(ValueError, match="n is"):
-            kl_divergence(TUTORIAL, TUTORIAL.log_prob, n)  # pyright: ignore[reportArgumentType]
+            kl_divergence(TUTORIAL, TUTORIAL.log_prob, n)  # pyrefly: ignore[bad-argument-type]
     with pytest.raises(ValueError, match="dim is 0"):
         bits_per_dimension(torch.zeros(2), 0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.stats import norm
 from torch import Tensor
 
@@ -204,7 +204,7 @@ def certainty_of_two(ratio: float, weight: float = 0.5) -> float:
 @each_kind
 def test_two_points_collapse_when_quadrature_says(sde):
     distance = 0.8
-    ratio = float(brentq(lambda r: certainty_of_two(r) - 0.75, 0.01, 20))  # pyright: ignore[reportArgumentType]
+    ratio = root_scalar(lambda r: certainty_of_two(r) - 0.75, bracket=(0.01, 20)).root
     expected = time_of_distance(sde, distance / ratio)
     found = collapse_time(EmpiricalScore(torch.tensor([[0.0], [distance]]), sde), generator())
     assert expected is not None and expected < 1
@@ -227,7 +227,7 @@ def test_points_that_occur_more_often_are_drawn_and_counted_more_often(copies_of
     expected = [certainty_of_two(2 / float(sde.sigma(t)), weight) for t in found.times.tolist()]
     np.testing.assert_allclose(found.largest, expected, atol=0.01)
     halfway = (1 + weight) / 2
-    ratio = float(brentq(lambda r: certainty_of_two(r, weight) - halfway, 0.01, 20))  # pyright: ignore[reportArgumentType]
+    ratio = root_scalar(lambda r: certainty_of_two(r, weight) - halfway, bracket=(0.01, 20)).root
     assert found.time == pytest.approx(time_of_distance(sde, 2 / ratio), rel=0.03)
     assert found.time == collapse_time(empirical, generator())
 

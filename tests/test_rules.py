@@ -130,14 +130,14 @@ def test_pages_and_the_user_interface_import_nothing_heavy():
 
 def chosen() -> set[tuple[str, str]]:
     """Every (screen, name) that a page or the user interface draws a widget for, by literal arguments."""
-    found = set()
-    for path in [*modules("pages", "scoredm/ui")]:
+    found: set[tuple[str, str]] = set()
+    for path in modules("pages", "scoredm/ui"):
         for node in nodes(path):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)):
                 continue
-            words = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
-            if ast.unparse(node.func) in ("controls.choose", "choose") and len(words) == 2:
-                found.add(tuple(words))
+            match ast.unparse(node.func), node.args[:2]:
+                case ("controls.choose" | "choose", [ast.Constant(value=str(screen)), ast.Constant(value=str(name))]):
+                    found.add((screen, name))
     return found
 
 

@@ -176,4 +176,4 @@ def test_an_sde_is_a_frozen_value():
     assert VESDE().lam == 25
     assert VPSDE() != SubVPSDE()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        VESDE().lam = 3.0  # pyright: ignore[reportAttributeAccessIssue]
+        VESDE().lam = 3.0  # pyrefly: ignore[read-only]

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -316,7 +317,7 @@ def test_a_trajectory_costs_its_own_array_and_two_frames():
     assert recording.profiler is not None
     assert recording.profiler.kineto_results is not None
     changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
-    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyright: ignore
+    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyrefly: ignore[missing-attribute]
     assert max(held) <= path.nbytes + 2 * path[0].nbytes
 
 
@@ -522,6 +523,6 @@ def test_priors_are_the_distributions_they_are_called_after(sde):
     ],
 )
 def test_refusals_name_the_value(settings, message):
-    arguments = {"n": 10, "generator": generator(), **settings}
+    arguments: dict[str, Any] = {"n": 10, "generator": generator(), **settings}
     with pytest.raises(ValueError, match=message):
         sample(VESDE(), exact_score(GAUSSIAN, VESDE()), **arguments)

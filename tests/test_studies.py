@@ -317,7 +317,7 @@ def test_shared_noise_is_made_a_step_at_a_time():
     assert recording.profiler is not None
     assert recording.profiler.kineto_results is not None
     changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
-    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyright: ignore
+    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyrefly: ignore[missing-attribute]
     points = 20_000 * 4
     assert max(held) < 2_000_000 + 10 * points, "2 MB for the score; all the noise is 200 times the points"
 
@@ -329,7 +329,7 @@ def test_a_race_follows_one_path():
     with pytest.raises(ValueError, match=r"steps are \[5, 8, 13, 21, 34, 55\]; their least common multiple is 2042040, and .*=0"):
         race("tutorial", SDE, ["ddim"], [5, 8, 13, 21, 34, 55])
     with pytest.raises(ValueError, match="steps is 2.5; it must be a whole number"):
-        race("tutorial", SDE, ["ddim"], [5, 2.5])  # pyright: ignore
+        race("tutorial", SDE, ["ddim"], [5, 2.5])  # pyrefly: ignore[bad-argument-type]
 
 
 def make_euler_maruyama():
@@ -486,7 +486,7 @@ def test_seeds_change_the_numbers_and_names_do_not():
     assert perform(job)[METRIC] != perform(replace(job, seed=9))[METRIC]
 
 
-CHANGES = [
+CHANGES: list[dict[str, Any]] = [
     *({"target": "ring"}, {"sde": VPSDE()}, {"sde": VESDE(10.5)}, {"sampler": "heun"}, {"sampler": STAY}, {"sampler": FOLLOW}),
     *({"sampler": Sampler("Stay", make_follow)}, {"sampler": replace(STAY, visits=1)}),
     *({"grid": "log-snr"}, {"grid": Grid("Other", GRIDS["karras"].make)}, {"steps": 10}, {"prior": "zero"}, {"prior": "matched"}),
@@ -636,7 +636,7 @@ def test_a_row_that_is_there_twice_counts_once():
     np.testing.assert_array_equal(twice.error, once.error)
 
 
-OTHERS = {
+OTHERS: dict[str, Any] = {
     "target": "ring",
     "sde": VPSDE(),
     "recipe": TrainConfig(),

@@ -70,7 +70,9 @@ def test_the_model_is_a_copy_that_never_changes_while_training_goes_on(shop):
     assert not before.requires_grad
     wait_until(lambda: run.model is not taken)
     assert torch.equal(taken(x, 0.5), before)
-    assert not torch.equal(run.model(x, 0.5), before)  # pyright: ignore[reportOptionalCall]
+    later = run.model
+    assert later is not None
+    assert not torch.equal(later(x, 0.5), before)
 
 
 def test_the_model_of_a_run_that_is_done_is_the_trainers_last(shop):
@@ -80,7 +82,8 @@ def test_the_model_of_a_run_that_is_done_is_the_trainers_last(shop):
     wait_until(lambda: run.done)
     trainer = Trainer(targets.mixture("tutorial"), VESDE(25.0), short.config, "cpu")
     list(trainer)
-    assert torch.equal(run.model(x, 0.5), trainer.score_fn(x, 0.5))  # pyright: ignore[reportOptionalCall]
+    assert run.model is not None
+    assert torch.equal(run.model(x, 0.5), trainer.score_fn(x, 0.5))
 
 
 def test_a_look_belongs_together_is_shared_for_a_while_and_is_the_last_state_at_rest(shop, monkeypatch):

@@ -67,7 +67,7 @@ def test_a_recipe_is_a_value():
     assert TrainConfig() == TrainConfig()
     assert len({TrainConfig(), TrainConfig(), TrainConfig(seed=1)}) == 2
     with pytest.raises(FrozenInstanceError):
-        TrainConfig().steps = 3  # pyright: ignore[reportAttributeAccessIssue]
+        TrainConfig().steps = 3  # pyrefly: ignore[read-only]
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -411,7 +411,7 @@ def test_equal_points_are_refused_by_the_weighting_that_divides_by_their_spread_
 def test_what_a_step_reports_cannot_be_changed():
     metrics = next(Trainer(TUTORIAL, SDE, SHORT, "cpu"))
     with pytest.raises(FrozenInstanceError):
-        metrics.dsm = 0.0  # pyright: ignore[reportAttributeAccessIssue]
+        metrics.dsm = 0.0  # pyrefly: ignore[read-only]
 
 
 def test_the_width_of_a_network_is_set_where_the_network_is():

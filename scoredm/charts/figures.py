@@ -289,9 +289,8 @@ def _marked_cloud(axis: Axes, panel: Panel) -> None:
         axis.plot(line[:, 0], line[:, 1], color=ink, linewidth=0.8, zorder=1, label=_("exact density") if i == 0 else None)
     axis.scatter(*panel.points[:POINTS].T, s=4, color=panel.colour, alpha=0.6, linewidths=0, zorder=2, label=_("samples"))
     marked = np.empty((0, 2)) if panel.marked is None else panel.marked[:POINTS]
-    ring = {"s": 40 * panel.ring[0] / RINGS[0][1], "facecolors": "none", "linewidths": 0.9} if panel.ring else {}
-    look = {"s": 2, "facecolors": ink, "linewidths": 0, "edgecolors": ink} | ring
-    axis.scatter(*marked.T, zorder=3, label=_("training points"), **look)
+    area, face, width = (40 * panel.ring[0] / RINGS[0][1], "none", 0.9) if panel.ring else (2, ink, 0)
+    axis.scatter(*marked.T, s=area, facecolors=face, edgecolors=ink, linewidths=width, zorder=3, label=_("training points"))
     axis.set(xlim=panel.box[:2], ylim=panel.box[2:], aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
 
 

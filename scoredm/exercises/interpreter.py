@@ -415,8 +415,9 @@ class _Walker:
 
 
 def _item_of_tuple(owner: tuple[Value, ...], places: tuple[Any, ...]) -> Value:
+    place: Any = places[0] if len(places) == 1 else places
     try:
-        return owner[places[0] if len(places) == 1 else places]  # pyright: ignore[reportArgumentType, reportCallIssue]
+        return owner[place]
     except (IndexError, TypeError, ValueError) as error:
         raise Refusal(_("This index does not fit a tuple of {n}.").format(n=len(owner))) from error
 

@@ -365,7 +365,8 @@ def _left_at_the_stop(experiment: Experiment, t: float, kind: str) -> float:
     if kind == "distance":
         return float(experiment.sde.sigma(t))
     apart: dict[str, Tensor] = {"mean": p_t.mean - data.mean, "spread": p_t.covariance - data.covariance}
-    return max(apart[kind].flatten().tolist(), key=abs) if kind in apart else 0.0
+    entries: list[float] = apart[kind].flatten().tolist() if kind in apart else [0.0]
+    return max(entries, key=abs)
 
 
 def _prior_cost(

@@ -263,12 +263,12 @@ def look(
         notebook_floor=known.notebook_floor,
         times=known.times,
         floor_over_time=known.floor_over_time,
-        last=seen and seen.last,
-        curves=seen and seen.curves,
-        loss=seen and Measurement(seen.recent, seen.recent_error),
-        excess=seen and Measurement(seen.recent - known.floor, seen.recent_error),
+        last=seen.last if seen is not None else None,
+        curves=seen.curves if seen is not None else None,
+        loss=Measurement(seen.recent, seen.recent_error) if seen is not None else None,
+        excess=Measurement(seen.recent - known.floor, seen.recent_error) if seen is not None else None,
         below_floor=seen is not None and seen.below_floor,
-        over_time=seen and seen.over_time,
+        over_time=seen.over_time if seen is not None else None,
         scores=_scores(experiment, where, settings.t, seen.scores.learned if seen is not None else None),
     )
 

@@ -48,7 +48,7 @@ class _Reader:
         self.runs.pop(task, None)
         self.runs[task] = run
         while len(self.runs) > HELD:
-            self.wanted.discard(self.runs.pop(next(iter(self.runs))))  # pyright: ignore[reportArgumentType]
+            self.wanted.discard(self.runs.pop(next(iter(self.runs))))
 
 
 def _reader() -> _Reader:

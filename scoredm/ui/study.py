@@ -156,7 +156,7 @@ def every_run(asked: "Study", name: str) -> None:
     title = ngettext("All results: {n} run", "All results: {n} runs", len(rows)).format(n=len(rows))
     with st.expander(title):
         shown = rows.drop(columns=["key", "metrics", "own"])
-        st.dataframe(shown, hide_index=True, height=240, column_config={column: heading(column) for column in shown})
+        st.dataframe(shown, hide_index=True, height=240, column_config={str(column): heading(str(column)) for column in shown})
         with st.container(horizontal=True):
             _downloads(rows, name)
 

@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
@@ -35,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @contextmanager
-def running(script: Path, log: Path, *args: str) -> Iterator[str]:
+def running(script: Path, log: Path, *args: str) -> Generator[str]:
     """A Streamlit server for one script, from the root of the script's checkout; yields its address and stops it at the end."""
     root = next((folder for folder in script.absolute().parents if (folder / "scoredm").is_dir()), ROOT)
     with socket.socket() as free:
@@ -130,8 +131,9 @@ def new_page(chromium: Browser, console_errors: list[str], motion: str) -> Itera
         if message.type == "error" and _is_ours(message.location.get("url", "")):
             console_errors.append(message.text)
 
-    def open_page(**options: object) -> Page:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, "reduced_motion": motion, **options})
+    def open_page(**options: Any) -> Page:
+        asked: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": motion, **options}
+        context = chromium.new_context(**asked)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(30_000)

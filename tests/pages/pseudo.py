@@ -20,6 +20,8 @@ from babel.messages.extract import extract_from_dir
 from google.protobuf.message import Message
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from streamlit.proto.BidiComponent_pb2 import BidiComponent
+from streamlit.proto.Image_pb2 import Image
 from streamlit.testing.v1 import AppTest
 
 from scoredm.checks import CHECKS
@@ -133,11 +135,11 @@ def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
     if name == "Dataframe":
         yield from _of_table(message)
         return
-    if name == "BidiComponent":
-        yield from _of_stage(json.loads(message.mixed.json)["view"])  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(message, BidiComponent):
+        yield from _of_stage(json.loads(message.mixed.json)["view"])
         return
-    if name == "Image":
-        yield from _of_picture(message.url)  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(message, Image):
+        yield from _of_picture(message.url)
     for field, value in message.ListFields():
         if field.name in UNSEEN or (name == "VegaLiteChart" and field.name in ("spec", "datasets")):
             continue

@@ -5,6 +5,7 @@ import math
 import re
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -399,10 +400,10 @@ def test_the_time_that_is_left_follows_the_pace(monkeypatch):
         jobs = (Job("two-modes", Experiment().sde, "ddim", steps=10),) * 3
 
     monkeypatch.setattr(cache, "job_pace", lambda *_: studying.JobPace(1.0, 0.0, 2.0))
-    asked = Runs()
-    assert study._seconds_left(Experiment(), asked) == pytest.approx(3 * 12 / 2)  # pyright: ignore[reportArgumentType]
+    asked: Any = Runs()
+    assert study._seconds_left(Experiment(), asked) == pytest.approx(3 * 12 / 2)
     asked.seconds_left = 123.0
-    assert study._seconds_left(Experiment(), asked) == 123.0  # pyright: ignore[reportArgumentType]
+    assert study._seconds_left(Experiment(), asked) == 123.0
 
 
 # The likelihood

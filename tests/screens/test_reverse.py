@@ -1,6 +1,7 @@
 """The reverse screen: its numbers against the library and closed forms, and the cause of what is off."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,8 +53,9 @@ def test_the_statistics_are_the_librarys_for_the_same_seed():
 
 def test_a_bad_value_names_itself_and_its_range():
     for field, value, words in (("particles", 50, "from 100"), ("steps", 505, "to 500"), ("process", "ode", "one of sde, flow")):
+        changed: dict[str, Any] = {field: value}
         with pytest.raises(ValueError, match=words):
-            replace(Settings(), **{field: value})
+            replace(Settings(), **changed)
 
 
 @pytest.mark.parametrize("process,step", [("sde", euler_maruyama), ("flow", flow_euler)])
@@ -164,9 +166,9 @@ def test_an_exact_sample_passes_and_is_compared_with_fresh_ones():
 def test_few_fresh_samples_will_do_where_the_sample_is_far_off():
     experiment, asked = Experiment(), []
 
-    def fresh(*arguments: object) -> comparing.FreshSamples:
+    def fresh(*arguments: Any) -> comparing.FreshSamples:
         asked.append(arguments[-1])
-        return comparing.fresh_samples(*arguments)  # pyright: ignore[reportArgumentType]
+        return comparing.fresh_samples(*arguments)
 
     x = comparing.reference(Experiment(seed=7), 500)
     centred = x - x.mean(0) + np.array([1, 0], dtype=np.float32)

@@ -166,7 +166,8 @@ def test_the_largest_and_the_typical_difference_are_those_of_draws_from_p_t(targ
 def test_models_of_equal_weights_that_predict_different_things_give_different_scores():
     experiment = Experiment("two-modes")
     own, clean = (scores(experiment, 0.3, ScoreNet(experiment.sde, 1, parametrisation=name)) for name in ("own", "clean"))
-    assert np.abs(own.learned - clean.learned).max() > 0.1  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+    assert own.learned is not None and clean.learned is not None
+    assert np.abs(own.learned - clean.learned).max() > 0.1
 
 
 def test_samples_by_the_exact_score_are_found_alike_and_by_no_score_different(monkeypatch):
