@@ -3,6 +3,7 @@ from . import (
     exercises as exercises,
     learning as learning,
     screens as screens,
+    scripts as scripts,
     studies as studies,
     targets as targets,
     tasks as tasks,

@@ -1,6 +1,7 @@
-"""The command line: the numbers of any screen as JSON, without Streamlit.
+"""The command line: the numbers of any screen as JSON, or the script that prints them, without Streamlit.
 
 python -m scoredm "forward?lam=5&n=500"
+python -m scoredm "forward?lam=5&n=500" --script
 python -m scoredm score "t=0.5&px=2"
 python -m scoredm --help
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scoredm import address, screens
+from scoredm import address, screens, scripts
 from scoredm.frames import Frames
 from scoredm.language import _
 from scoredm.parameters import Parameter
@@ -25,7 +26,7 @@ MANY = 1000  # entries of an array that are printed unless all are asked for
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the numbers of the screen that a link shows.
+    """Print the numbers of the screen that a link shows, or its script.
 
     Args:
         arguments: of the command line, without the program's name.
@@ -35,7 +36,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     asked = _parser().parse_args(arguments)
     try:
-        link = address.read_link("?".join(part for part in (asked.link, asked.query) if part))
+        text = "?".join(part for part in (asked.link, asked.query) if part)
+        if asked.script:
+            print(scripts.write(text), end="")
+            return 0
+        link = address.read_link(text)
         experiment = address.experiment_from(link.values)
         screen = getattr(screens, link.screen)
         settings = address.settings_from(link.screen, screen.Settings, link.values)
@@ -93,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("link", help=_("a link to a screen, such as forward?lam=5&n=500, or the name of a page"))
     parser.add_argument("query", nargs="?", default="", help=_("what follows the question mark, where the link has none"))
+    parser.add_argument("--script", action="store_true", help=_("print a Python program that prints these numbers"))
     parser.add_argument("--progress", action="store_true", help=_("write the progress of long work to standard error"))
     parser.add_argument("--full", action="store_true", help=_("print arrays of more than {n} numbers whole").format(n=MANY))
     return parser

@@ -277,6 +277,6 @@ def _subscript(number: int) -> str:
 
 def _statistics(kind: str, names: Sequence[str], values: Estimate, places: Sequence[tuple[int, ...]]) -> list[Statistic]:
     return [
-        Statistic(kind, name, round(float(values.exact[at]), 12), float(values.found[at]), float(values.error[at]))
+        Statistic(kind, name, round(float(values.exact[at]), 12) + 0.0, float(values.found[at]), float(values.error[at]))
         for name, at in zip(names, places, strict=True)
     ]

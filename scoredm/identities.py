@@ -62,6 +62,33 @@ class TwoSides:
     esm_error: np.ndarray
     floor: float
 
+    def at(self, share: float) -> "BlendLosses":
+        """Both losses of the blend at any c: they are polynomials of degree 2 in c, and three or more values determine them.
+
+        Args:
+            share: c.
+        """
+        dsm, esm = (float(np.polyval(np.polyfit(self.shares, loss, 2), share)) for loss in (self.dsm, self.esm))
+        error = float(np.interp(share, self.shares, self.dsm_error))
+        return BlendLosses(share, dsm, error, max(esm, 0.0) if share != 1 else 0.0)
+
+
+@dataclass(frozen=True)
+class BlendLosses:
+    """The losses of one blend.
+
+    Attributes:
+        share: c.
+        dsm: the denoising loss.
+        dsm_error: its standard error.
+        esm: the distance to the exact score.
+    """
+
+    share: float
+    dsm: float
+    dsm_error: float
+    esm: float
+
 
 def two_sides(
     mixture: GaussianMixture,

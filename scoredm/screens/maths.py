@@ -245,23 +245,14 @@ def dsm_sides(experiment: Experiment, wrong: str, t: float) -> TwoSides:
 
 
 def at_share(sides: TwoSides, share: float) -> DsmSides:
-    """Both sides at one share c; each loss is a polynomial of degree 2 in c, so a fit through the known shares is exact.
+    """Both sides at one share c.
 
     Args:
         sides: at three or more shares.
         share: c, of the exact score in the blend.
     """
-    dsm, esm = (float(np.polyval(np.polyfit(sides.shares, loss, 2), share)) for loss in (sides.dsm, sides.esm))
-    esm = max(esm, 0.0) if share != 1 else 0.0
-    return DsmSides(
-        share=share,
-        dsm=dsm,
-        dsm_error=float(np.interp(share, sides.shares, sides.dsm_error)),
-        esm=esm,
-        constant=float(sides.floor),
-        esm_and_constant=esm + float(sides.floor),
-        sides=sides,
-    )
+    one, floor = sides.at(share), float(sides.floor)
+    return DsmSides(share, one.dsm, one.dsm_error, one.esm, floor, one.esm + floor, sides)
 
 
 def floor_curve(experiment: Experiment) -> FloorCurve:

@@ -8,10 +8,11 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 import scoredm
-from scoredm import language
+from scoredm import language, scripts
 from scoredm.address import PAGES
 from scoredm.experiment import Experiment
 from scoredm.language import _
+from scoredm.markdown import as_text
 from scoredm.ui import cache, controls, prose, reader, show
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment
@@ -121,7 +122,7 @@ def header(name: str) -> Experiment:
 
 
 def sections(name: str) -> None:
-    """Draw the page's sections, each folded under its heading, the way to the next page, a place for feedback, and the link.
+    """Draw the page's sections, each folded under its heading, the script, the next page, a place for feedback, and the link.
 
     The link comes last: what the page's own widgets put into the address has to be in it.
     """
@@ -129,11 +130,34 @@ def sections(name: str) -> None:
     if name == "home":
         with st.expander(_("Glossary")):
             st.markdown(prose.read("glossary").lead)
+    _show_script(name)
     _show_next(name)
     feedback(name)
     with _run.link:
         _show_link()
         st.caption(_("Computed on: **{device}**").format(device=scoredm.default_device().type.upper()))
+
+
+def _show_script(name: str) -> None:
+    """The screen as a script, to read and to download; it is written only when it is asked for."""
+    place = st.expander(_("This screen as a script"), icon=":material/code:", key=f"script-{name}", on_change="rerun")
+    if not place.open:
+        return
+    with place:
+        try:
+            script = scripts.write(controls.link())
+        except ValueError as error:  # of what the sidebar complains about too, such as a mixture that cannot be read
+            st.warning(as_text(str(error)))
+            return
+        st.caption(
+            _(
+                "This Python program prints the numbers of this screen with the library scoredm alone. With `--figure` it also "
+                "draws a figure."
+            )
+        )
+        label, file = _("Download the script"), f"scoredm-{name}.py"
+        st.download_button(label, script, file_name=file, mime="text/x-python", key=f"script-file-{name}", on_click="ignore")
+        st.code(script, language="python")
 
 
 def _show_next(name: str) -> None:

@@ -107,8 +107,10 @@ def test_every_sentence_is_marked(open_page, figures, name, link, act):
     if act is not None:
         figures.clear()
         act(at)
-    at.session_state[f"feedback-place-{name}"] = True
+    at.session_state[f"feedback-place-{name}"] = at.session_state[f"script-{name}"] = True
     figures.clear()
     at.run()
     assert not at.exception
     assert unmarked(at, figures) == []
+    refused = any(error.value for error in at.error)  # a mixture that cannot be read has no script
+    assert any("import argparse" in code.value for code in at.code) != refused
