@@ -90,7 +90,8 @@ def watch(draw: Callable[[], None], *works: "Work | None") -> None:
     """Draw something that shows long work, and draw it again every POLL_SECONDS while the work is to go on.
 
     Whether it is polled depends on what readers want, and not on whether a thread has the work at this moment: a lease that ran
-    out while the page was computed is renewed here. Once all the work has ended or stopped, the whole page is drawn again.
+    out while the page was computed is renewed here. When work starts, and once all has ended or stopped, the whole page is drawn
+    again.
 
     Args:
         draw: draws the work as it is now.
@@ -103,7 +104,7 @@ def watch(draw: Callable[[], None], *works: "Work | None") -> None:
         for work in works:
             if work is not None and wants(work) and not work.ended:
                 work.renew(reader.name)
-        if live and not any(moving(work) for work in works):
+        if live != any(moving(work) for work in works):  # it ended, or a button in what is drawn here started it
             st.rerun()
         draw()
 

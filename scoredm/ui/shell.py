@@ -34,7 +34,9 @@ STYLE = """<style>
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.42rem; white-space: nowrap;}
 :is(.stMultiSelect [data-tag], [data-testid="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
 .stMarkdown :is(.katex-display, p:has(> .katex)) {overflow-x: auto; overflow-y: hidden;}
+.stExpander table :is(td, th) {white-space: normal;}
 .st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem; line-height: 1.25;}
+[data-testid="stFullScreenFrame"]:has(.stVegaLiteChart) [data-testid="stElementToolbar"] {top: auto; bottom: -0.75rem;}
 [data-testid="stSidebarHeader"] {height: 1.2rem; margin-bottom: 0;}
 [data-testid="stNavSectionHeader"] {padding-block: 0; margin-block: 0.1rem;}
 [data-testid="stSidebarNavLink"] {margin-block: 0; padding-block: 0; height: 1.6rem;}
@@ -54,6 +56,7 @@ p:has(> .now) {display: none;}
   .stMainBlockContainer {padding: 3.4rem 1rem 2rem;}
   .stMarkdown table {font-size: 0.75rem;}
   .stMarkdown table :is(td, th) {padding: 0.15rem 0.3rem;}
+  .stMarkdown table th {white-space: normal;}
   .st-key-probe table {font-size: 0.65rem;}
   .st-key-probe table :is(td, th) {padding: 0.15rem 0.15rem;}
   p:has(> .now) {display: block; font-size: 0.875rem; opacity: 0.7;}

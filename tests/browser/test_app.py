@@ -105,6 +105,14 @@ def test_the_experiment_is_in_view_on_a_laptop_and_named_on_a_phone(new_page, ap
     expect(phone.get_by_text("The tutorial's mixture · λ = 7 · seed 2021")).to_be_visible()
 
 
+def test_checks_are_followed_to_their_end(page, app_url):
+    """Their buttons are in the part of the page that is drawn again and again: what starts there must be followed too."""
+    open_screen(page, f"{app_url}/verified", PAGES["verified"].title)
+    page.get_by_role("button", name=re.compile(r"Run \d+")).click()
+    expect(page.get_by_test_id("stProgress")).to_have_text(re.compile(r"(\d+) of \1 pass on this machine"), timeout=WHOLE)
+    expect(page.get_by_role("button", name="Run all")).to_be_visible()
+
+
 def test_a_bad_address_is_mended_and_the_experiment_follows_from_page_to_page(page, app_url):
     open_screen(page, f"{app_url}/forward?lam=0&n=1e308&target=ring&seed=3&seed=4", "Forward diffusion")
     expect(page.get_by_text("the link gives it 2 times. Using 4 instead.")).to_be_visible()
