@@ -66,7 +66,10 @@ def _watch(experiment: Experiment, settings: "screens.race.Settings", asked: "St
         with st.container(key="race-table"):
             st.markdown(table(standing, several=len(settings.grids) > 1))
         st.caption(
-            _("A dash (–): no slope, because fewer than two points are clearly above the noise floor; or not with these steps.")
+            _(
+                "A dash (–) under “floor reached”: no run of this sampler reached the noise floor. Under “slope”: fewer than two "
+                "points are clearly above it, too few for a slope."
+            )
         )
     study.failures(standing.failures)
 
