@@ -121,7 +121,7 @@ def distance(result: "screens.reverse.Comparison", n: int) -> str:
         floor = _("Other exact samples of {n} points have {middle} ({low} to {high}): the distance that chance alone produces.")
     most = number(result.floor_maximum)
     sentences.append(floor.format(n=n, middle=middle, low=low, high=high, most=most, count=result.floor_samples))
-    sentences.append(_("Of exact samples, 1 in 100 would be reported as different."))
+    sentences.append(_("One exact sample in 100 would be reported as different too."))
     return " ".join(sentences)
 
 

@@ -107,7 +107,7 @@ def test_a_distance_that_chance_does_not_produce_is_reported():
 def test_the_noise_floor_and_the_rate_of_false_reports_are_said(open_page):
     at = open_page("reverse")
     assert says(at, "the distance that chance alone produces.")
-    assert says(at, "Of exact samples, 1 in 100 would be reported as different.")
+    assert says(at, "One exact sample in 100 would be reported as different too.")
     assert not says(at, "figures") and not says(at, "no distance looks like")
 
 

@@ -190,7 +190,7 @@ def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
     assert at.button(key="train").label == "Train again"
     assert len(at.get("vega_lite_chart")) == 2  # over steps, over time
     overlay, *samples = pictures(at)
-    names = ["By the learned score", "By the exact score", "Of the mixture"]
+    names = ["By the learned score", "By the exact score", "Exact sample"]
     assert all(f">{name}</text>" in overlay for name in ["exact density", *names])
     assert all(f">{name}</text>" in picture for name, picture in zip(names, samples, strict=True))
     assert [t.value for t in at.subheader] == ["Samples after 12 steps of training"]

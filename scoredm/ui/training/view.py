@@ -331,7 +331,7 @@ def _overlay_words(found: "Samples", dim: int) -> str:
 
 
 def _sample_titles() -> dict[str, str]:
-    return {"learned": _("By the learned score"), "exact": _("By the exact score"), "mixture": _("Of the mixture")}
+    return {"learned": _("By the learned score"), "exact": _("By the exact score"), "mixture": _("Exact sample")}
 
 
 def _panels(found: "Samples", mode: str) -> "list[Panel]":
