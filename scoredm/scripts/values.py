@@ -204,7 +204,7 @@ def _memorisation(experiment: Experiment, settings: memorisation.Settings) -> Va
     imported = ["EmpiricalScore", "exact_prior", "exact_score", "memorisation", made["sde_name"], made["maker"]]
     return {
         "names": ", ".join([*imported, *(["TrainConfig", "Trainer"] if settings.network else [])]),
-        "third": ", and of a network" if settings.network else "",
+        "third": " and of a network trained on them" if settings.network else "",
         "eval_every": memorisation.config(settings.steps, experiment.seed).eval_every,
         "several": several,
     }

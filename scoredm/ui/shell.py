@@ -160,7 +160,7 @@ def _show_script(name: str) -> None:
         )
         label, file = _("Download the script"), f"scoredm-{name}.py"
         st.download_button(label, script, file_name=file, mime="text/x-python", key=f"script-file-{name}", on_click="ignore")
-        st.code(script, language="python")
+        st.code(script, language="python", wrap_lines=True)
 
 
 def _show_next(name: str) -> None:

@@ -103,6 +103,10 @@ def of_forward(result: Any) -> list[str]:
     return rows + [text for merger in result.mergers for text in [*numbers(merger.t, merger.log_snr), str(merger.modes)]]
 
 
+def _length(vector: np.ndarray) -> list[float]:
+    return [float(np.linalg.norm(vector))]
+
+
 def of_score(result: Any) -> list[str]:
     at = result.probe
     parts = np.array([*at.contributions, at.other_contribution, at.total, at.score])
@@ -111,8 +115,8 @@ def of_score(result: Any) -> list[str]:
         *probe._column("s", at.component_scores, alone=True, figures=4)[1],
         *probe._column("rs", parts if at.other_count else np.delete(parts, len(at.components), 0), least=probe._nothing(at))[1],
     ]
-    lone = [] if at.alone is None else numbers(at.alone.log_density, np.exp(at.alone.log_density), np.linalg.norm(at.alone.score))
-    densities = numbers(at.log_density, np.exp(at.log_density), np.linalg.norm(at.score), *np.exp(at.log_parts))
+    lone = [] if at.alone is None else numbers(at.alone.log_density, np.exp(at.alone.log_density), *_length(at.alone.score))
+    densities = numbers(at.log_density, np.exp(at.log_density), *_length(at.score), *np.exp(at.log_parts))
     return [*cells, *lone, *densities, *numbers(at.alpha, at.sigma)]
 
 
