@@ -16,6 +16,7 @@ from matplotlib import image, pyplot as plt
 from scoredm import address, screens, scripts
 from scoredm.commandline import main
 from scoredm.experiment import KINDS
+from scoredm.parameters import WithOptions
 from scoredm.ui import budget, home, memorisation, show, verified
 from scoredm.ui.score import probe
 
@@ -72,6 +73,12 @@ ALMOST = 1.0001  # the screen and its script may add in another order
 
 def link(screen: str, query: str) -> str:
     return f"{'samplers' if screen in address.VIEWS else screen}?{query}"
+
+
+def options(screen: str, name: str) -> list[str]:
+    parameter = address.TABLE[screen][name]
+    assert isinstance(parameter, WithOptions)
+    return list(parameter.titles)
 
 
 def result_of(screen: str, query: str) -> Any:
@@ -256,7 +263,7 @@ def test_a_script_prints_the_numbers_of_its_screen_to_the_last_digit_shown(run, 
 def test_every_screen_has_a_script_of_each_of_its_kinds():
     assert set(LINKS) == {*address.PAGES, *address.VIEWS} - {"samplers"} == {name for name in LINKS if scripts.has_script(name)}
     folder = Path(inspect.getfile(scripts.write)).parent
-    topics = {f"maths-{topic}" for topic in address.TABLE["maths"]["topic"].titles}  # pyright: ignore[reportAttributeAccessIssue]
+    topics = {f"maths-{topic}" for topic in options("maths", "topic")}
     assert {path.stem for path in folder.glob("*.txt")} == topics | set(LINKS) - {"maths"}
 
 
@@ -265,7 +272,7 @@ OTHERS = [
     *(link("home", f"sde={kind}") for kind in KINDS),
     link("score", "view=components&dots=0&camera=fixed"),
     link("score", "target=two-modes&view=components&camera=fixed"),
-    link("race", "score=learned&samplers=" + ",".join(address.TABLE["race"]["samplers"].titles)),  # pyright: ignore[reportAttributeAccessIssue]
+    link("race", "score=learned&samplers=" + ",".join(options("race", "samplers"))),
     link("budget", "show=budget&bscore=learned"),
     link("likelihood", "show=likelihood&lscore=learned&target=two-modes"),
     link("training", "recipe=ours"),
