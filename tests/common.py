@@ -37,3 +37,20 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.005)
+
+
+def wait_for_work(at: AppTest) -> AppTest:
+    """Wait until what the reader of a page has started is done, and draw the page once more.
+
+    The page is not drawn in the meantime: that would take the time that the work needs.
+    """
+    if "_background" in at.session_state:
+        reader = at.session_state["_background"]
+
+        def ended() -> bool:
+            for work in reader.wanted:
+                work.renew(reader.name)
+            return all(work.ended for work in reader.wanted)
+
+        wait_until(ended)
+    return at.run()

@@ -6,7 +6,6 @@ import math
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from scoredm.address import PAGES, TABLE, VIEWS
 from scoredm.commandline import main
+from tests.common import wait_for_work
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,19 +92,9 @@ def finish(at: AppTest, screen: str) -> None:
     """Start what the screen trains, races or checks, and wait for the end."""
     if screen in START:
         at.button(key=START[screen]).click().run()
-    end = time.monotonic() + 120
-    while not finished(at, screen):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-        at.run()
-
-
-def finished(at: AppTest, screen: str) -> bool:
-    if screen == "training":
-        return bool(at.subheader)
-    if screen == "memorisation":
-        return not any("**Training" in words.value for words in (*at.info, *at.caption))
-    return all(button.key != "stop" for button in at.main.button)
+    if screen in START or screen == "memorisation":
+        wait_for_work(at)
+    assert all(button.key != "stop" for button in at.main.button)
 
 
 def printed(capsys: pytest.CaptureFixture[str], page: str, query: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from scoredm.memorisation import copies
 from scoredm.screens.memorisation import Drawn, Settings
 from scoredm.streams import generator
 from scoredm.ui import background, memorisation
-from tests.common import pictures
+from tests.common import pictures, wait_for_work
 
 TUTORIAL = targets.mixture("tutorial")
 LINE = b"x\n-2\n-1.9\n0.5\n2\n"
@@ -133,11 +133,8 @@ def test_the_network_is_trained_and_its_numbers_are_the_screens(open_page):
     at = open_page("memorisation", mn=6, msteps=60, seed=77, target="two-modes")
     assert says(at, "Switch on **Train the network**")
     at.toggle(key="mnet").set_value(True).run()
-    end = time.monotonic() + 120
-    while "network's" not in sentence(at):
-        assert time.monotonic() < end and not at.exception
-        time.sleep(0.2)
-        at.run()
+    wait_for_work(at)
+    assert not at.exception and "network's" in sentence(at)
     found = screens.memorisation.run(Experiment("two-modes", seed=77), Settings(6, network=True, steps=60))
     assert found.network is not None and found.losses is not None and found.verdict is not None
     rows = table(at, "loss")

@@ -1,6 +1,5 @@
 """Every page in a language whose words are marked: no sentence that a reader can meet is left without its mark."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from scoredm import language
 from scoredm.address import PAGES, TABLE
 from scoredm.parameters import Choice
 from scoredm.ui import shell, show
+from tests.common import wait_for_work
 from tests.pages import pseudo
 
 OWN_FILE = ("5.csv", b"1\n2\n3\n4\n5\n", "text/csv")
@@ -30,10 +30,7 @@ def press(*keys: str) -> Callable[[AppTest], None]:
     def act(at: AppTest) -> None:
         for key in keys:
             at.button(key=key).click().run()
-        end = time.monotonic() + 60
-        while any(button.key == "stop" or "Pause" in button.label for button in at.button) and time.monotonic() < end:
-            time.sleep(0.05)
-            at.run()
+        wait_for_work(at)
 
     return act
 

@@ -24,7 +24,7 @@ from scoredm.statistics import Measurement
 from scoredm.studies import Curve, Job, perform
 from scoredm.tasks import TrainingTask
 from scoredm.ui import budget, cache, likelihood, race, study
-from tests.common import pictures
+from tests.common import pictures, wait_for_work
 from tests.pages.conftest import APP
 
 SMALL = {"samplers": "ddim,heun", "to": 40, "particles": 200, "seeds": 1, "dist": "covariance", "target": "two-modes"}
@@ -62,7 +62,8 @@ def rerun_until(at: AppTest, done, seconds: float = 120.0) -> None:
 
 def finish(at: AppTest) -> None:
     at.button(key="start").click().run()
-    rerun_until(at, lambda at: status(at).startswith("**Done**") and not any(b.key == "stop" for b in at.button))
+    wait_for_work(at)
+    assert status(at).startswith("**Done**") and not any(b.key == "stop" for b in at.button)
 
 
 def explode(sde, score_fn, x, t, t_next, noise):

@@ -19,7 +19,7 @@ from scoredm.training import mean_floor
 from scoredm.ui import background, cache
 from scoredm.ui.show import number
 from scoredm.ui.training import recipe, view
-from tests.common import pictures
+from tests.common import pictures, wait_for_work
 
 SHORT = {"recipe": "custom", "iters": 12, "points": 200, "batch": 64}
 LONG = {"recipe": "custom", "iters": 20_000, "points": 100, "batch": 16}
@@ -71,7 +71,8 @@ def rerun_until(at: AppTest, done, seconds: float = 90.0) -> None:
 
 def train_to_the_end(at: AppTest) -> None:
     press(at, "train")
-    rerun_until(at, lambda at: any("Samples after" in part.value for part in at.subheader))
+    wait_for_work(at)
+    assert any("Samples after" in part.value for part in at.subheader)
     assert "**Done**" in status(at)
     assert not at.exception
 
