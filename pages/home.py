@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm import charts, screens
 from scoredm.language import N_, _
-from scoredm.ui import cache, home, prose, shell, show
+from scoredm.ui import cache, controls, handouts, home, lesson, prose, quiz, shell, show
 
 # Page -> its picture, and what the picture shows where the data are in the plane and on the line.
 STEPS = {
@@ -43,6 +43,9 @@ for number, (column, (name, (picture, *alts))) in enumerate(zip(st.columns(4), S
         st.image(drawn, width="stretch", alt=_(alts[experiment.dim == 1]))
         prose.write(words.get(f"{name}, in the plane", words[name]) if experiment.dim == 2 else words[name])
 
+st.markdown(_("**Lessons.** The app sets every screen; you look, think and press *Next*."))
+lesson.offer()
+
 picture, facts, links = st.columns([1.1, 2.2, 1.5], vertical_alignment="center")
 with picture:
     alt = _("The target's density with an outline of each component")
@@ -52,5 +55,11 @@ with facts:
     home.facts(experiment, result)
 with links:
     prose.write(prose.read("home/links").lead)
+
+with st.container(horizontal=True, vertical_alignment="center"):
+    quiz_wanted = controls.choose("home", "quiz")
+    handouts.offer()
+if quiz_wanted:
+    quiz.show()
 
 shell.sections("home")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 import scoredm
 from scoredm import targets
 from scoredm.experiment import BETA_MAX, BETA_MIN, KINDS, LAM, SIGMA_MAX, SIGMA_MIN, Experiment
-from scoredm.language import N_, _, languages
+from scoredm.language import N_, _, languages, lesson_names
 from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, shortened
 
 OWN = "own"  # the target whose mixture is written in the parameter `mixture`
@@ -96,10 +96,18 @@ def _language_titles() -> dict[str, str]:
     return {"browser": N_("as the browser asks"), **{name: name for name in languages()}}
 
 
+def _lesson_names() -> dict[str, str]:
+    return {"none": N_("no lesson"), **{name: name for name in lesson_names()}}
+
+
 # Reader, experiment or screen -> name in the code (a field of its Settings, or a choice that changes only the drawing) ->
 # parameter.
 TABLE: Mapping[str, Mapping[str, Parameter]] = {
-    "reader": {"language": Choice("lang", N_("Language"), "browser", options=_language_titles)},
+    "reader": {
+        "language": Choice("lang", N_("Language"), "browser", options=_language_titles),
+        "lesson": Choice("lesson", N_("Lesson"), "none", options=_lesson_names),
+        "stop": Number("stop", N_("Stop of the lesson"), 1, low=1, high=100, step=1),
+    },
     "experiment": {
         "target": Choice("target", N_("Target"), "tutorial", options=_target_titles),
         "mixture": Text(
@@ -124,7 +132,7 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             "seed", N_("Seed"), 2021, N_("The same seed gives the same numbers, for everyone."), low=0, high=2**31 - 1, step=1
         ),
     },
-    "home": {},
+    "home": {"quiz": Switch("quiz", N_("Show the quiz"), False)},
     "forward": {
         "particles": Number("n", N_("Particles"), 200, low=20, high=5000, step=20),
         "steps": Number(

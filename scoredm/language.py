@@ -1,8 +1,9 @@
 """Translation of the sentences that readers see, by the standard library's gettext.
 
-Prose is kept apart, in pages/<language>/*.md. Every other sentence is written in English where it is used, as `_("...")`, whole
-and with named places: `_("{n} of {total} runs").format(n=3, total=8)`. Where a sentence is written before the language is known,
-as in a table at the top of a module, `N_("...")` only marks it, and `_()` translates it where it is shown.
+Prose is kept apart, in pages/<language>/*.md, and lessons in lessons/<language>/*.md. Every other sentence is written in English
+where it is used, as `_("...")`, whole and with named places: `_("{n} of {total} runs").format(n=3, total=8)`. Where a sentence is
+written before the language is known, as in a table at the top of a module, `N_("...")` only marks it, and `_()` translates it
+where it is shown.
 
 `pybabel extract -k N_ -o scoredm.pot scoredm pages` collects every message; `pybabel init` and `pybabel compile` make a
 catalogue. Catalogues are scoredm/locale/<language>/LC_MESSAGES/scoredm.mo; English needs none. The language is asked for each
@@ -20,6 +21,7 @@ ENGLISH = "en"
 DOMAIN = "scoredm"
 CATALOGUES = Path(__file__).with_name("locale")
 PROSE = Path(__file__).parents[1] / "pages"
+LESSONS = Path(__file__).parents[1] / "lessons"
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +42,21 @@ def prose_file(name: str) -> Path:
     """
     translated = PROSE / reader() / f"{name}.md"
     return translated if translated.is_file() else PROSE / ENGLISH / f"{name}.md"
+
+
+def lesson_names() -> list[str]:
+    """The names of the lessons in the reader's language or in English, in alphabetical order."""
+    return sorted({path.stem for folder in (reader(), ENGLISH) for path in (LESSONS / folder).glob("*.md")})
+
+
+def lesson_file(name: str) -> Path:
+    """The file of a lesson in the reader's language, or in English where that has none.
+
+    Args:
+        name: one of `lesson_names()`.
+    """
+    translated = LESSONS / reader() / f"{name}.md"
+    return translated if translated.is_file() else LESSONS / ENGLISH / f"{name}.md"
 
 
 _ask: list[Callable[[], str]] = [lambda: ENGLISH]

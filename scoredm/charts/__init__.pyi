@@ -3,6 +3,7 @@ from . import (
     encoding as encoding,
     figures as figures,
     forward as forward,
+    handouts as handouts,
     maths as maths,
     memorisation as memorisation,
     palette as palette,

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from scoredm.address import PAGES, SHARED, TABLE, write_link
+from scoredm.address import PAGES, SHARED, TABLE, Link, parameters, write_link
 from scoredm.language import _
 from scoredm.markdown import as_text
 from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, plain, shortened
@@ -22,6 +22,7 @@ from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text,
 NOTICES = "_notices"  # session state: name -> (message, the value that is used instead)
 PAGE = "_page"  # session state: the page of the last run
 KEPT = "_kept"  # session state: (page or "" for all, name) -> value, for when the reader comes back to a page
+NEXT = "_next"  # session state: the page that a button leads to
 CHANGED = "_changed"  # session state: what the last preset changed
 
 Widget = Literal["slider", "input", "segmented", "selectbox", "radio"]
@@ -58,6 +59,11 @@ def enter_page() -> None:
     _run().shared = False
 
 
+def page() -> str:
+    """The page that is being drawn."""
+    return _run().page
+
+
 def link() -> str:
     """The link to this screen: every widget of this run whose value differs from its default, such as `forward?lam=5`."""
     return write_link(_run().page, _run().values.values())
@@ -80,6 +86,21 @@ def carry(parameter: Parameter, value: Any) -> None:
     _run().values[parameter.name] = parameter, value
     if value != parameter.default and parameter.name not in st.query_params:
         st.query_params[parameter.name] = parameter.write(value)
+
+
+def keep(parameter: Parameter, value: Any) -> None:
+    """Write a value that a widget of our own shows into the address and the link; a default takes it out."""
+    _run().values[parameter.name] = parameter, value
+    name, text = parameter.name, parameter.write(value)
+    if value == parameter.default:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != text:
+        st.query_params[name] = text
+
+
+def next_page() -> str | None:
+    """The page that a button asked for in this run, once."""
+    return st.session_state.pop(NEXT, None)
 
 
 def choose(
@@ -234,7 +255,7 @@ def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any]
         if complaint or not _same(parameter, asked, right):
             st.query_params[name] = right if repeated else right[0]
             st.rerun()
-    elif name not in st.query_params and (_run().arrived or name not in state or _went_back()):
+    elif name not in st.query_params and (_run().arrived or name not in state or went_back()):
         _find_again(parameter, default, written)
     _show_notice(name)
 
@@ -277,11 +298,11 @@ def _find_again(parameter: Parameter, default: Any, written: Callable[[Any], Any
         return
     with suppress(StreamlitAPIException):  # Streamlit still writes that name itself for the page that was left
         st.query_params[name] = written(value)
-    if _went_back():  # Streamlit would set what is not in the address to its default, whatever the session says
+    if went_back():  # Streamlit would set what is not in the address to its default, whatever the session says
         st.rerun()
 
 
-def _went_back() -> bool:
+def went_back() -> bool:
     """Whether the browser's Back or Forward asked for this run."""
     context = get_script_run_ctx()
     return context is not None and context.is_history_navigation
@@ -312,6 +333,28 @@ def preset(label: str, values: Mapping[str, Any], **options: Any) -> None:
         options: of the button.
     """
     st.button(label, on_click=apply, args=(label, dict(values)), **options)
+
+
+def open_screen(link: Link) -> None:
+    """Set everything that a screen has, before the widgets are drawn: what the link does not say gets its default.
+
+    Args:
+        link: to a screen, on this page or on another.
+    """
+    kept = st.session_state.setdefault(KEPT, {})
+    shared = {parameter.name for part in SHARED for parameter in TABLE[part].values()}
+    for parameter in parameters(link.page, link.screen):
+        name = parameter.name
+        if parameter in TABLE["reader"].values() and name not in link.values:
+            continue  # the reader's own, such as the language
+        value = link.values.get(name, parameter.default)
+        kept["" if name in shared else link.page, name] = value
+        if name in st.session_state and (name in shared or link.page == st.session_state.get(PAGE)):
+            st.session_state[name] = list(value) if isinstance(value, tuple) else value
+        elif name in st.query_params:  # of the link that led here, and of no widget since
+            del st.query_params[name]
+    st.session_state[CHANGED] = None
+    st.session_state[NEXT] = link.page
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The learner's own feedback: kept in the session only, and handed over as a file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ import streamlit as st
 from scoredm.language import _, ngettext
 
 KEPT = "_feedback"  # session state: page name -> what the reader said about it
+ANSWERS = "_feedback_answers"  # session state: (lesson, stop) -> the reader's own answer to its question
 OPENED = "_feedback_opened"  # session state: the pages whose form has been open
 MAX_CHARS = 2000
 STARS = 5
@@ -45,11 +46,13 @@ def feedback(name: str) -> None:
             if st.form_submit_button(_("Keep"), icon=":material/bookmark:", key=f"keep-{name}"):
                 _keep(kept, name, stars, words)
                 st.success(_("Kept for this visit.") if name in kept else _("There was nothing to keep."))
-        if kept:
-            label = ngettext("Download my feedback ({n} page)", "Download my feedback ({n} pages)", len(kept))
+        answers = list(st.session_state.get(ANSWERS, {}).values())
+        if kept or answers:
+            n = len(kept) + len(answers)
+            label = ngettext("Download my feedback ({n} entry)", "Download my feedback ({n} entries)", n)
             st.download_button(
-                label.format(n=len(kept)),
-                as_file(kept),
+                label.format(n=n),
+                as_file(kept, answers),
                 file_name="scoredm-feedback.json",
                 mime="application/json",
                 key=f"feedback-file-{name}",
@@ -67,10 +70,42 @@ def _keep(kept: dict[str, dict[str, Any]], name: str, stars: int | None, words: 
         "stars": None if stars is None else stars + 1,
         "words": (words or "").strip(),
         "settings": st.query_params.to_dict(),
-        "time": datetime.now(UTC).isoformat(timespec="minutes"),
+        "time": _now(),
     }
 
 
-def as_file(kept: Mapping[str, Mapping[str, Any]]) -> str:
-    """The kept answers as a JSON text, one entry a page."""
-    return json.dumps({"feedback on": "scoredm", "stars out of": STARS, "pages": kept}, ensure_ascii=False, indent=2)
+def write_answer(lesson: str, stop: int, question: str) -> None:
+    """Let the reader answer the question of a stop, and keep the answer for the file.
+
+    Args:
+        lesson: its name.
+        stop: from 1.
+        question: as the lesson asks it.
+    """
+    answers: dict[tuple[str, int], dict[str, Any]] = st.session_state.setdefault(ANSWERS, {})
+    said, key = answers.get((lesson, stop), {}), f"{lesson}-{stop}"
+    with st.form(f"answer-{key}", border=False, enter_to_submit=False):
+        words = st.text_area(_("Your answer"), said.get("answer", ""), max_chars=MAX_CHARS, height=120, key=f"answer-words-{key}")
+        if st.form_submit_button(_("Keep"), icon=":material/bookmark:", key=f"answer-keep-{key}"):
+            if (words or "").strip():
+                asked = {"lesson": lesson, "stop": stop, "question": question}
+                answers[lesson, stop] = asked | {"answer": words.strip(), "time": _now()}
+                st.success(_("Kept for this visit. *Your feedback*, at the foot of every page, downloads it."))
+            else:
+                answers.pop((lesson, stop), None)
+                st.success(_("There was nothing to keep."))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="minutes")
+
+
+def as_file(kept: Mapping[str, Mapping[str, Any]], answers: Sequence[Mapping[str, Any]] = ()) -> str:
+    """The reader's words as a JSON text: one entry a page, and one for each question of a lesson.
+
+    Args:
+        kept: {page: what was said about it}.
+        answers: to the questions of lessons.
+    """
+    content = {"feedback on": "scoredm", "stars out of": STARS, "pages": kept, "answers": answers}
+    return json.dumps(content, ensure_ascii=False, indent=2)

@@ -9,6 +9,7 @@ from scoredm.address import TABLE
 from scoredm.language import ENGLISH, languages
 
 PARAMETER = TABLE["reader"]["language"]
+LESSON, STOP = TABLE["reader"]["lesson"], TABLE["reader"]["stop"]
 KEPT = "_visit"  # session state: the visit
 
 
@@ -26,6 +27,11 @@ def visit() -> Visit:
         found = asked if asked in languages() else None  # not read by the parameter, whose complaint would need a language
         st.session_state[KEPT] = Visit(found or PARAMETER.default, found or available(st.context.locale or ""))
     return st.session_state[KEPT]
+
+
+def names() -> set[str]:
+    """What a link may say of the reader, by its names in a link."""
+    return {parameter.name for parameter in TABLE["reader"].values()}
 
 
 def language() -> str:

@@ -13,7 +13,7 @@ from scoredm.address import PAGES
 from scoredm.experiment import Experiment
 from scoredm.language import _
 from scoredm.markdown import as_text
-from scoredm.ui import cache, controls, prose, reader, show
+from scoredm.ui import cache, controls, lesson, prose, reader, show
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment
 
@@ -96,8 +96,13 @@ def navigation() -> StreamlitPage:
     }
     asked = st.navigation(groups)
     st.html(STYLE)
+    lesson.begin(asked.url_path or "home")
+    following = controls.next_page()
+    if following not in (None, asked.url_path or "home"):
+        st.switch_page(pages[following], query_params=lesson.query())  # without it Streamlit keeps the names of widgets there
     controls.begin(asked.url_path or "home")
     controls.carry(reader.PARAMETER, reader.visit().asked)
+    lesson.note()
     prose.begin()
     _run.experiment, _run.portrait = choose_experiment()
     controls.enter_page()
@@ -113,10 +118,12 @@ def header(name: str) -> Experiment:
     if not hasattr(_run, "experiment"):
         navigation().run()
         st.stop()
+    lesson.strip()
     st.header(title(name), anchor=False)
     experiment: Experiment = _run.experiment
     now = _("{target} · {sde} · seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)
-    prose.write(prose.read(name).lead, f'\n\n<span class="now">{now}</span>')
+    lead = "" if lesson.hides("lead") else prose.read(name).lead
+    prose.write(lead, f'\n\n<span class="now">{now}</span>')
     controls.show_change()
     portrait = cache.thumbnail(experiment.target, show.mode())
     _run.portrait.image(portrait, width="stretch", alt=_("The target's density"))
@@ -129,12 +136,14 @@ def sections(name: str) -> None:
 
     The link comes last: what the page's own widgets put into the address has to be in it.
     """
-    prose.fold(prose.read(name).sections)
+    if not lesson.hides("sections"):
+        prose.fold(prose.read(name).sections)
     if name == "home":
         with st.expander(_("Glossary")):
             st.markdown(prose.read("glossary").lead)
     _show_script(name)
-    _show_next(name)
+    if not lesson.running():  # its own Next leads on
+        _show_next(name)
     feedback(name)
     with _run.link:
         _show_link()

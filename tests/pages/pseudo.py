@@ -30,7 +30,8 @@ ROOT = Path(__file__).parents[2]
 LANGUAGE = "xx"
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 PLACE = re.compile(r"(\$[^$]+\$|\{[^{}]*\})")  # of something that a translator leaves as it is
-STRUCTURE = re.compile(r"^(\s*(?:#+ |- |\d+\. |\| *)?)(.*?)( *\|?)$")
+STRUCTURE = re.compile(r"^(\s*(?:#+ |[-+] |\d+\. |(?:audience|question|answer|teacher): |\| *)?)(.*?)( *\|?)$")
+KEPT_FIELDS = ("link:", "minutes:", "think:", "talk:", "hide:")  # of a lesson, which have no words
 FORMULA = re.compile(r"\$\$.+?\$\$|\$[^$]+\$", re.DOTALL)
 
 
@@ -63,14 +64,24 @@ def mark(text: str) -> str:
     return "".join(part if PLACE.fullmatch(part) or not part else f"⟦{part}⟧" for part in PLACE.split(text))
 
 
-def write_prose(folder: Path) -> None:
-    """All prose of the app, marked line by line, into folder/xx; terms of the glossary and names of parts stay as they are."""
-    english = ROOT / "pages" / "en"
+def write_prose(folder: Path, source: str = "pages") -> None:
+    """All prose of the app, marked line by line, into folder/xx; terms of the glossary and names of parts stay as they are.
+
+    Args:
+        folder: where to write.
+        source: the folder of the repository that has the prose by its languages.
+    """
+    english = ROOT / source / "en"
     for path in english.rglob("*.md"):
         lines, code = [], False
         for line in path.read_text(encoding="utf-8").splitlines():
             code ^= line.startswith("```")
-            kept = code or not line.strip() or line.startswith(("```", "$$", "|:--")) or (path.stem == "steps" and line[0] == "#")
+            kept = (
+                code
+                or not line.strip()
+                or line.startswith(("```", "$$", "|:--", *KEPT_FIELDS))
+                or (path.stem == "steps" and line[0] == "#")
+            )
             lines.append(line if kept else _marked_line(line, glossary=path.stem == "glossary"))
         target = folder / LANGUAGE / path.relative_to(english)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +147,8 @@ def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
         yield from _of_table(message)
         return
     if isinstance(message, BidiComponent):
-        yield from _of_stage(json.loads(message.mixed.json)["view"])
+        view = json.loads(message.mixed.json)["view"]
+        yield from _of_timer(view) if "phases" in view else _of_stage(view)
         return
     if isinstance(message, Image):
         yield from _of_picture(message.url)
@@ -162,6 +174,11 @@ def _of_picture(url: str) -> Iterator[tuple[str, str]]:
     if url.startswith("data:image/svg+xml;base64,"):
         drawn = base64.b64decode(url.partition(",")[2]).decode()
         yield from (("picture", re.sub(r"<[^>]+>", " ", text)) for text in re.findall(r"<text.*?</text>", drawn, re.DOTALL))
+
+
+def _of_timer(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    texts = [*view["labels"].values(), *(phase["label"] for phase in view["phases"])]
+    yield from (("timer", re.sub(r"\{\w+\}", "", text)) for text in texts)
 
 
 def _of_stage(view: dict[str, Any]) -> Iterator[tuple[str, str]]:

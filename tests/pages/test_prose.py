@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROSE = ROOT / "pages" / "en"
-FILES = sorted(PROSE.rglob("*.md"))
+FILES = sorted([*PROSE.rglob("*.md"), *(ROOT / "lessons" / "en").glob("*.md")])
 CLASS = ("home", "forward", "score", "reverse", "training")
 MOST_WORDS = 420  # of a class page, outside "Read more"; formulas and code are not counted
 READ_MORE = "Read more"
@@ -63,7 +63,7 @@ def code_blocks(name: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", read(PROSE / f"{name}.md"), flags=re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROSE)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 class TestEveryFile:
     def test_a_displayed_formula_has_a_line_of_its_own(self, path: Path) -> None:
         lines = without_code(read(path)).splitlines()

@@ -46,12 +46,22 @@ def upload(at: AppTest) -> None:
     at.file_uploader[0].set_value(OWN_FILE).run()
 
 
+def answer_the_quiz(at: AppTest) -> None:
+    for choice in [radio for radio in at.radio if str(radio.key).startswith("quiz-")]:
+        choice.set_value(choice.options[0])
+    at.run()
+
+
 # Page, what its link says, and what is done there.
 STATES: list[tuple[str, dict[str, Any], Callable[[AppTest], None] | None]] = [
     *((name, {}, None) for name in PAGES),
     *(("maths", {"topic": topic}, None) for topic in options("maths", "topic")[1:]),
     *(("verified", {"checks": group}, None) for group in options("verified", "group")[1:]),
     ("home", {"target": "two-modes"}, None),
+    ("home", {"quiz": "true"}, answer_the_quiz),
+    ("score", {"lesson": "class", "stop": 6, "target": "tight"}, None),
+    ("forward", {"lesson": "nothing", "stop": "x"}, None),
+    ("forward", {"lesson": "one-dimension", "stop": 50, "n": 40}, None),
     ("forward", {"target": "two-modes", "n": 40, "steps": 70, "sde": "vp"}, None),
     ("score", {"target": "two-modes", "t": 7}, None),
     ("score", {"view": "component", "target": "own", "mixture": "m 1 q"}, None),
@@ -76,6 +86,8 @@ def figures(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[list[Any]]:
     """Puts the app into the pseudo-language; returns a list that collects what makes the printed figures of a page."""
     pseudo.write_prose(tmp_path)
     monkeypatch.setattr(language, "PROSE", tmp_path)
+    pseudo.write_prose(tmp_path / "lessons", "lessons")
+    monkeypatch.setattr(language, "LESSONS", tmp_path / "lessons")
     monkeypatch.setattr(language, "load", lambda _name: pseudo.Catalogue())
     monkeypatch.setattr(language, "_ask", [lambda: pseudo.LANGUAGE])
     drawn: list[Any] = []

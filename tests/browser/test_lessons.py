@@ -1,0 +1,79 @@
+"""Lessons in a real browser: each is walked to its end by Next alone, and the formula sheet prints on one page."""
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from scoredm import language, lessons
+from scoredm.address import PAGES
+from scoredm.charts import handouts
+from scoredm.lessons import Lesson
+
+WHOLE = 150_000  # milliseconds: the first request to a fresh server loads torch
+
+# What an answer says -> that the screen of its stop says it too.
+ON_SCREEN = {
+    ("class", 3): "0.784",
+    ("class", 7): "0.977",
+    ("class", 9): "0.728",
+    ("one-dimension", 2): "3.00",
+    ("why-memorise", 1): "100 %",
+}
+
+
+def arrive(page: Page, lesson: Lesson, number: int) -> None:
+    """Wait for a stop: its strip, its page and what that page ends with."""
+    strip, stop = page.locator(".st-key-lesson"), lesson.stops[number - 1]
+    expect(strip).to_contain_text(f"{lesson.title} · {number} of {len(lesson.stops)}", timeout=WHOLE)
+    expect(strip).to_contain_text(stop.title)
+    expect(page.get_by_role("heading", name=PAGES[stop.link.page].title, exact=True)).to_be_visible(timeout=WHOLE)
+    expect(page.get_by_text("Your feedback")).to_be_attached(timeout=WHOLE)
+    shown = ON_SCREEN.get((lesson.name, number))
+    if shown:
+        expect(page.get_by_test_id("stMain")).to_contain_text(shown, timeout=WHOLE)
+
+
+def walk(page: Page, lesson: Lesson) -> None:
+    """From *Home* to the end of a lesson."""
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Home").click()
+    page.get_by_role("button", name=lesson.title).click()
+    for number in range(1, len(lesson.stops) + 1):
+        arrive(page, lesson, number)
+        path = lesson.stops[number - 1].link.page
+        page.wait_for_url(re.compile(rf"/{'' if path == 'home' else path}\?.*lesson={lesson.name}"))
+        last = number == len(lesson.stops)
+        page.get_by_role("button", name="End the lesson" if last else "Next", exact=True).click()
+    expect(page.locator(".st-key-lesson")).to_have_count(0, timeout=WHOLE)
+    page.wait_for_url(lambda url: "lesson=" not in url)
+
+
+def test_every_lesson_is_walked_to_its_end(page, app_url, console_errors):
+    found = [lessons.read(language.lesson_file(name)) for name in language.lesson_names()]
+    page.goto(f"{app_url}/?lesson=class&stop=4")  # such a link leads to the stop's own screen
+    arrive(page, found[0], 4)
+    page.wait_for_url(re.compile(r"/score\?.*px=2"))
+    timer = page.locator(".st-key-lesson output")
+    expect(timer).to_have_text(re.compile(r"^1:\d\d left$"))
+    page.get_by_role("button", name="Show an answer").click()
+    expect(page.get_by_text("almost everything comes from the component around 5")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Leave the lesson").click()
+    expect(page.locator(".st-key-lesson")).to_have_count(0)
+    for lesson in found:
+        walk(page, lesson)
+    assert [error for error in console_errors if "404 (Not Found)" not in error] == []
+
+
+def test_the_formula_sheet_is_one_page(chromium: Browser):
+    pages = {}
+    for name, columns in (("formulas", 2), ("teacher", 1)):
+        sheet = chromium.new_page()
+        text = language.prose_file(f"handouts/{name}").read_text(encoding="utf-8")
+        sheet.set_content(handouts.page(text, columns))
+        assert sheet.locator("svg path").count() > 5 and "$" not in sheet.locator("body").inner_text()
+        assert sheet.locator("main").evaluate("e => e.scrollWidth - e.clientWidth") <= 1
+        pdf = sheet.pdf(prefer_css_page_size=True)
+        pages[name] = len(re.findall(rb"/Type\s*/Page\b", pdf))
+        assert b"/MediaBox [0 0 594.95" in pdf or re.search(rb"/MediaBox \[0 0 59[45]\S* 84[12]", pdf), "A4"
+        sheet.close()
+    assert pages == {"formulas": 1, "teacher": 2}
