@@ -98,7 +98,7 @@ def navigation() -> StreamlitPage:
     st.html(STYLE)
     lesson.begin(asked.url_path or "home")
     following = controls.next_page()
-    if following not in (None, asked.url_path or "home"):
+    if following is not None and following != (asked.url_path or "home"):
         st.switch_page(pages[following], query_params=lesson.query())  # without it Streamlit keeps the names of widgets there
     controls.begin(asked.url_path or "home")
     controls.carry(reader.PARAMETER, reader.visit().asked)

@@ -57,7 +57,7 @@ def test_every_lesson_is_walked_to_its_end(page, app_url, console_errors):
     page.get_by_role("button", name="Show an answer").click()
     expect(page.get_by_text("almost everything comes from the component around 5")).to_be_visible()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Leave the lesson").click()
+    page.get_by_role("button", name="Leave", exact=True).click()
     expect(page.locator(".st-key-lesson")).to_have_count(0)
     for lesson in found:
         walk(page, lesson)
@@ -70,7 +70,7 @@ def test_the_formula_sheet_is_one_page(chromium: Browser):
         sheet = chromium.new_page()
         text = language.prose_file(f"handouts/{name}").read_text(encoding="utf-8")
         sheet.set_content(handouts.page(text, columns))
-        assert sheet.locator("svg path").count() > 5 and "$" not in sheet.locator("body").inner_text()
+        assert sheet.locator("svg path").count() >= 5 and "$" not in sheet.locator("body").inner_text()
         assert sheet.locator("main").evaluate("e => e.scrollWidth - e.clientWidth") <= 1
         pdf = sheet.pdf(prefer_css_page_size=True)
         pages[name] = len(re.findall(rb"/Type\s*/Page\b", pdf))

@@ -142,4 +142,4 @@ def test_the_quiz_says_a_word_on_each_choice(open_page):
     at.radio(key="quiz-1").set_value("Zero.")
     at.radio(key="quiz-2").set_value("−7").run()
     assert "**1 of 8 right.**" in words(at)
-    assert "The score is zero there although" in words(at) and "Its responsibility at 2 is" in words(at)
+    assert "The score is zero there although" in words(at) and "at 2 is about" in words(at)

@@ -177,7 +177,7 @@ def strip() -> None:
         lesson = lessons.read(language.lesson_file(place.name))
     except LessonError as error:
         st.error(_("The lesson cannot be read. {fault}").format(fault=as_text(str(error))))
-        st.button(_("Leave the lesson"), on_click=leave, key="lesson-leave")
+        st.button(_("Leave"), on_click=leave, icon=":material/close:", key="lesson-leave")
         return
     stop = lesson.stops[min(place.stop, len(lesson.stops)) - 1]
     st.html(STYLE + "".join(f"<style>{css} {{display: none;}}</style>" for what, css in HIDDEN.items() if hides(what)))
@@ -207,7 +207,7 @@ def _bar(lesson: Lesson, place: Place, stop: Stop) -> None:
         else:
             args = place.name, place.stop + 1
             st.button(_("Next"), on_click=go, args=args, type="primary", icon=":material/arrow_forward:", key="lesson-next")
-        st.button("", on_click=leave, icon=":material/close:", help=_("Leave the lesson"), type="tertiary", key="lesson-leave")
+        st.button(_("Leave"), on_click=leave, icon=":material/close:", type="tertiary", key="lesson-leave")
 
 
 def _discussion(place: Place, stop: Stop) -> None:
