@@ -147,7 +147,7 @@ def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
         yield from _of_table(message)
         return
     if isinstance(message, BidiComponent):
-        view = json.loads(message.mixed.json)["view"]
+        view = json.loads(message.mixed.json or message.json)["view"]
         yield from _of_timer(view) if "phases" in view else _of_stage(view)
         return
     if isinstance(message, Image):

@@ -60,7 +60,7 @@ STATES: list[tuple[str, dict[str, Any], Callable[[AppTest], None] | None]] = [
     ("home", {"target": "two-modes"}, None),
     ("home", {"quiz": "true"}, answer_the_quiz),
     ("score", {"lesson": "class", "stop": 6, "target": "tight"}, None),
-    ("forward", {"lesson": "nothing", "stop": "x"}, None),
+    ("forward", {"lesson": "class", "stop": "x", "n": 40}, None),
     ("forward", {"lesson": "one-dimension", "stop": 50, "n": 40}, None),
     ("forward", {"target": "two-modes", "n": 40, "steps": 70, "sde": "vp"}, None),
     ("score", {"target": "two-modes", "t": 7}, None),

@@ -67,12 +67,8 @@ def note() -> None:
 
 
 def query() -> dict[str, str]:
-    """What a link says of the lesson and the stop."""
-    place: Place | None = st.session_state[PLACE]
-    if place is None:
-        return {}
-    stop = {} if place.stop == reader.STOP.default else {reader.STOP.name: reader.STOP.write(place.stop)}
-    return {reader.LESSON.name: place.name, **stop}
+    """What the address says of the lesson; a page that is left keeps it, so that the browser's Back finds its stop again."""
+    return {name: st.query_params[name] for name in (reader.LESSON.name, reader.STOP.name) if name in st.query_params}
 
 
 def hides(what: str) -> bool:
