@@ -45,6 +45,11 @@ for number, (column, (name, (picture, *alts))) in enumerate(zip(st.columns(4), S
 
 st.markdown(_("**Lessons.** The app sets every screen; you look, think and press *Next*."))
 lesson.offer()
+with st.container(horizontal=True, vertical_alignment="center"):
+    quiz_wanted = controls.choose("home", "quiz")
+    handouts.offer()
+if quiz_wanted:
+    quiz.show()
 
 picture, facts, links = st.columns([1.1, 2.2, 1.5], vertical_alignment="center")
 with picture:
@@ -55,11 +60,5 @@ with facts:
     home.facts(experiment, result)
 with links:
     prose.write(prose.read("home/links").lead)
-
-with st.container(horizontal=True, vertical_alignment="center"):
-    quiz_wanted = controls.choose("home", "quiz")
-    handouts.offer()
-if quiz_wanted:
-    quiz.show()
 
 shell.sections("home")

@@ -30,6 +30,6 @@ def _ask(number: int, question: Question) -> bool:
     if chosen is None:
         return False
     option = question.options[options.index(chosen)]
-    icon = ":material/check_circle:" if option.right else ":material/cancel:"
+    icon = ":green[:material/check_circle:]" if option.right else ":red[:material/cancel:]"
     prose.write(f"{icon} {option.word}")
     return option.right
