@@ -71,6 +71,14 @@ def test_denoising_loss_is_explicit_loss_plus_floor(sde, kind: str) -> None:
     assert sides.esm[3] == 0
 
 
+def test_both_losses_of_a_blend_follow_from_three_others() -> None:
+    sde, wrong = VESDE(25.0), wrong_score("gaussian", TUTORIAL, VESDE(25.0))
+    three, one = (two_sides(TUTORIAL, sde, wrong, 0.4, c, n=500, generator=generator()) for c in ([-0.5, 0.5, 1.5], [0.8]))
+    blend = three.at(0.8)
+    assert (blend.dsm, blend.esm) == pytest.approx((one.dsm[0], one.esm[0]))
+    assert three.at(1).esm == 0 and three.at(0.5).dsm_error == three.dsm_error[1]
+
+
 def test_two_sides_uses_the_losses_of_the_library() -> None:
     sde, t, c = VESDE(25.0), 0.4, 0.3
     wrong = wrong_score("gaussian", TUTORIAL, sde)

@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import maximum_filter
 
 from scoredm import VESDE, VPSDE, GaussianMixture, targets
-from scoredm.modes import count_modes, countable, merge_time, mode_levels
+from scoredm.modes import count_modes, countable, merge_time, mergers, mode_levels
 
 
 def peaks(mixture: GaussianMixture, reach: float, n: int) -> int:
@@ -175,3 +175,14 @@ def test_merge_time_of_a_tilted_pair_uses_the_covariance_along_the_line() -> Non
 def _log_density(p_t: GaussianMixture, x: torch.Tensor) -> torch.Tensor:
     parts = [torch.distributions.MultivariateNormal(m, S) for m, S in zip(p_t.means, p_t.covariances, strict=True)]
     return torch.logsumexp(torch.stack([part.log_prob(x) for part in parts]), 0)
+
+
+def test_mergers_end_at_the_merge_time_and_keep_their_log_snr_in_another_sde() -> None:
+    mixture = targets.mixture("three-modes")
+    levels = mode_levels(mixture)
+    found = {sde: mergers(levels, sde) for sde in (VESDE(), VPSDE())}
+    for sde, changes in found.items():
+        assert changes[-1].t == merge_time(mixture, sde) and changes[-1].modes == 1
+        assert [sde.log_snr(change.t) for change in changes] == pytest.approx([change.log_snr for change in changes])
+    assert len({tuple(change.log_snr for change in changes) for changes in found.values()}) == 1
+    assert mergers(levels, VESDE(0.5)) == found[VESDE()][:0], "too little noise for any"
