@@ -6,9 +6,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from scoredm import address, screens
+from scoredm import address, screens, scripts
 from scoredm.language import _
-from scoredm.scripts.values import values_of
 
 FOLDER = Path(__file__).parent
 
@@ -27,24 +26,24 @@ def write(link: str) -> str:
     """
     read = address.read_link(link)
     experiment = address.experiment_from(read.values)
-    if not has_script(read.screen):
-        raise ValueError(_("the screen {screen} has no script").format(screen=read.screen))
+    if not has_script(read.page):
+        raise ValueError(_("the page {page} has no script").format(page=read.page))
     if experiment.dim > 2:
         raise ValueError(_("this mixture is in {dim} dimensions; the screens show 1 or 2").format(dim=experiment.dim))
     settings = address.settings_from(read.screen, getattr(screens, read.screen).Settings, read.values)
     known = {one.name: one for one in address.parameters(read.page, read.screen) if one not in address.TABLE["reader"].values()}
     short = address.write_link(read.page, [(one, read.values[name]) for name, one in known.items() if name in read.values])
-    name, values = values_of(read.screen, experiment, settings, read.values)
+    name, values = scripts.values.values_of(read.screen, experiment, settings, read.values)
     return fill((FOLDER / f"{name}.txt").read_text(encoding="utf-8"), {"link": _shown(short or "home", read.page), **values})
 
 
-def has_script(screen: str) -> bool:
-    """Whether a screen has a template.
+def has_script(page: str) -> bool:
+    """Whether every screen of a page has a template.
 
     Args:
-        screen: its name, such as "forward".
+        page: its name, such as "forward".
     """
-    return any(FOLDER.glob(f"{screen}*.txt"))
+    return all(any(FOLDER.glob(f"{screen}*.txt")) for screen in (address.VIEWS if page == "samplers" else (page,)))
 
 
 def fill(template: str, values: Mapping[str, Any]) -> str:

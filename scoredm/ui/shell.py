@@ -152,6 +152,8 @@ def sections(name: str) -> None:
 
 def _show_script(name: str) -> None:
     """The screen as a script, to read and to download; it is written only when it is asked for."""
+    if not scripts.has_script(name):
+        return
     place = st.expander(_("This screen as a script"), icon=":material/code:", key=f"script-{name}", on_change="rerun")
     if not place.open:
         return

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from scoredm import language
+from scoredm import language, scripts
 from scoredm.address import PAGES, TABLE
 from scoredm.parameters import Choice
 from scoredm.ui import shell, show
@@ -122,4 +122,4 @@ def test_every_sentence_is_marked(open_page, figures, name, link, act):
     assert not at.exception
     assert unmarked(at, figures) == []
     refused = any(error.value for error in at.error)  # a mixture that cannot be read has no script
-    assert any("import argparse" in code.value for code in at.code) != refused
+    assert any("import argparse" in code.value for code in at.code) == (scripts.has_script(name) and not refused)
