@@ -29,7 +29,7 @@ h2 {font-size: 12.5pt; margin: 3mm 0 1mm; border-bottom: 0.3mm solid #888; break
 h3 {font-size: 10.8pt; margin: 2mm 0 0.5mm; break-after: avoid}
 p, ul, ol, table {margin: 0.8mm 0 1.4mm}
 ul, ol {padding-left: 5mm}
-li, tr, p {break-inside: avoid}
+li, tr, p, section {break-inside: avoid}
 table {border-collapse: collapse}
 td, th {padding: 0.5mm 2mm 0.5mm 0; text-align: left; vertical-align: top}
 td:first-child {white-space: nowrap}
@@ -54,6 +54,8 @@ def page(text: str, columns: int = 1) -> str:
     title = re.search(r"^# +(.+)$", text, flags=re.MULTILINE)
     body = "\n".join(_blocks(text))
     heading, body = body.split("</h1>", 1) if "</h1>" in body else ("", body)
+    first, *sections = body.split("<h2>")
+    body = first + "".join(f"<section><h2>{section}</section>" for section in sections)
     return (
         f'<!doctype html>\n<html lang="{language.reader()}"><head><meta charset="utf-8">'
         f"<title>{html.escape(title[1]) if title else 'scoredm'}</title>\n"

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scoredm import language
-from scoredm.ui import feedback
+from scoredm.ui import controls, feedback
 
 OWN = """# Mine
 
@@ -90,6 +90,20 @@ def test_a_stop_hides_what_it_says_on_its_own_page_only(open_page, mine):
     assert "stSidebarUserContent" not in styles(at)
     at.switch_page("pages/forward.py").run()
     assert at.slider(key="steps").value == 20 and "2 of 2" in words(at)
+
+
+def test_the_browsers_back_finds_the_stop_of_its_page_again(open_page, mine, monkeypatch):
+    mine.write_text(OWN.replace("link: forward?steps=20", "link: score?t=0.5"), encoding="utf-8")
+    at = open_page("forward", lesson="mine")
+    at.button(key="lesson-again").click().run()
+    at.button(key="lesson-next").click().run()
+    at.switch_page("pages/score.py").run()
+    assert "2 of 2" in words(at) and at.slider(key="t").value == 0.5 and at.selectbox(key="target").value == "tutorial"
+    asked = iter([True])
+    monkeypatch.setattr(controls, "went_back", lambda: next(asked, False))
+    at.switch_page("pages/forward.py").run()
+    assert "1 of 2" in words(at) and address(at)["lesson"] == "mine" and "stop" not in address(at)
+    assert at.slider(key="n").value == 40 and at.selectbox(key="target").value == "two-modes"
 
 
 def test_what_a_link_asks_for_and_is_not_there_is_said(open_page, mine):

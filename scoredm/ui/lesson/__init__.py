@@ -14,6 +14,7 @@ from scoredm.ui import controls, feedback, prose, reader
 from scoredm.ui.lesson.timer import timer
 
 PLACE = "_lesson"  # session state: the Place, or None
+SHOWN = "_lesson_shown"  # session state: page -> the last stop that was shown there, for the browser's Back
 PROBLEM = "_lesson_problem"  # session state: what was wrong with the lesson in the link
 
 # What a stop may hide -> how, in CSS; the lead and the sections are not drawn at all.
@@ -41,7 +42,7 @@ class Place:
 
 
 def begin(page: str) -> None:
-    """Take up what the link says of a lesson, when a visit begins and when the reader goes back.
+    """Take up what the link says of a lesson, when a visit begins, and find the stop again when the reader goes back.
 
     Args:
         page: that was asked for.
@@ -49,14 +50,14 @@ def begin(page: str) -> None:
     state = st.session_state
     if state.get(controls.PAGE) not in (None, page):
         state[PROBLEM] = ""
-    first = PLACE not in state
-    named = reader.LESSON.name in st.query_params or reader.STOP.name in st.query_params
-    if not first and not (named and controls.went_back()):
-        return
-    state[PLACE] = _asked()
-    alone = page == "home" and not set(st.query_params) - reader.names()
-    if first and alone and state[PLACE]:
-        _open(state[PLACE])  # a link that names a lesson and nothing else leads to the stop's own screen
+    if PLACE not in state:
+        state[PLACE] = _asked()
+        if state[PLACE] and page == "home" and not set(st.query_params) - reader.names():
+            _open(state[PLACE])  # a link that names a lesson and nothing else leads to the stop's own screen
+    elif state[PLACE] and controls.went_back():
+        there: Place = state.get(SHOWN, {}).get(page, state[PLACE])
+        if there != state[PLACE] and there.name == state[PLACE].name:
+            _open(there)
 
 
 def note() -> None:
@@ -64,10 +65,13 @@ def note() -> None:
     place: Place | None = st.session_state[PLACE]
     controls.keep(reader.LESSON, place.name if place else reader.LESSON.default)
     controls.keep(reader.STOP, place.stop if place else reader.STOP.default)
+    stop = _present()
+    if stop is not None and stop.link.page == controls.page():
+        st.session_state.setdefault(SHOWN, {})[controls.page()] = place
 
 
 def query() -> dict[str, str]:
-    """What the address says of the lesson; a page that is left keeps it, so that the browser's Back finds its stop again."""
+    """What the address says of the lesson, for a page that is left."""
     return {name: st.query_params[name] for name in (reader.LESSON.name, reader.STOP.name) if name in st.query_params}
 
 
