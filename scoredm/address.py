@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import scoredm
 from scoredm import targets
+from scoredm.exercises.interpreter import MAX_CHARACTERS
+from scoredm.exercises.texts import EXERCISES
 from scoredm.experiment import BETA_MAX, BETA_MIN, KINDS, LAM, SIGMA_MAX, SIGMA_MIN, Experiment
 from scoredm.language import N_, _, languages, lesson_names
 from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, shortened
@@ -38,6 +40,7 @@ PAGES = {
     "reverse": Page(N_("Reverse SDE"), ":material/arrow_back:", in_class=True),
     "training": Page(N_("Training"), ":material/model_training:", in_class=True),
     "maths": Page(N_("The maths"), ":material/function:", in_class=True),
+    "practice": Page(N_("Practice"), ":material/edit_note:", in_class=True),
     "samplers": Page(N_("Samplers"), ":material/sports_score:"),
     "memorisation": Page(N_("Memorisation"), ":material/content_copy:"),
     "verified": Page(N_("Verified"), ":material/verified:"),
@@ -90,6 +93,10 @@ def _target_titles() -> dict[str, str]:
     found = [targets.get(name) for name in targets.names()]
     named = {target.name: _("{dim}-D · {title}").format(dim=target.dim, title=_(target.title)) for target in found}
     return named | {OWN: N_("Your own mixture")}
+
+
+def _exercise_titles() -> dict[str, str]:
+    return {name: exercise.title for name, exercise in EXERCISES.items()}
 
 
 def _language_titles() -> dict[str, str]:
@@ -325,6 +332,19 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             "share", N_("Share c"), 0.0, N_("s = (1 − c) × the wrong score + c × the exact one."), low=-0.5, high=1.5, step=0.1
         ),
         "t": Number("time", N_("Time t"), 0.3, low=0.02, high=1.0, step=0.02),
+    },
+    "practice": {
+        "exercise": Choice("exercise", N_("Exercise"), "sigma", options=_exercise_titles),
+        "code": Text(
+            "code",
+            N_("Your line"),
+            "",
+            N_("What you write: an expression or a few assignments. Where a link says nothing, it is what you start from."),
+            longest=MAX_CHARACTERS,
+        ),
+        "t": Number(
+            "pt", N_("Time t"), 0.2, N_("At which the picture shows scores or clean points."), low=0.02, high=1.0, step=0.02
+        ),
     },
     "samplers": {
         "comparison": Choice(

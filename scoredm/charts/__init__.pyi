@@ -8,6 +8,7 @@ from . import (
     memorisation as memorisation,
     palette as palette,
     pictures as pictures,
+    practice as practice,
     samplers as samplers,
     samples as samples,
     score as score,

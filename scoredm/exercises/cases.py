@@ -275,6 +275,26 @@ def _loss_case(x: Array, sde: SDE, model: Callable[..., Array], seed: int) -> Ca
     draws = torch.Generator().manual_seed(seed)
     t = (torch.rand(len(x), generator=draws) * (1.0 - SMALLEST_TIME) + SMALLEST_TIME).double().numpy()
     z = torch.randn(x.shape, dtype=torch.float64, generator=draws).numpy()
+    return {**_noisy(x, z, t, sde, model), "_seed": seed}
+
+
+def loss_case(mixture: GaussianMixture, sde: SDE, t: float, seed: int, n: int) -> Case:
+    """Data, noise and the exact score as the model, all at one time.
+
+    Args:
+        mixture: the distribution of the data.
+        sde: the forward diffusion, without drift.
+        t: the time of every point.
+        seed: of the points and the noise, which are the same at each time.
+        n: how many points.
+    """
+    x = _points(mixture, n, seed)
+    z = _draws(seed).standard_normal(x.shape)
+    return _noisy(x, z, np.full(n, t), sde, _score(mixture, sde))
+
+
+def _noisy(x: Array, z: Array, t: Array, sde: SDE, model: Callable[..., Array]) -> Case:
+    """The names of `dsm-loss` for these points, noises and times."""
     sigma = Given("sigma", _of_library(sde.sigma))
     std = sigma(t)
     return {
@@ -286,7 +306,6 @@ def _loss_case(x: Array, sde: SDE, model: Callable[..., Array], seed: int) -> Ca
         "perturbed_x": x + std[:, None] * z,
         "random_t": t,
         "std": std,
-        "_seed": seed,
     }
 
 

@@ -7,6 +7,7 @@ from . import (
     likelihood as likelihood,
     maths as maths,
     memorisation as memorisation,
+    practice as practice,
     race as race,
     reverse as reverse,
     score as score,

@@ -11,8 +11,21 @@ from scoredm import modes
 from scoredm.address import TABLE
 from scoredm.checks import FIXED
 from scoredm.decomposition import most_responsible
+from scoredm.exercises import trials
 from scoredm.experiment import Experiment
-from scoredm.screens import budget, forward, likelihood, maths, memorisation, race, reverse, score, training, verified
+from scoredm.screens import (
+    budget,
+    forward,
+    likelihood,
+    maths,
+    memorisation,
+    practice,
+    race,
+    reverse,
+    score,
+    training,
+    verified,
+)
 from scoredm.targets import format_mixture, names
 from scoredm.training import TrainConfig
 
@@ -210,6 +223,39 @@ def _memorisation(experiment: Experiment, settings: memorisation.Settings) -> Va
     }
 
 
+def _practice(experiment: Experiment, settings: practice.Settings) -> Values:
+    name = settings.exercise
+    suited = trials.suit(experiment, name)
+    kind = "steps" if name in practice.STEPS else "arrows" if name in practice.TIMED and experiment.dim == 2 else "curves"
+    return {
+        **_of_experiment(suited),
+        "target": _quoted(experiment.target),
+        "kind": suited.kind,
+        "parameters": suited.parameters,
+        "exercise": name,
+        "code": _text(settings.text),
+        "steps": kind == "steps",
+        "arrows": kind == "arrows",
+        "curves": kind == "curves",
+        "flow": kind == "steps" and experiment.dim == 1,
+        "field": kind == "arrows" and name == "mixture-score",
+        "clean": kind == "arrows" and name == "tweedie",
+        "loss": name == "dsm-loss",
+    }
+
+
+def _text(text: str) -> str:
+    """A text as a program writes it, in parts where it is too long for a line."""
+    lines = [line[i : i + WIDTH] for line in text.splitlines(keepends=True) or [""] for i in range(0, len(line), WIDTH)]
+    parts = [_literal(part) for part in lines] or [_literal("")]
+    return parts[0] if len(parts) == 1 else "\n".join(["(", *(f"    {part}" for part in parts), ")"])
+
+
+def _literal(text: str) -> str:
+    """A text between quotes of the kind that needs no escapes, where there is one."""
+    return repr(text) if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)
+
+
 def _verified(_experiment: Experiment, settings: verified.Settings) -> Values:
     fixed = settings.group in FIXED
     return {"fixed": fixed, "varied": not fixed}
@@ -226,5 +272,6 @@ OF_SCREEN: dict[str, Callable[[Experiment, Any], Values]] = {
     "budget": _budget,
     "likelihood": _likelihood,
     "memorisation": _memorisation,
+    "practice": _practice,
     "verified": _verified,
 }

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 import scoredm
-from scoredm import charts, screens
+from scoredm import charts, language, screens
 from scoredm.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -187,6 +187,17 @@ def likelihood(
     return screens.likelihood.compare(
         experiment, settings, exact, flow(experiment, settings.score, t_min, settings.steps, _network)
     )
+
+
+def practice(experiment: Experiment, settings: "screens.practice.Settings") -> "screens.practice.Result":
+    """See `screens.practice.run`; its verdict is in the reader's language."""
+    return _practice(experiment, settings, language.reader())
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _practice(experiment: Experiment, settings: "screens.practice.Settings", reader: str) -> "screens.practice.Result":
+    del reader
+    return screens.practice.run(experiment, settings)
 
 
 def reverse(experiment: Experiment, settings: "screens.reverse.Settings") -> "screens.reverse.Result":

@@ -98,6 +98,12 @@ def keep(parameter: Parameter, value: Any) -> None:
         st.query_params[name] = text
 
 
+def go(page: str, values: Mapping[str, Any]) -> None:
+    """Go to another page, as the next run begins, and give its widgets these values, {name in a link: value}."""
+    st.session_state.setdefault(KEPT, {}).update({(page, name): value for name, value in values.items()})
+    st.session_state[NEXT] = page
+
+
 def next_page() -> str | None:
     """The page that a button asked for in this run, once."""
     return st.session_state.pop(NEXT, None)

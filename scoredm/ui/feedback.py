@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from scoredm.language import _, ngettext
+from scoredm.ui import attempts
 
 KEPT = "_feedback"  # session state: page name -> what the reader said about it
 ANSWERS = "_feedback_answers"  # session state: (lesson, stop) -> the reader's own answer to its question
@@ -46,13 +47,13 @@ def feedback(name: str) -> None:
             if st.form_submit_button(_("Keep"), icon=":material/bookmark:", key=f"keep-{name}"):
                 _keep(kept, name, stars, words)
                 st.success(_("Kept for this visit.") if name in kept else _("There was nothing to keep."))
-        answers = list(st.session_state.get(ANSWERS, {}).values())
-        if kept or answers:
-            n = len(kept) + len(answers)
+        answers, done = list(st.session_state.get(ANSWERS, {}).values()), attempts.record()
+        if kept or answers or done:
+            n = len(kept) + len(answers) + len(done)
             label = ngettext("Download my feedback ({n} entry)", "Download my feedback ({n} entries)", n)
             st.download_button(
                 label.format(n=n),
-                as_file(kept, answers),
+                as_file(kept, answers, done),
                 file_name="scoredm-feedback.json",
                 mime="application/json",
                 key=f"feedback-file-{name}",
@@ -100,12 +101,18 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="minutes")
 
 
-def as_file(kept: Mapping[str, Mapping[str, Any]], answers: Sequence[Mapping[str, Any]] = ()) -> str:
-    """The reader's words as a JSON text: one entry a page, and one for each question of a lesson.
+def as_file(
+    kept: Mapping[str, Mapping[str, Any]],
+    answers: Sequence[Mapping[str, Any]] = (),
+    done: Mapping[str, Mapping[str, Any]] | None = None,
+) -> str:
+    """The reader's words as a JSON text: one entry a page, one for each question of a lesson, and one for each exercise.
 
     Args:
         kept: {page: what was said about it}.
         answers: to the questions of lessons.
+        done: {exercise: what was done about it}.
     """
-    content = {"feedback on": "scoredm", "stars out of": STARS, "pages": kept, "answers": answers}
+    told = {"pages": kept, "answers": answers, "exercises": done or {}}
+    content = {"feedback on": "scoredm", "stars out of": STARS, **told}
     return json.dumps(content, ensure_ascii=False, indent=2)

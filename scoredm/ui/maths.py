@@ -21,7 +21,7 @@ PARAMETRISATION_ROWS = {
     N_("noisy x"): "x",
     N_("score s"): "score",
     N_("noise ẑ = −σ s"): "noise",
-    N_("clean x̂₀ = (x + σ² s) / α"): "clean",
+    N_("clean x̂₀, by Tweedie's formula"): "clean",
     "v = α ẑ − σ x̂₀": "velocity",
 }
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import streamlit as st
 
 from scoredm import glossary, language
-from scoredm.address import extend_link
+from scoredm.address import TABLE, extend_link
 from scoredm.ui import controls
 
+EXERCISE = re.compile(r"(.*)\[([^\]]+)\]\(practice\?exercise=([\w-]+)\)(.*)")  # a paragraph of its own
 LINK = re.compile(r"(?<=\]\()[^)\s]+(?=\))")
 EXPLAINED: ContextVar[frozenset[str]] = ContextVar("explained", default=frozenset())  # terms, on the page that is being drawn
 
@@ -58,14 +59,47 @@ def write(text: str, end: str = "") -> None:
     query = controls.shared_query()
     *parts, last = _parts(explained)
     for part in parts:
-        st.markdown(_linked(part, query), unsafe_allow_html=True)
-    st.markdown(_linked(last, query) + end, unsafe_allow_html=True)
+        _write_part(part, query, "")
+    _write_part(last, query, end)
+
+
+def _write_part(part: str, query: str, end: str) -> None:
+    exercise = EXERCISE.fullmatch(part)
+    if exercise is None:
+        st.markdown(_linked(part, query) + end, unsafe_allow_html=True)
+        return
+    before, words, name, after = exercise.groups()
+    link_to_exercise(re.sub("<[^>]*>", "", f"{before}{words}{after}"), name)
+    if end:
+        st.markdown(end, unsafe_allow_html=True)
+
+
+def link_to_exercise(words: str, name: str, key: str = "") -> None:
+    """A button that leads to an exercise within this visit; a link would open a new tab, which knows nothing of the visit.
+
+    Args:
+        words: on the button.
+        name: of the exercise.
+        key: of the button, where the page has another one for this exercise.
+    """
+    values = {TABLE["practice"]["exercise"].name: name}
+    st.button(words, icon=":material/edit_note:", key=key or f"exercise-{name}", on_click=controls.go, args=("practice", values))
 
 
 def _parts(text: str) -> list[str]:
-    """A text cut before and after each paragraph with a link to a page, which alone is drawn anew when the experiment changes."""
-    paragraphs = groupby(text.split("\n\n"), lambda paragraph: _linked(paragraph, "seed=0") != paragraph)
-    return ["\n\n".join(group) for _has_link, group in paragraphs]
+    """A text cut before and after each paragraph with a link to a page, which alone is drawn anew when the experiment changes.
+
+    A paragraph that leads to an exercise is a part of its own.
+    """
+    paragraphs = groupby(text.split("\n\n"), _kind)
+    return ["\n\n".join(group) for _key, group in paragraphs]
+
+
+def _kind(paragraph: str) -> str:
+    """What a paragraph is drawn as: itself where it leads to an exercise, else the same word for all with or without a link."""
+    if EXERCISE.fullmatch(paragraph):
+        return paragraph
+    return "linked" if _linked(paragraph, "seed=0") != paragraph else "plain"
 
 
 def _linked(text: str, query: str) -> str:

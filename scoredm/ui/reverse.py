@@ -7,11 +7,11 @@ import numpy as np
 import streamlit as st
 
 from scoredm import charts
-from scoredm.address import REVERSE_STEPS
+from scoredm.address import REVERSE_STEPS, TABLE
 from scoredm.charts import palette
 from scoredm.frames import ArrowScale
 from scoredm.language import N_, _, ngettext
-from scoredm.ui import show
+from scoredm.ui import attempts, prose, show
 from scoredm.ui.show import number
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from scoredm.charts.samples import Panel, Series
     from scoredm.comparison import Statistic
 
+EXERCISE = "reverse-sde"  # whose solution the update is
+ASKED = "_update_asked"  # session state: set when the reader has asked for the update
 FEW = 3  # components whose weights are in the table; those of more are a chart
 SMALL = 1e-3  # what is smaller would make the table too wide: it is written in units of a power of ten
 LEFT = {
@@ -133,10 +135,27 @@ def arrow_scales(animation: "screens.reverse.Animation") -> list[ArrowScale]:
 
 def update(step: "screens.reverse.Update") -> None:
     """Draw the update in letters, and with the numbers of one step of the first particle."""
+    if not _update_is_wanted():
+        return
     st.latex(equation(step))
     drift = _(", f(t) = {f}").format(f=number(step.f)) if step.f else ""
     words = _("t = {t}, Δt = {dt}, g(t) = {g}{drift}. The numbers are those of the first particle.")
     st.caption(words.format(t=f"{step.t:.3f}", dt=number(step.dt), g=number(step.g), drift=drift))
+
+
+def _update_is_wanted() -> bool:
+    """Whether the exercise was tried, or the update asked for: it is the solution. If not, offer both."""
+    if attempts.tried(EXERCISE) or ASKED in st.session_state or TABLE["reverse"]["moment"].name in st.query_params:
+        return True
+    st.markdown(_("The update is the solution of an exercise. Write it yourself first, or look."))
+    with st.container(horizontal=True):
+        prose.link_to_exercise(_("Write it in *Practice*"), EXERCISE, key="update-exercise")
+        st.button(_("Show the update"), icon=":material/visibility:", key="show-update", on_click=_ask_for_update)
+    return False
+
+
+def _ask_for_update() -> None:
+    st.session_state[ASKED] = True
 
 
 def equation(step: "screens.reverse.Update") -> str:

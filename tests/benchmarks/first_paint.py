@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.conftest import FLAGS, ROOT, running
 
-PAGES = ("", "forward", "score", "reverse", "training", "maths", "samplers", "memorisation", "verified")
+PAGES = ("", "forward", "score", "reverse", "training", "maths", "practice", "samplers", "memorisation", "verified")
 ROUNDS = 3
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import FLAGS, ROOT, running
 
-SCREENS = ("", "forward", "score?t=0.5", "reverse", "training", "samplers", "memorisation", "maths", "verified")
+SCREENS = ("", "forward", "score?t=0.5", "reverse", "training", "samplers", "memorisation", "maths", "practice", "verified")
 MOVES = 9  # the first is not counted
 WATCH = """() => {
     window.changed = null;

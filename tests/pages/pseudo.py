@@ -147,8 +147,11 @@ def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
         yield from _of_table(message)
         return
     if isinstance(message, BidiComponent):
-        view = json.loads(message.mixed.json or message.json)["view"]
-        yield from _of_timer(view) if "phases" in view else _of_stage(view)
+        content = json.loads(message.mixed.json or message.json)
+        if message.component_name.endswith("editor"):
+            yield from _of_editor(content)
+        else:
+            yield from _of_timer(content["view"]) if "phases" in content["view"] else _of_stage(content["view"])
         return
     if isinstance(message, Image):
         yield from _of_picture(message.url)
@@ -187,6 +190,10 @@ def _of_stage(view: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from (("stage", text) for text in [view["alt"], view["xLabel"], view["yLabel"], *labels])
     yield from (("stage", scale["text"]) for scale in scales if scale)
     yield from (("stage", text) for _level, text in view["marks"])
+
+
+def _of_editor(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from (("editor", data[name]) for name in ("label", "button", "keys", "leave"))
 
 
 def _of_chart(chart: Any, where: str) -> Iterator[tuple[str, str]]:

@@ -37,6 +37,11 @@ LINKS = {
         "rn=400&target=ring&sde=cosine&tmin=0.01",
     ],
     "maths": ["", "topic=dsm&share=0.5&time=0.5&sde=vp", "topic=parametrisations&target=ring&seed=3", "eta=0.5&target=two-modes"],
+    "practice": [
+        "exercise=reverse-sde&code=x%2Bg(t)**2*score(x,t)*dt%2Bg(t)*dt*z&lam=10",
+        "exercise=dsm-loss&code=((std[:,None]*model(perturbed_x,t)-z)**2).sum(1).mean()&target=two-modes&sde=vp",
+        "exercise=tweedie&code=x%2Bsigma*s&sde=vp&pt=0.4&seed=3",
+    ],
     "likelihood": [
         "show=likelihood",
         "show=likelihood&target=two-modes&prior=exact&lsteps=30",

@@ -42,6 +42,11 @@ def press_label(part: str) -> Callable[[AppTest], None]:
     return act
 
 
+def open_notebooks(at: AppTest) -> None:
+    at.session_state["notebooks"] = True
+    at.run()
+
+
 def upload(at: AppTest) -> None:
     at.file_uploader[0].set_value(OWN_FILE).run()
 
@@ -77,6 +82,9 @@ STATES: list[tuple[str, dict[str, Any], Callable[[AppTest], None] | None]] = [
     ("memorisation", {"mn": 10, "mnet": "true", "msteps": 100}, None),
     ("memorisation", {"target": "two-modes", "mn": 10}, upload),
     ("memorisation", {"mn": 1}, upload),
+    ("practice", {"exercise": "reverse-sde", "code": "x + g(t) * dt * z", "target": "two-modes", "sde": "vp"}, open_notebooks),
+    ("practice", {"exercise": "mixture-score", "code": "s.mean(1)"}, press("hint-mixture-score", "solution")),
+    ("practice", {"exercise": "dsm-loss", "code": "z.sum(2) +"}, None),
     ("verified", {}, press("run-drift")),
 ]
 

@@ -112,7 +112,7 @@ def test_the_noise_floor_and_the_rate_of_false_reports_are_said(open_page):
 
 
 def test_the_drift_is_in_the_update_only_where_there_is_one(open_page):
-    at = open_page("reverse", rn=100, rsteps=100)
+    at = open_page("reverse", rn=100, rsteps=100, moment=0.6)
     assert "f(t)" not in at.latex[0].value and not any("f(t)" in c.value for c in at.caption)
     at = open_page("reverse", rn=100, rsteps=100, sde="vp", moment=1)
     dt = 0.999 / 100
@@ -120,10 +120,13 @@ def test_the_drift_is_in_the_update_only_where_there_is_one(open_page):
     assert any("f(t) = −10.0" in c.value for c in at.caption)
 
 
-def test_the_update_is_folded_and_follows_its_slider(open_page):
+def test_the_update_is_folded_until_it_is_asked_for_and_follows_its_slider(open_page):
     at = open_page("reverse")
     first = at.expander[0]
     assert first.label == "The update, with the numbers of one particle" and not first.proto.expanded
+    assert not at.latex and "solution of an exercise" in first.markdown[0].value
+    at.button(key="show-update").click().run()
+    first = at.expander[0]
     assert [e.value for e in first.latex] == [at.latex[0].value]
     at.slider(key="lam").set_value(10.0)
     at.slider(key="rsteps").set_value(100).run()
@@ -136,7 +139,7 @@ def test_the_update_is_folded_and_follows_its_slider(open_page):
 
 
 def test_the_flow_can_be_played(open_page):
-    at = open_page("reverse")
+    at = open_page("reverse", moment=0.6)
     assert any("Each step adds fresh noise" in c.value for c in at.caption)
     at.segmented_control(key="process").set_value("flow").run()
     assert not at.exception

@@ -44,6 +44,11 @@ LINKS = {
         "topic=weightings&sde=cosine",
         "topic=summary&target=two-modes",
     ],
+    "practice": [
+        "exercise=reverse-sde&code=x%2Bg(t)**2*score(x,t)*dt%2Bg(t)*dt*z&lam=10",
+        "exercise=dsm-loss&code=((std[:,None]*model(perturbed_x,t)-z)**2).sum(1).mean()&target=two-modes&sde=vp",
+        "code=(lam**(2*t)-1)/(2*log(lam))&lam=3",
+    ],
     "training": [
         "recipe=custom&iters=15&points=50&net=notebook&predict=noise&target=two-modes&lam=3&seed=5",
         "recipe=custom&iters=20&points=200&batch=64",
@@ -151,6 +156,11 @@ def of_training(result: Any) -> list[str]:
         *numbers(*(one.distance for one in both), *both[1].noise_floor, samples.median_distance),
         *numbers(*(value for one in both for value in (one.worst.found, one.worst.exact))),
     ]
+
+
+def of_practice(result: Any) -> list[str]:
+    values = [value for row in result.effect.rows for value in (row.found, row.right, row.exact) if value is not None]
+    return numbers(*values)
 
 
 def of_maths(result: Any) -> list[str]:

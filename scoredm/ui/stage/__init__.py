@@ -73,6 +73,8 @@ def stage(
     autoplay: bool = True,
     layers_hidden: Collection[Layer] = (),
     marks: Sequence[tuple[float, str]] = (),
+    group: str = "",
+    controls: bool = True,
 ) -> tuple[float, float] | None:
     """Show an animation, and return the point that the reader clicked.
 
@@ -95,6 +97,8 @@ def stage(
         autoplay: whether the stage plays once from the first frame when it appears.
         layers_hidden: layers of `frames` that are left out, so that the same cached Frames serves every choice.
         marks: what levels of the image mean, (level in [0, 1], text), shown along a strip of colours under the picture.
+        group: stages of one group on a page play, pause and move together; "" for a stage alone.
+        controls: whether it has its own buttons; a stage of a group can do without, if another of the group has them.
 
     Returns:
         The clicked point in data units, or None where nothing was clicked.
@@ -122,6 +126,8 @@ def stage(
         "learned": palette.LEARNED,
         "errors": palette.ERROR,
         "marks": list(marks),
+        "group": group,
+        "controls": controls,
     }
     columns, layout = encode(frames)
     hidden = {*layers_hidden, *(["anchors"] if "arrows" in layers_hidden else [])}

@@ -65,6 +65,9 @@ function setName(element, name, title = name) {
   element.title = title
 }
 
+// Every stage on the page: those of one group play together.
+const present = new Set()
+
 class Stage {
   constructor(parent) {
     this.root = document.createElement("div")
@@ -96,6 +99,7 @@ class Stage {
     this.listen()
     this.observer = new ResizeObserver(() => this.resize())
     this.observer.observe(this.root)
+    present.add(this)
   }
 
   listen() {
@@ -140,7 +144,7 @@ class Stage {
     else if (this.options.probeAt) this.probe = this.options.probeAt
     this.probeArrows = this.options.probeArrows
     this.canvas.classList.toggle("probing", this.options.probe)
-    this.transport.hidden = this.frames.count < 2
+    this.transport.hidden = this.frames.count < 2 || !this.options.controls
     this.transport.classList.toggle("towards-data", this.falling)
     this.bar.max = String(this.last)
     if (this.last === 0) this.playing = false
@@ -278,6 +282,7 @@ class Stage {
     const { position, ended } = advance(this.position, this.last, elapsed, Number(this.speed.value), this.loop)
     this.position = position
     this.draw()
+    this.lead()
     if (ended) this.pause()
     else this.request = requestAnimationFrame((time) => this.tick(time))
   }
@@ -287,6 +292,7 @@ class Stage {
     if (this.position >= this.last) this.position = 0
     this.playing = true
     this.showPlaying()
+    this.lead()
     this.run()
   }
 
@@ -305,7 +311,25 @@ class Stage {
   moveTo(position) {
     this.position = clamp(position, 0, this.last)
     this.draw()
+    this.lead()
     this.speak()
+  }
+
+  /** Take the others of the group along. */
+  lead() {
+    const { group } = this.options
+    if (group) for (const other of present) if (other !== this && other.options?.group === group) other.follow(this)
+  }
+
+  /** Stand where another stage of the group stands; that one keeps the time. */
+  follow(leader) {
+    cancelAnimationFrame(this.request)
+    this.request = 0
+    const turned = this.playing !== leader.playing
+    this.playing = leader.playing
+    this.position = Math.min(leader.position, this.last)
+    this.draw()
+    if (turned) this.showPlaying()
   }
 
   /** Rest on a frame, so that what stands still is what Python computed. */
@@ -357,6 +381,7 @@ class Stage {
     cancelAnimationFrame(this.request)
     clearTimeout(this.speaking)
     this.observer.disconnect()
+    present.delete(this)
     this.root.remove()
   }
 }
