@@ -78,7 +78,8 @@ def task(name: str) -> None:
     with words:
         st.markdown(_(exercise.task))
         answer = _("The answer: {answer}.").format(answer=_(exercise.answer))
-        st.caption(f"{answer} {_('You may use sqrt, exp, log and the like, also as np.sqrt or torch.sqrt.')}")
+        functions = _("You may use sqrt, exp, log and the like, also as np.sqrt or torch.sqrt.")
+        st.caption(f"{answer} {functions}")
     with names, st.container(key="names"):
         st.markdown("\n".join(f"- `{word}`: {_(meaning)}" for word, meaning in exercise.scope.items()))
 
@@ -150,7 +151,7 @@ def verdict(found: "screens.practice.Result") -> None:
     elif found.refused:
         st.error(words, icon=":material/block:")
     else:
-        slip = _("Slip: `{name}`").format(name=found.verdict.slip)
+        slip = _("Slip: {name}").format(name=f"`{found.verdict.slip}`")
         st.warning(f"{words}\n\n{slip}", icon=":material/search:")
     if one.text != one.checked:
         st.caption(_("You have changed the line since. Press **Check** again."))

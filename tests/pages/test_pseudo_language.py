@@ -84,7 +84,7 @@ STATES: list[tuple[str, dict[str, Any], Callable[[AppTest], None] | None]] = [
     ("memorisation", {"mn": 1}, upload),
     ("practice", {"exercise": "reverse-sde", "code": "x + g(t) * dt * z", "target": "two-modes", "sde": "vp"}, open_notebooks),
     ("practice", {"exercise": "mixture-score", "code": "s.mean(1)"}, press("hint-mixture-score", "solution")),
-    ("practice", {"exercise": "dsm-loss", "code": "z.sum(2) +"}, None),
+    ("practice", {"exercise": "dsm-loss", "code": "(1"}, None),
     ("verified", {}, press("run-drift")),
 ]
 
