@@ -93,13 +93,15 @@ def read(path: Path) -> Lesson:
         path: a text file in UTF-8; its stem is the lesson's name.
 
     Raises:
-        LessonError: the file is not text, or the lesson in it cannot be read.
+        LessonError: the file cannot be opened or is not text, or the lesson in it cannot be read.
     """
     try:
         return _read(path, path.stat().st_mtime_ns)
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise LessonError(path.name, line, _("this is not text in UTF-8")) from None
+    except OSError:
+        raise LessonError(path.name, 1, _("the file cannot be opened")) from None
 
 
 @cache

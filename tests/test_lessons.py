@@ -112,6 +112,11 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
         lessons.read(path)
 
 
+def test_a_file_that_was_taken_away_is_said_like_any_other_fault(tmp_path):
+    with pytest.raises(LessonError, match="mine.md, line 1: the file cannot be opened"):
+        lessons.read(tmp_path / "mine.md")
+
+
 def test_a_file_is_read_again_when_it_changes(tmp_path):
     path = tmp_path / "mine.md"
     path.write_text(WHOLE, encoding="utf-8")

@@ -8,6 +8,7 @@ from scoredm import language, lessons
 from scoredm.address import PAGES
 from scoredm.charts import handouts
 from scoredm.lessons import Lesson
+from tests.browser.conftest import ROOT
 
 WHOLE = 150_000  # milliseconds: the first request to a fresh server loads torch
 
@@ -62,8 +63,18 @@ def test_every_lesson_is_walked_to_its_end(new_page, app_url, console_errors):
     assert [error for error in console_errors if "404 (Not Found)" not in error] == []
 
 
-def test_the_formula_sheet_is_one_page(chromium: Browser):
+TIMES = """source => import(`data:text/javascript,${encodeURIComponent(source)}`).then(({words}) => {
+  const phases = [{label: "Think", seconds: 120}, {label: "Talk", seconds: 600}, {label: "", seconds: 60}];
+  const labels = {left: "{time} left", phase: "{phase}: {time} left", over: "{time} over"};
+  return [0, 119.2, 120, 719, 720, 779, 780, 845].map(seconds => words(phases, seconds, labels));
+})"""
+
+
+def test_the_timer_and_the_formula_sheet_on_one_page(chromium: Browser):
     sheet = chromium.new_page()
+    found = sheet.evaluate(TIMES, (ROOT / "scoredm" / "ui" / "lesson" / "timer.js").read_text(encoding="utf-8"))
+    assert found[:3] == ["Think: 2:00 left", "Think: 0:01 left", "Talk: 10:00 left"]
+    assert found[3:] == ["Talk: 0:01 left", "1:00 left", "0:01 left", "0:00 over", "1:05 over"]
     sheet.set_content(handouts.page(language.prose_file("handouts/formulas").read_text(encoding="utf-8"), 2))
     pdf = sheet.pdf(prefer_css_page_size=True)
     sheet.close()
