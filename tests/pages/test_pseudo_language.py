@@ -129,5 +129,5 @@ def test_every_sentence_is_marked(open_page, figures, name, link, act):
     at.run()
     assert not at.exception
     assert unmarked(at, figures) == []
-    refused = any(error.value for error in at.error)  # a mixture that cannot be read has no script
+    refused = any(error.value for error in at.sidebar.error)  # a mixture that cannot be read has no script
     assert any("import argparse" in code.value for code in at.code) == (scripts.has_script(name) and not refused)
