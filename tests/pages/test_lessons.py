@@ -108,7 +108,9 @@ def test_the_browsers_back_finds_the_stop_of_its_page_again(open_page, mine, mon
 
 def test_what_a_link_asks_for_and_is_not_there_is_said(open_page, mine):
     at = open_page("forward", lesson="mine", stop=9, n=40)
-    assert "The link asks for stop 9 of *Mine*, which has 2 stops." in words(at) and "2 of 2" in words(at)
+    assert "The link asks for a later stop than *Mine* has. This is its last, stop 2." in words(at) and "2 of 2" in words(at)
+    at = open_page("forward", lesson="mine", stop=900, n=40)
+    assert "900 is outside 1 to 100" in words(at) and "This is its last, stop 2." in words(at) and "2 of 2" in words(at)
     at = open_page("forward", lesson="../secret", stop="x", n=40)
     assert "is not one of none, mine" in words(at) and "“x” is not a number" in words(at)
     assert not {"lesson", "stop"} & set(address(at)) and "of 2" not in words(at)

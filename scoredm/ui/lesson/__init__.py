@@ -120,8 +120,10 @@ def _within(place: Place) -> Place:
     last = len(lesson.stops)
     if place.stop <= last:
         return place
-    words = _("The link asks for stop {asked} of *{lesson}*, which has {n} stops. This is the last of them.")
-    st.session_state[PROBLEM] = words.format(asked=place.stop, lesson=lesson.title, n=last)
+    words = _("The link asks for a later stop than *{lesson}* has. This is its last, stop {n}.").format(
+        lesson=lesson.title, n=last
+    )
+    st.session_state[PROBLEM] = "  \n".join(filter(None, [st.session_state.get(PROBLEM), words]))
     return Place(place.name, last)
 
 
