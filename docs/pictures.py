@@ -35,9 +35,20 @@ def _to_the_data(page: Page) -> None:
     page.locator("canvas[data-drawn]").first.press("Home")
 
 
+def _write_a_slip(page: Page) -> None:
+    """Answer an exercise with a wrong line."""
+    page.get_by_role("radio", name="One step of the reverse SDE").click()
+    editor = page.get_by_role("textbox", name="Your line")
+    expect(editor).to_have_value("x_next = x + ...", timeout=PATIENCE)
+    editor.fill("x_next = x + g(t)**2 * score(x, t) * dt + g(t) * dt * z")
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_test_id("stMain")).to_contain_text("Slip: dt-for-sqrt-dt", timeout=PATIENCE)
+
+
 PREPARE: dict[str, Callable[[Page], None]] = {
     "reverse": _to_the_data,
     "training": _press("Train", "Fresh exact samples"),
+    "practice": _write_a_slip,
     "samplers": _press("Start", "End points"),
     "verified": _press("Run all", "pass on this machine"),
 }

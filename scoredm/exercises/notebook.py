@@ -37,7 +37,8 @@ def write(names: Sequence[str]) -> str:
     Raises:
         KeyError: there is no such exercise.
     """
-    cells = [_markdown(f"{_(TITLE)}\n\n{_(INTRODUCTION)}"), _code(IMPORTS)]
+    title, introduction = _(TITLE), _(INTRODUCTION)
+    cells = [_markdown(f"{title}\n\n{introduction}"), _code(IMPORTS)]
     for name in names:
         exercise = EXERCISES[name]
         cells += [_markdown(_task(exercise)), _code(stub(exercise)), _code(_check(exercise)), _markdown(_hints(exercise))]
@@ -107,11 +108,10 @@ def _check(exercise: Exercise) -> str:
 
 
 def _hints(exercise: Exercise) -> str:
-    parts = []
-    for number, hint in enumerate(exercise.hints, start=1):
-        title = _("Hint {n} of {total}").format(n=number, total=len(exercise.hints))
-        parts.append(f"<details><summary>{title}</summary>\n\n{_(hint)}\n\n</details>")
-    return "\n\n".join(parts)
+    total = len(exercise.hints)
+    titles = [_("Hint {n} of {total}").format(n=n + 1, total=total) for n in range(total)]
+    folded = "<details><summary>{title}</summary>\n\n{hint}\n\n</details>"
+    return "\n\n".join(folded.format(title=title, hint=_(hint)) for title, hint in zip(titles, exercise.hints, strict=True))
 
 
 def _markdown(text: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from scoredm.exercises import EXERCISES
+
 ROOT = Path(__file__).parents[2]
 PROSE = ROOT / "pages" / "en"
 FILES = sorted([*PROSE.rglob("*.md"), *(ROOT / "lessons" / "en").glob("*.md")])
@@ -168,6 +170,28 @@ def test_no_solution_stands_above_its_exercise(name: str) -> None:
     assert headings.index("Exercise: a solution") > exercise
     above = "".join(list(sections(read(PROSE / f"{name}.md")).values())[:exercise])
     assert "```" not in above and r"\sqrt{\Delta t}" not in above
+
+
+@pytest.mark.parametrize(
+    ("name", "exercise", "solution"),
+    [
+        ("forward", "sigma", r"2 \ln \lambda"),
+        ("score", "mixture-score", r"\sum_k r_k"),
+        ("reverse", "reverse-sde", r"g(t) ** 2"),
+        ("training", "dsm-loss", r".square()"),
+        ("maths/reverse", "sigma", r"2 \ln \lambda"),
+        ("maths/reverse", "reverse-sde", r"\eta\, g \sqrt{\Delta t}"),
+        ("maths/parametrisations", "tweedie", r"\sigma_t^2\,s"),
+    ],
+)
+def test_the_way_to_practice_stands_above_the_solution(name: str, exercise: str, solution: str) -> None:
+    text = read(PROSE / f"{name}.md")
+    assert 0 < text.find(f"practice?exercise={exercise})") < text.find(solution)
+
+
+def test_every_exercise_is_led_to_from_a_class_page() -> None:
+    text = "".join(read(PROSE / f"{name}.md") for name in ("forward", "score", "reverse", "training", "maths/parametrisations"))
+    assert all(f"practice?exercise={name})" in text for name in EXERCISES)
 
 
 def printed(name: str, line: str, capsys: pytest.CaptureFixture[str]) -> list[float]:
