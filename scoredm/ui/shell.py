@@ -37,7 +37,7 @@ STYLE = """<style>
 .stExpander table :is(td, th) {white-space: normal;}
 .st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem; line-height: 1.25;}
 [data-testid="stFullScreenFrame"]:has(.stVegaLiteChart) [data-testid="stElementToolbar"] {top: auto; bottom: -0.75rem;}
-.st-key-names ul {margin: 0; padding-left: 1.1rem;}
+.st-key-names ul {margin: 0 0 0.5rem; padding-left: 1.1rem;}
 .st-key-names li {font-size: 0.875rem; line-height: 1.4; margin: 0;}
 .st-key-names code {font-size: 0.95em;}
 [data-testid="stSidebarHeader"] {height: 1.2rem; margin-bottom: 0;}
