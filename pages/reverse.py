@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm import screens
 from scoredm.language import N_, _
-from scoredm.ui import cache, controls, reverse, shell, show
+from scoredm.ui import cache, controls, reverse, shell, show, whatif
 from scoredm.ui.stage import stage
 
 TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 10.0}
@@ -94,4 +94,5 @@ st.subheader(_("Before and after"), anchor=False)
 reverse.before_and_after(result)
 
 show.download("before-after", lambda: reverse.figure(result))
+whatif.draw(experiment)
 shell.sections("reverse")

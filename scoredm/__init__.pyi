@@ -22,6 +22,7 @@ from .likelihood import (
 from .losses import (
     dsm_floor as dsm_floor,
     dsm_loss as dsm_loss,
+    dsm_loss_at as dsm_loss_at,
     dsm_losses as dsm_losses,
     notebook_score_error as notebook_score_error,
     score_error as score_error,

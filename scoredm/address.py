@@ -220,6 +220,24 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
         "colour": Choice("rcolour", N_("Colour"), "samples", options={"samples": N_("Samples"), "component": N_("Final mode")}),
         "arrows": Switch("rarrows", N_("Score arrows"), False),
         "moment": Number("moment", N_("Show the update at t"), 0.5, low=0.0, high=1.0, step=0.01),
+        "what_if": Switch("whatif", N_("What if the line of code were wrong?"), False),
+        "no_noise": Switch("nonoise", N_("No noise"), False, N_("The last term is left out.")),
+        "plain_dt": Switch("plaindt", N_("dt for √dt"), False, N_("The noise is multiplied by dt.")),
+        "minus": Switch("minus", N_("Minus before the score"), False, N_("The points move away from the data.")),
+        "half": Switch("half", N_("Half the score term"), False),
+        "earlier": Switch(
+            "earlier", N_("g and s at t − dt"), False, N_("This is no mistake: it is the other choice of first order.")
+        ),
+        "eta": Number(
+            "weta",
+            N_("Noise η"),
+            1.0,
+            N_("1 is the reverse SDE, 0 the probability-flow ODE. The right line keeps pₜ for every η."),
+            low=0.0,
+            high=1.0,
+            step=0.05,
+        ),
+        "line_steps": Number("wsteps", N_("Steps of the line"), 100, N_("From t = 1 to t = 0."), low=5, high=100, step=5),
     },
     "training": {
         "recipe": Choice(

@@ -241,6 +241,30 @@ def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:
     return _at_each_time(t, lambda time: _floor(mixture, sde, time))
 
 
+def dsm_loss_at(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> float:
+    """The mean DSM loss over all clean points and noises that make one noisy point.
+
+        E[ || sigma_t s(x, t) + z ||^2 | x_t = x ]
+            = alpha_t^2 / sigma_t^2 tr Cov(x_0 | x_t = x) + || sigma_t s(x, t) + E[z | x_t = x] ||^2
+
+    With the exact score the second term is 0: no guess of the noise has a lower loss at this point. Over x ~ p_t the mean is then
+    `dsm_floor`.
+
+    Args:
+        score_fn: the score, exact or learned.
+        mixture: the distribution of the data.
+        sde: the forward diffusion.
+        x: the noisy point, (D,).
+        t: a time above 0.
+    """
+    alpha, sigma = sde.scales(t)
+    clean = mixture.posterior(x, alpha, sigma)
+    spread = (alpha / sigma) ** 2 * float(clean.covariance.trace())
+    with torch.no_grad():
+        score = score_fn(x[None], t)[0].double()
+    return spread + float((sigma * score + (x.double() - alpha * clean.mean) / sigma).square().sum())
+
+
 def score_error(
     score_fn: ScoreFn,
     mixture: GaussianMixture,

@@ -506,6 +506,36 @@ class GaussianMixture:
 
         return self._in_blocks(guess, x, *_per_row(x, alpha, sigma))
 
+    def posterior(self, x: Any, alpha: Time, sigma: Time) -> "GaussianMixture":
+        """The distribution of X given that alpha X + sigma Z is x: a mixture again.
+
+            sum_k r_k(x) N(mu_k + alpha S_k M_k^{-1} (x - alpha mu_k), S_k - alpha^2 S_k M_k^{-1} S_k),
+            M_k = alpha^2 S_k + sigma^2 I
+
+        Args:
+            x: one point, (D,).
+            alpha: a number or ().
+            sigma: a number or (), above 0.
+
+        Returns:
+            A mixture with as many components.
+
+        Raises:
+            ValueError: unless x is one finite point and sigma is finite and above 0.
+        """
+        point = torch.as_tensor(x, dtype=torch.float64)
+        alpha, sigma = float(alpha), float(sigma)
+        if point.shape != (self.dim,) or not torch.isfinite(point).all():
+            raise ValueError(f"x is {point.tolist()}; it must be one point of {self.dim} finite numbers")
+        if not 0 < sigma < math.inf:
+            raise ValueError(f"sigma is {sigma:g}; it must be finite and above 0")
+        noisy = self.diffuse(alpha, sigma)
+        along, variances, axes = noisy._project(point[None])
+        shrunk = self._eigenvalues * sigma**2 / variances
+        means = self._means + torch.einsum("kj,kij->ki", alpha * self._eigenvalues / variances * along[0], axes)
+        covariances = (axes * shrunk[:, None, :]) @ axes.mT
+        return _restore(means, covariances, shrunk, axes, torch.softmax(noisy._logits(along, variances, axes), -1)[0])
+
     def natural(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> NaturalParameters:
         """Natural parameters of the diffused mixtures, in coordinates that start at an origin, for a whole grid at once.
 

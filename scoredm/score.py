@@ -93,6 +93,15 @@ class ExactScore:
         t = t.to(torch.float64) if isinstance(t, Tensor) else float(t)
         return self.mixture.posterior_mean(x, self.sde.alpha(t), self.sde.sigma(t))
 
+    def posterior(self, x: Tensor, t: float) -> GaussianMixture:
+        """The distribution of the clean point x_0 given that the noisy point x_t is x: a mixture.
+
+        Args:
+            x: one point, (D,).
+            t: One time, with sigma_t above 0.
+        """
+        return self.mixture.posterior(x, *self.sde.scales(t))
+
     def with_divergence(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
         """The score and its divergence, in closed form.
 

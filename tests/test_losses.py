@@ -20,6 +20,7 @@ from scoredm import (
     SubVPSDE,
     dsm_floor,
     dsm_loss,
+    dsm_loss_at,
     dsm_losses,
     exact_score,
     notebook_score_error,
@@ -355,3 +356,20 @@ def test_mean_floor_of_the_tutorial_over_the_notebooks_times():
     t = 0.01 + 0.99 * (np.arange(100) + 0.5) / 100
     assert float(dsm_floor(TUTORIAL, VE, t).mean()) == pytest.approx(0.840, abs=6e-4)
     assert math.isfinite(dsm_floor(TUTORIAL, VE, 1e-6))
+
+
+@pytest.mark.parametrize(("mixture", "sde"), [(TUTORIAL, VPSDE()), (LINE, VE)], ids=["plane", "line"])
+def test_the_loss_at_a_point_is_the_mean_over_its_origins_and_its_mean_is_the_floor(mixture, sde):
+    t, draws = 0.3, torch.Generator().manual_seed(0)
+    exact = exact_score(mixture, sde)
+    alpha, sigma = sde.scales(t)
+    points = mixture.at(sde, t).sample(300, draws).double()
+    least = np.array([dsm_loss_at(exact, mixture, sde, x, t) for x in points])
+    assert abs(least.mean() - dsm_floor(mixture, sde, t)) < 4 * least.std() / math.sqrt(len(least))
+    for score in (exact, lambda x, _t: -0.3 * x):
+        origins = exact.posterior(points[0], t).sample(50_000, draws).double()
+        noises = (points[0] - alpha * origins) / sigma
+        losses = (sigma * score(points[:1], t) + noises).square().sum(1)
+        mean = dsm_loss_at(score, mixture, sde, points[0], t)
+        assert abs(float(losses.mean()) - mean) < 4 * float(losses.std()) / math.sqrt(len(losses))
+    assert dsm_loss_at(exact, mixture, sde, points[0], t) < mean

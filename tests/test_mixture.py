@@ -12,7 +12,7 @@ from scipy.stats import chisquare, kstest, multivariate_normal
 from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
-from scoredm import VPSDE, GaussianMixture, mixture as module, parse_mixture
+from scoredm import VPSDE, GaussianMixture, mixture as module, parse_mixture, targets
 
 
 def tutorial() -> GaussianMixture:
@@ -368,3 +368,27 @@ def test_score_and_divergence_are_those_of_differentiation():
     torch.testing.assert_close(s, mixture.score(x))
     rows = [torch.autograd.functional.jacobian(lambda y: mixture.score(y[None])[0], point) for point in x]
     torch.testing.assert_close(divergence, torch.stack([torch.as_tensor(row).trace() for row in rows]))
+
+
+@pytest.mark.parametrize(("alpha", "sigma"), [(1.0, 0.3), (0.4, 2.0), (0.8, 1e-4)])
+@pytest.mark.parametrize("target", ["three-modes", "tutorial", "needle"])
+def test_the_posterior_is_bayes_rule(target, alpha, sigma):
+    mixture = targets.mixture(target)
+    clean = mixture.sample(1, torch.Generator().manual_seed(3))[0].double()
+    x = alpha * clean + sigma * torch.randn(mixture.dim, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    posterior = mixture.posterior(x, alpha, sigma)
+    x0 = posterior.sample(50, torch.Generator().manual_seed(5)).double()
+    kernel = -((x - alpha * x0).square().sum(1) / sigma**2 + mixture.dim * np.log(2 * np.pi * sigma**2)) / 2
+    bayes = mixture.log_prob(x0) + kernel - mixture.diffuse(alpha, sigma).log_prob(x)
+    torch.testing.assert_close(posterior.log_prob(x0), bayes, rtol=1e-6, atol=1e-5)
+    mean = mixture.posterior_mean(x[None], alpha, sigma)[0]
+    torch.testing.assert_close(posterior.mean, mean, rtol=1e-9, atol=1e-9)
+    assert float(posterior.weights.sum()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("x", "sigma", "words"), [([0.0], 1.0, "one point of 2"), ([0.0, np.nan], 1.0, "finite"), ([0.0, 0.0], 0.0, "sigma is 0")]
+)
+def test_a_posterior_needs_a_point_and_noise(x, sigma, words):
+    with pytest.raises(ValueError, match=words):
+        targets.mixture("tutorial").posterior(x, 1.0, sigma)

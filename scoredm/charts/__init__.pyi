@@ -13,4 +13,5 @@ from . import (
     samples as samples,
     score as score,
     training as training,
+    whatif as whatif,
 )

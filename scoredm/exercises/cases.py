@@ -116,6 +116,15 @@ def diffusion(sde: SDE) -> Given:
     return Given("g", _of_library(sde.diffusion))
 
 
+def drift_rate(sde: SDE) -> Given:
+    """f(t) of an SDE, whose drift is f(t) x.
+
+    Args:
+        sde: the forward diffusion.
+    """
+    return Given("f", _of_library(sde.drift_rate))
+
+
 Case = Mapping[str, Any]  # the names in scope; those that begin with _ are for the judge alone
 
 

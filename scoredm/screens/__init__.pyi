@@ -14,4 +14,5 @@ from . import (
     studying as studying,
     training as training,
     verified as verified,
+    whatif as whatif,
 )

@@ -16,7 +16,7 @@ from scoredm.frames import Frames
 from scoredm.kernel_density import estimate_contours, estimate_curve
 from scoredm.metrics import Estimate
 from scoredm.samplers import reverse_step
-from scoredm.screens import comparing
+from scoredm.screens import comparing, whatif
 from scoredm.screens.animation import animate, kept
 from scoredm.simulation import Trajectory, sample
 from scoredm.streams import generator
@@ -47,6 +47,14 @@ class Settings:
     colour: str = address.default("reverse", "colour")
     arrows: bool = address.default("reverse", "arrows")
     moment: float = address.default("reverse", "moment")
+    what_if: bool = address.default("reverse", "what_if")
+    no_noise: bool = address.default("reverse", "no_noise")
+    plain_dt: bool = address.default("reverse", "plain_dt")
+    minus: bool = address.default("reverse", "minus")
+    half: bool = address.default("reverse", "half")
+    earlier: bool = address.default("reverse", "earlier")
+    eta: float = address.default("reverse", "eta")
+    line_steps: int = address.default("reverse", "line_steps")
 
     def __post_init__(self) -> None:
         """Validate every value."""
@@ -59,8 +67,13 @@ class Settings:
 
     @property
     def animated(self) -> "Settings":
-        """The same run and animation, with the default of the choice that changes neither."""
-        return replace(self, moment=address.default("reverse", "moment"))
+        """The same run and animation, with the defaults of the choices that change neither."""
+        return replace(self.simulated, camera=self.camera, colour=self.colour, arrows=self.arrows)
+
+    @property
+    def line(self) -> whatif.Settings:
+        """The line of code that is tried."""
+        return whatif.Settings(self.no_noise, self.plain_dt, self.minus, self.half, self.earlier, self.eta, self.line_steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +223,7 @@ class Result:
         run: the simulated run.
         truth: the window and the exact contours of the data, and an exact sample.
         animation: for the stage.
+        what_if: a line of code with slips, tried beside the right one; None where nobody asks for it.
     """
 
     comparison: Comparison
@@ -217,6 +231,7 @@ class Result:
     run: Run
     truth: Truth
     animation: Animation
+    what_if: whatif.Result | None = None
 
 
 def simulate(experiment: Experiment, settings: Settings) -> Run:
@@ -437,4 +452,5 @@ def run(experiment: Experiment, settings: Settings, parts: Parts | None = None) 
         run=simulated,
         truth=truth,
         animation=parts.show(experiment, settings.animated, simulated),
+        what_if=whatif.run(experiment, settings.line) if settings.what_if else None,
     )

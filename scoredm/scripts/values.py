@@ -25,6 +25,7 @@ from scoredm.screens import (
     score,
     training,
     verified,
+    whatif,
 )
 from scoredm.targets import format_mixture, names
 from scoredm.training import TrainConfig
@@ -134,10 +135,15 @@ def _score(experiment: Experiment, settings: score.Settings) -> Values:
     }
 
 
-def _reverse(_experiment: Experiment, settings: reverse.Settings) -> Values:
+def _reverse(experiment: Experiment, settings: reverse.Settings) -> Values:
     prior, call = PRIORS[settings.prior]
-    eta = reverse.NOISE[settings.process]
-    return {"prior": prior, "prior_call": call, "eta": eta, "noise": eta > 0}
+    eta, drift = reverse.NOISE[settings.process], whatif.has_drift(experiment)
+    return {
+        **{"prior_call": call, "eta": eta, "noise": eta > 0},
+        "priors": f"{prior}, exact_prior" if settings.what_if else prior,
+        "line": whatif.code(settings.line, drift=drift).replace("t - dt", "t_next"),
+        "right_line": whatif.code(settings.line.right, drift=drift),
+    }
 
 
 def _training(experiment: Experiment, settings: training.Settings) -> Values:

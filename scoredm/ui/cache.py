@@ -229,6 +229,16 @@ def _animated(
     return screens.reverse.show(experiment, settings, _run)
 
 
+def what_if(experiment: Experiment, settings: "screens.whatif.Settings") -> "screens.whatif.Result":
+    """See `screens.whatif.run`: a line that was run is not run again."""
+    return screens.whatif.run(experiment, settings, _line_run)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _line_run(experiment: Experiment, settings: "screens.whatif.Settings") -> "screens.whatif.Run":
+    return screens.whatif.try_line(experiment, settings)
+
+
 @st.cache_data(max_entries=64, ttl=60, show_spinner=False)
 def _training_pace(config: "TrainConfig", dim: int) -> "TrainingPace":
     return scoredm.learning.measure_training_pace(config, dim)

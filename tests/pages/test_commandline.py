@@ -33,7 +33,7 @@ LINKS = {
     "reverse": [
         "rn=500",
         "rn=500&lam=5&prior=exact",
-        "rn=300&target=two-modes&sde=vp&rsteps=50&denoise=true",
+        "rn=300&target=two-modes&sde=vp&rsteps=50&denoise=true&whatif=true&plaindt=true&wsteps=20",
         "rn=400&target=ring&sde=cosine&tmin=0.01",
     ],
     "maths": ["", "topic=dsm&share=0.5&time=0.5&sde=vp", "topic=parametrisations&target=ring&seed=3", "eta=0.5&target=two-modes"],

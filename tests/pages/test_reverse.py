@@ -11,10 +11,11 @@ from matplotlib.patches import Rectangle
 
 from scoredm import VESDE, VPSDE, fields, targets
 from scoredm.charts import figures, samples
+from scoredm.charts.whatif import gauge
 from scoredm.experiment import Experiment
-from scoredm.screens import comparing, reverse as screen
+from scoredm.screens import comparing, reverse as screen, whatif
 from scoredm.screens.reverse import Settings
-from scoredm.ui import prose, reverse
+from scoredm.ui import prose, reverse, show
 from tests.common import pictures
 
 TUTORIAL = targets.mixture("tutorial")
@@ -285,3 +286,34 @@ def test_samples_that_lie_closer_than_their_precision_are_printed():
     bars = [bar for bar in figure.axes[1].patches if isinstance(bar, Rectangle)]
     assert len(bars) == figures.BINS
     assert sum(bar.get_height() * bar.get_width() for bar in bars) == pytest.approx(1, abs=1e-6)
+
+
+def test_what_if_is_closed_until_asked_for_and_follows_its_switches(open_page):
+    at = open_page("reverse", rn=100, rsteps=10)
+    assert not at.code and not any(toggle.key == "minus" for toggle in at.toggle)
+    at.toggle(key="whatif").set_value(True).run()
+    right = "x + g(t)**2*score(x, t)*dt + g(t)*sqrt(dt)*z"
+    assert [code.value for code in at.code] == [right, right] and says(at, "says: *Right.")
+    at.toggle(key="nonoise").set_value(True)
+    at.slider(key="weta").set_value(0.5).run()
+    assert not at.exception and at.toggle(key="plaindt").disabled
+    assert [code.value for code in at.code] == [
+        "x + 0.625*g(t)**2*score(x, t)*dt",
+        "x + 0.625*g(t)**2*score(x, t)*dt + 0.5*g(t)*sqrt(dt)*z",
+    ]
+    found = whatif.run(Experiment(), whatif.Settings(no_noise=True, eta=0.5))
+    variance = found.tried.variance
+    assert says(at, f"| Variance | 2.25 | {show.with_error(variance.value, variance.error)} |")
+    assert not says(at, "The exercise")
+    assert gauge("light", "Variance, over the exact one", variance.value / 2.25, found.right.variance.value / 2.25) in pictures(
+        at
+    )
+    at.slider(key="weta").set_value(0.0).run()
+    assert says(at, "says: *Right.")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "place"), [(1.0, 145.0), (1e-9, 20.0), (0.0, 20.0), (np.inf, 270.0), (np.nan, 270.0), (10.0, 186.7)]
+)
+def test_the_gauge_points_to_the_ratio_or_to_an_end(ratio, place):
+    assert f'cx="{place:.1f}" cy="38" r="7"' in gauge("light", "", ratio, 1.0)

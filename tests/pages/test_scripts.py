@@ -34,7 +34,8 @@ LINKS = {
     "reverse": [
         "rn=300&target=two-modes&sde=vp&rsteps=50&denoise=true",
         "",
-        "rn=400&target=own&mixture=w1m-2,0s0.5;w2m2,1c1,0.6,1&sde=cosine&tmin=0.01&process=flow&prior=exact&moment=0",
+        "rn=400&target=own&mixture=w1m-2,0s0.5;w2m2,1c1,0.6,1&sde=cosine&tmin=0.01&process=flow&prior=exact&moment=0"
+        "&whatif=true&half=true&earlier=true&wsteps=30",
     ],
     "maths": [
         "topic=dsm&share=0.55&time=0.5&sde=vp",
@@ -139,7 +140,11 @@ def of_reverse(result: Any) -> list[str]:
     noise = [] if step.noise is None else numbers(*step.noise)
     worst = f"{compared.verdict.z_score:.1f}"
     update = numbers(step.dt, step.g, step.f, *factors, *step.x, *step.score, *step.x_next)
-    return [*rows, worst, f"{step.t:.3f}", *numbers(compared.distance, *compared.noise_floor), *update, *noise]
+    tried = [] if result.what_if is None else [result.what_if.tried, result.what_if.right]
+    line = [show.with_error(one.value, one.error) for run in tried for one in (run.variance, run.within)]
+    exact = numbers(result.what_if.exact, result.what_if.exact_within) if tried else []
+    shown = [*rows, worst, f"{step.t:.3f}", *numbers(compared.distance, *compared.noise_floor), *update, *noise]
+    return [*shown, *line, *exact]
 
 
 def of_training(result: Any) -> list[str]:
@@ -281,6 +286,7 @@ def test_every_screen_has_a_script_of_each_of_its_kinds():
 # Links whose scripts are written and not run: each kind of SDE, the networks, and values that make long lines.
 OTHERS = [
     *(link("home", f"sde={kind}") for kind in KINDS),
+    link("reverse", "whatif=true&plaindt=true&minus=true&weta=0.35&sde=vp&prior=exact"),
     link("score", "view=components&dots=0&camera=fixed"),
     link("score", "target=two-modes&view=components&camera=fixed"),
     link("race", "score=learned&samplers=" + ",".join(options("race", "samplers"))),
