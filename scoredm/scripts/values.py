@@ -135,15 +135,20 @@ def _score(experiment: Experiment, settings: score.Settings) -> Values:
     }
 
 
-def _reverse(experiment: Experiment, settings: reverse.Settings) -> Values:
+def _reverse(_experiment: Experiment, settings: reverse.Settings) -> Values:
     prior, call = PRIORS[settings.prior]
-    eta, drift = reverse.NOISE[settings.process], whatif.has_drift(experiment)
+    eta = reverse.NOISE[settings.process]
     return {
         **{"prior_call": call, "eta": eta, "noise": eta > 0},
         "priors": f"{prior}, exact_prior" if settings.what_if else prior,
-        "line": whatif.code(settings.line, drift=drift).replace("t - dt", "t_next"),
-        "right_line": whatif.code(settings.line.right, drift=drift),
+        **{"changed": _coefficients(settings.line), "right": _coefficients(settings.line.right)},
     }
+
+
+def _coefficients(line: whatif.Settings) -> str:
+    """The factors of the score and of the noise, the power of dt, and whether the end of the step counts."""
+    weight, noise = -line.weight if line.minus else line.weight, line.eta if line.noisy else 0.0
+    return f"({weight!r}, {noise!r}, {1.0 if line.plain_dt else 0.5}, {int(line.earlier)})"
 
 
 def _training(experiment: Experiment, settings: training.Settings) -> Values:

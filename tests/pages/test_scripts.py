@@ -140,11 +140,13 @@ def of_reverse(result: Any) -> list[str]:
     noise = [] if step.noise is None else numbers(*step.noise)
     worst = f"{compared.verdict.z_score:.1f}"
     update = numbers(step.dt, step.g, step.f, *factors, *step.x, *step.score, *step.x_next)
-    tried = [] if result.what_if is None else [result.what_if.tried, result.what_if.right]
-    line = [show.with_error(one.value, one.error) for run in tried for one in (run.variance, run.within)]
-    exact = numbers(result.what_if.exact, result.what_if.exact_within) if tried else []
     shown = [*rows, worst, f"{step.t:.3f}", *numbers(compared.distance, *compared.noise_floor), *update, *noise]
-    return [*shown, *line, *exact]
+    return shown if result.what_if is None else [*shown, *_what_if(result.what_if)]
+
+
+def _what_if(result: screens.whatif.Result) -> list[str]:
+    found = [one for run in (result.tried, result.right) for one in (run.variance, run.within)]
+    return [*(show.with_error(one.value, one.error) for one in found), *numbers(result.exact, result.exact_within)]
 
 
 def of_training(result: Any) -> list[str]:
