@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm import charts, screens
 from scoredm.language import _
-from scoredm.ui import cache, controls, forward, shell, show
+from scoredm.ui import cache, controls, forward, predict, shell, show
 from scoredm.ui.stage import stage
 
 PRESETS = {
@@ -43,15 +43,18 @@ with picture:
             height=430,
             trails=len(result.frames.times),
         )
+    predict.ask(screens.predictions.HALF, result, lambda: experiment, about=experiment)
+    merging = predict.ask(screens.predictions.MERGING, result, lambda: result, about=experiment)
     words = _(
         "What to look for: the colours, which say where each particle started, mix more and more; at every t the particles fill "
         "the grey density, which is exact."
     )
     st.caption(f"{words} {show.frames_drawn(result.frames, len(result.times))}")
-    st.markdown(forward.merging(result))
+    if merging:
+        st.markdown(forward.merging(result))
 with side:
     forward.variances(result)
-    forward.schedule(result)
+    forward.schedule(result, merging=merging)
 
 show.download(
     "forward-paths",

@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm import charts, screens
 from scoredm.language import N_, _
-from scoredm.ui import cache, controls, handouts, home, lesson, prose, quiz, shell, show
+from scoredm.ui import cache, controls, handouts, home, lesson, predict, prose, quiz, shell, show
 
 # Page -> its picture, and what the picture shows where the data are in the plane and on the line.
 STEPS = {
@@ -57,7 +57,8 @@ with picture:
     st.image(cache.thumbnail(experiment.target, mode), width="stretch", alt=alt)
 with facts:
     st.markdown(_("**Your experiment**, set in the sidebar"))
-    home.facts(experiment, result)
+    known = predict.ask(screens.predictions.NOISE_AT_THE_END, result, lambda: result, about=experiment)
+    home.facts(experiment, result, noise=known)
 with links:
     prose.write(prose.read("home/links").lead)
 

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
+from scoredm import screens
 from scoredm.language import _
-from scoredm.ui import cache, memorisation, shell
+from scoredm.ui import cache, memorisation, predict, shell
 
 experiment = shell.header("memorisation")
 
@@ -17,6 +18,8 @@ with st.spinner(_("Sampling with each score")):
 exact = cache.exact_scores(experiment, points)
 
 memorisation.result(experiment, points, drawn)
+trained = screens.predictions.Trained(len(points), drawn["network"])
+predict.ask(screens.predictions.COPIES, trained, lambda: trained, about=experiment, act=memorisation.train_on_many)
 memorisation.panels(experiment, points, task, drawn)
 nearest, collapse, losses = st.columns(3)
 with nearest:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm import screens
 from scoredm.language import N_, _
-from scoredm.ui import cache, controls, reverse, shell, show, whatif
+from scoredm.ui import cache, controls, predict, reverse, shell, show, whatif
 from scoredm.ui.stage import stage
 
 TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 10.0}
@@ -80,6 +80,8 @@ with picture:
         equal_aspect=plane,
         trails=len(frames.times) if not plane else 4 if drawn <= 500 else 0,
     )
+    one_start = experiment, settings
+    predict.ask(screens.predictions.SPREAD, one_start, lambda: one_start, about=(experiment, process))
     some = _("{drawn} of {n} particles are drawn.").format(drawn=drawn, n=particles) if drawn < particles else ""
     look = _(
         "What to look for: the particles start as noise, gather where the grey density pₜ is, and split where its modes split."

@@ -45,6 +45,7 @@ with picture:
         score.plane(experiment, settings, found, scale)
     else:
         score.line(experiment, settings, found)
+    score.predict_at(experiment, settings, found)
 
 # Below both columns: on a narrow screen the controls then follow the picture at once.
 if plane:

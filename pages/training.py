@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from scoredm.ui import background, controls, shell
+from scoredm import screens
+from scoredm.ui import background, cache, controls, predict, shell
 from scoredm.ui.training import recipe, view
 
 experiment = shell.header("training")
@@ -30,7 +31,10 @@ with top:
 # A run that ends from here on has the page drawn again.
 ready = run is not None and run.step and run.error is None and not background.moving(run)
 places = view.Places(chart, scores, beside, numbers)
-look = view.View(log, notebook, pair)
+seen = cache.training_look(experiment, settings, run)
+with numbers:
+    floor = predict.ask(screens.predictions.LOSS, seen, lambda: seen, about=experiment)
+look = view.View(log, notebook, pair, floor)
 with status:
     background.watch(lambda: view.draw(experiment, settings, run, look, places), run)
 

@@ -114,6 +114,15 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
         "language": Choice("lang", N_("Language"), "browser", options=_language_titles),
         "lesson": Choice("lesson", N_("Lesson"), "none", options=_lesson_names),
         "stop": Number("stop", N_("Stop of the lesson"), 1, low=1, high=100, step=1),
+        "predict": Choice(
+            "predict",
+            N_("Predictions"),
+            "on",
+            N_(
+                "Pages ask you to predict a number before they show it. *Show me* shows it at once; off leaves the questions out."
+            ),
+            options={"on": N_("on"), "off": N_("off")},
+        ),
     },
     "experiment": {
         "target": Choice("target", N_("Target"), "tutorial", options=_target_titles),
@@ -278,7 +287,7 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             format="%.5g",
         ),
         "parametrisation": Choice(
-            "predict",
+            "output",
             N_("The network predicts"),
             "own",
             options={"own": N_("Network's own"), "score": N_("Score"), "noise": N_("Noise"), "clean": N_("Clean data")},

@@ -8,6 +8,7 @@ from . import (
     maths as maths,
     memorisation as memorisation,
     practice as practice,
+    predictions as predictions,
     race as race,
     reverse as reverse,
     score as score,

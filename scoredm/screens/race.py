@@ -236,15 +236,16 @@ def _verdict(lines: Sequence[Line]) -> Verdict:
     return Verdict("reached", tuple(line.name for line in lines if line.floor_from == nfe), nfe, closest.best.value, above)
 
 
-def end_jobs(experiment: Experiment, settings: Settings) -> tuple[Job, ...]:
+def end_jobs(experiment: Experiment, settings: Settings, evaluations: int | None = None) -> tuple[Job, ...]:
     """A run of each sampler on the first grid, with as many steps as take the same number of evaluations of the score.
 
     Args:
         experiment: target, SDE and seed.
         settings: of the race.
+        evaluations: of the score, before the Tweedie step; by default those of the settings.
     """
     shared = settings.steps[-1]
-    steps = studies.equal_cost_steps(settings.samplers, settings.end_evaluations)
+    steps = studies.equal_cost_steps(settings.samplers, evaluations or settings.end_evaluations)
     return tuple(
         Job(
             experiment.target,

@@ -10,7 +10,7 @@ import scoredm
 from scoredm import charts, screens
 from scoredm.experiment import Experiment
 from scoredm.language import N_, _, ngettext
-from scoredm.ui import background, cache, controls, show, study
+from scoredm.ui import background, cache, controls, predict, show, study
 
 if TYPE_CHECKING:
     from scoredm.budget import Budget
@@ -30,6 +30,9 @@ def draw(experiment: Experiment) -> None:
         study.button(asked, _("Measure"))
     with picture:
         background.watch(partial(_watch, experiment, settings, asked), asked)
+        found = _read(experiment, settings, asked) if asked.done else None
+        about, act = (experiment, settings), partial(background.start, asked)
+        predict.ask(screens.predictions.CAUSE, (CAUSES, found), lambda: found, about=about, act=act)
     if asked.rows and not background.moving(asked):
         study.every_run(asked, "budget")
 
@@ -50,9 +53,7 @@ def _choose(experiment: Experiment) -> "screens.budget.Settings":
 def _watch(experiment: Experiment, settings: "screens.budget.Settings", asked: "Study") -> None:
     """Draw the budget over the seeds that have all their runs; while it goes on this is drawn again and again."""
     study.status(experiment, asked, _("Measure"))
-    with st.spinner(_("Measuring the noise floor"), show_time=False):
-        floor = cache.noise_floor(experiment.target, experiment.seed, settings.metric, settings.particles)
-    result = screens.budget.read(experiment, settings, tuple(asked.rows), floor)
+    result = _read(experiment, settings, asked)
     study.failures(result.failures)
     if result.budget is not None and result.verdict is not None:
         _show(settings, result.budget, result.verdict)
@@ -64,6 +65,13 @@ def _watch(experiment: Experiment, settings: "screens.budget.Settings", asked: "
             ),
             icon=":material/receipt_long:",
         )
+
+
+def _read(experiment: Experiment, settings: "screens.budget.Settings", asked: "Study") -> "screens.budget.Result":
+    """The budget over the runs so far."""
+    with st.spinner(_("Measuring the noise floor"), show_time=False):
+        floor = cache.noise_floor(experiment.target, experiment.seed, settings.metric, settings.particles)
+    return screens.budget.read(experiment, settings, tuple(asked.rows), floor)
 
 
 def _show(settings: "screens.budget.Settings", found: "Budget", verdict: "screens.budget.Verdict") -> None:

@@ -141,6 +141,12 @@ def _score_longest_arrow(experiment: Experiment, settings: "screens.score.Settin
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
+def saddle(target: str) -> tuple[float, ...] | None:
+    """See `screens.predictions.saddle`."""
+    return screens.predictions.saddle(Experiment(target))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
 def race_jobs(experiment: Experiment, settings: "screens.race.Settings") -> "tuple[Job, ...]":
     """See `screens.race.jobs`."""
     return screens.race.jobs(experiment, settings)

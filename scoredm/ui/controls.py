@@ -81,6 +81,11 @@ def shared_query() -> str:
     return write_link("", values).partition("?")[2]
 
 
+def chosen(name: str) -> Any:
+    """The value of a parameter whose widget this run has drawn, by its name in a link."""
+    return _run().values[name][1]
+
+
 def carry(parameter: Parameter, value: Any) -> None:
     """Keep a value in the address and in the link, though no widget shows it."""
     _run().values[parameter.name] = parameter, value

@@ -31,11 +31,11 @@ def variances(result: "screens.forward.Result") -> None:
     show.chart(charts.forward.variance_spec(show.mode(), called), table, key="variance", alt=alt)
 
 
-def schedule(result: "screens.forward.Result") -> None:
-    """Draw the SDE over time, with the times at which modes merge."""
-    found = result.schedule
+def schedule(result: "screens.forward.Result", *, merging: bool = True) -> None:
+    """Draw the SDE over time; merging: with the times at which modes merge."""
+    found, times = result.schedule, [merger.t for merger in result.mergers]
     scales, log_snr = charts.forward.schedule_tables(
-        found.times, found.alpha, found.sigma, found.diffusion, found.log_snr, [merger.t for merger in result.mergers]
+        found.times, found.alpha, found.sigma, found.diffusion, found.log_snr, times if merging else []
     )
     left, right = st.columns(2, gap="small")
     with left:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from scoredm import screens
 
 
-def facts(experiment: Experiment, result: "screens.home.Result") -> None:
-    """Draw the experiment's main numbers as a table."""
+def facts(experiment: Experiment, result: "screens.home.Result", *, noise: bool = True) -> None:
+    """Draw the experiment's main numbers as a table; noise: whether that of t = 1 is among them."""
     dim = len(result.mean)
     made_of = ngettext("{n} Gaussian in {dim}-D", "{n} Gaussians in {dim}-D", result.components)
-    noise = (
+    words = (
         _("σ₁ = {sigma}, {ratio} × the standard deviation of the data")
         if result.alpha == 1
         else _("σ₁ = {sigma}, {ratio} × what is left of the data")
@@ -28,8 +28,10 @@ def facts(experiment: Experiment, result: "screens.home.Result") -> None:
         (_("Mean"), _vector(result.mean)),
         (_("Covariance") if dim > 1 else _("Variance"), _matrix(result.covariance)),
         (_("SDE"), experiment.sde_label),
-        (_("Noise at t = 1"), noise.format(sigma=number(result.sigma), ratio=number(result.noise_to_data))),
     ]
+    if noise:
+        at_the_end = words.format(sigma=number(result.sigma), ratio=number(result.noise_to_data))
+        rows.append((_("Noise at t = 1"), at_the_end))
     if result.merge_time is not None:
         rows.append((_("Modes"), _merging(result.merge_time)))
     rows.insert(0, (_("Target"), experiment.title))

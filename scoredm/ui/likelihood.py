@@ -7,7 +7,7 @@ import streamlit as st
 from scoredm import charts, screens
 from scoredm.experiment import Experiment
 from scoredm.language import _
-from scoredm.ui import background, cache, controls, show, study
+from scoredm.ui import background, cache, controls, predict, show, study
 
 if TYPE_CHECKING:
     from scoredm.tasks import Model
@@ -26,6 +26,7 @@ def draw(experiment: Experiment) -> None:
         result = cache.likelihood(experiment, settings, network)
     with picture:
         (_map if experiment.dim == 2 else _curves)(experiment, result)
+        predict.ask(screens.predictions.ORDER, settings, lambda: _more_steps(experiment), about=experiment)
     with side:
         st.markdown(verdict(result))
         st.markdown(table(result))
@@ -35,6 +36,15 @@ def draw(experiment: Experiment) -> None:
         if settings.score == "learned":
             words = _("A network has no value at t = 0, so its density is compared with the exact one at t = {t}.")
             st.caption(words.format(t=f"{result.t_min:g}"))
+
+
+def _more_steps(experiment: Experiment) -> "tuple[screens.likelihood.Result, screens.likelihood.Result]":
+    """The densities that the reader is asked about: with few steps of the solver and with twice as many, all else exact."""
+    few = screens.predictions.FEW_STEPS
+    one, two = (
+        cache.likelihood(experiment, screens.likelihood.Settings(prior="exact", steps=steps), None) for steps in (few, 2 * few)
+    )
+    return one, two
 
 
 def _choose() -> "screens.likelihood.Settings":

@@ -9,7 +9,7 @@ import streamlit as st
 from scoredm import charts, screens
 from scoredm.experiment import Experiment
 from scoredm.language import N_, _
-from scoredm.ui import cache, controls, show
+from scoredm.ui import cache, controls, predict, show
 from scoredm.ui.show import fixed, number
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def reverse(experiment: Experiment) -> None:
     table = charts.maths.paths_table(paths.times, paths.noisy, paths.flow)
     alt = _("Reverse paths with and without noise from the same initial points")
     show.chart(charts.maths.paths_spec(show.mode()), table, key="paths", alt=alt)
+    asked = screens.predictions.TWICE_THE_NOISE
+    predict.ask(asked, paths, lambda: cache.reverse_paths(experiment, screens.predictions.TWICE), about=experiment)
     words = _(
         "What to look for: the paths with noise and without noise differ, but at each t both sets have the same distribution. "
         "Read from right (noise) to left (data). Heun's method solves the flow; for other η Euler steps are used, so near η = "

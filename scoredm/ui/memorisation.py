@@ -159,6 +159,12 @@ def choose_network(experiment: Experiment, points: "Points") -> "TrainingTask | 
     return task if wanted else None
 
 
+def train_on_many() -> None:
+    """Train the network on as many points as the reader is asked about."""
+    many = screens.predictions.MANY_POINTS
+    controls.apply(_("Train on {n} points").format(n=many), {"mn": many, "mnet": True})
+
+
 def samples(experiment: Experiment, points: "Points", task: "TrainingTask | None") -> "Samples":
     """Samples by each score; None for a network that is not trained yet."""
     exact, run = cache.exact_scores(experiment, points), background.training(task) if task is not None else None

@@ -10,7 +10,7 @@ import scoredm
 from scoredm import charts, screens
 from scoredm.experiment import Experiment
 from scoredm.language import _, ngettext
-from scoredm.ui import background, cache, controls, show, study
+from scoredm.ui import background, cache, controls, predict, show, study
 
 if TYPE_CHECKING:
     from scoredm.metrics import NoiseFloor
@@ -27,6 +27,8 @@ def draw(experiment: Experiment) -> None:
         study.button(asked, _("Start"))
     with picture:
         background.watch(partial(_watch, experiment, settings, asked), asked)
+        find = partial(_at_equal_cost, experiment, settings)
+        predict.ask(screens.predictions.WINNER, settings, find, about=(experiment, settings))
     if asked.rows and not background.moving(asked):
         _ends(experiment, settings)
         study.every_run(asked, "race")
@@ -168,6 +170,12 @@ def _ends(experiment: Experiment, settings: "screens.race.Settings") -> None:
     drawn.append(panel(_("Exact samples"), exact, outline.box, outline.lines, charts.palette.MUTED[mode]))
     show.panels(drawn)
     st.caption(f"{ends_caption(ends)} {_lines(experiment)}")
+
+
+def _at_equal_cost(experiment: Experiment, settings: "screens.race.Settings") -> "list[screens.race.End]":
+    """The end points that the reader is asked about."""
+    jobs = screens.race.end_jobs(experiment, settings, screens.predictions.EVALUATIONS)
+    return [cache.race_end(job, None) for job in jobs]
 
 
 def _network(experiment: Experiment, settings: "screens.race.Settings") -> "scoredm.ScoreFn | None":

@@ -48,6 +48,8 @@ STYLE = """<style>
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
 .stSidebar .st-key-portrait {max-width: 6rem;}
 p:has(> .now) {display: none;}
+[data-testid="stForm"], [class*="st-key-predicted-"] {padding: 0.5rem 0.8rem; gap: 0.4rem;}
+:is([data-testid="stForm"], [class*="st-key-predicted-"]) .stMarkdown p {font-size: 0.9rem; line-height: 1.35;}
 .term {cursor: help; text-decoration: underline dotted; text-underline-offset: 0.2em;}
 .term:focus {outline: 2px solid currentColor; outline-offset: 2px;}
 .term:focus::after {

@@ -23,7 +23,11 @@ def choose_experiment() -> "tuple[Experiment, DeltaGenerator]":
     with st.sidebar:
         target, portrait = _choose_target()
         kind, parameters = _choose_sde()
-        seed = controls.choose("experiment", "seed", "input")
+        left, right = st.columns([5, 4], vertical_alignment="bottom")
+        with left:
+            seed = controls.choose("experiment", "seed", "input")
+        with right:
+            controls.choose("reader", "predict")
     return Experiment(target, seed, kind, parameters), portrait
 
 

@@ -51,7 +51,7 @@ LINKS = {
         "code=(lam**(2*t)-1)/(2*log(lam))&lam=3",
     ],
     "training": [
-        "recipe=custom&iters=15&points=50&net=notebook&predict=noise&target=two-modes&lam=3&seed=5",
+        "recipe=custom&iters=15&points=50&net=notebook&output=noise&target=two-modes&lam=3&seed=5",
         "recipe=custom&iters=20&points=200&batch=64",
         "recipe=custom&iters=20&points=100&batch=0&avg=ema&target=two-modes&sde=vp&look=0.5&metric=true",
     ],
@@ -297,7 +297,7 @@ OTHERS = [
     link("training", "recipe=ours"),
     link(
         "training",
-        "recipe=custom&sched=constant&rate=0.02&points=100&batch=33&eps=0.05&predict=noise&weigh=edm&avg=ema&decay=0.9",
+        "recipe=custom&sched=constant&rate=0.02&points=100&batch=33&eps=0.05&output=noise&weigh=edm&avg=ema&decay=0.9",
     ),
     link("verified", "checks=values"),
     link("race", "target=own&mixture=m1,2s1"),

@@ -113,7 +113,7 @@ def test_loading_the_tutorials_settings_says_what_changed_and_runs_nothing(open_
 
 
 def test_one_button_loads_the_experiment_with_50_points(open_page):
-    at = press_label(open_page("training", predict="clean"), "Train on 50 points only")
+    at = press_label(open_page("training", output="clean"), "Train on 50 points only")
     assert not at.exception
     for words in ("ScoreNet", "50 points, all in each step", "1000 steps"):
         assert words in status(at), words
@@ -136,7 +136,7 @@ def test_every_field_of_a_custom_recipe_reaches_the_run(open_page):
 
 def test_bad_links_give_the_nearest_recipe_and_say_so(open_page):
     bad = {"recipe": "custom", "iters": "1e308", "points": "many", "batch": -5, "rate": 0, "eps": "nan", "net": "transformer"}
-    worse = {"predict": "velocity", "weigh": "p2", "avg": "ema", "decay": 7}
+    worse = {"output": "velocity", "weigh": "p2", "avg": "ema", "decay": 7}
     at = open_page("training", **bad, **worse, look=7, smooth="lots", log="perhaps")
     assert not at.exception
     complaints = " ".join(w.value for w in at.warning)
@@ -149,14 +149,14 @@ def test_bad_links_give_the_nearest_recipe_and_say_so(open_page):
 
 
 def test_the_advanced_choices_come_by_the_link_and_say_what_they_change(open_page):
-    at = open_page("training", **SHORT, predict="noise", weigh="min-snr", avg="ema", decay=0.95)
+    at = open_page("training", **SHORT, output="noise", weigh="min-snr", avg="ema", decay=0.95)
     assert not at.exception
     for words in ("predicts: Noise", "weight of each t: Min-SNR", "average of the weights: EMA", "decay 0.95"):
         assert words in status(at), words
     captions = [c.value for c in at.caption]
     for sentence in (recipe.PREDICTS["noise"][1], recipe.WEIGHS["min-snr"][1], recipe.AVERAGES["ema"][1]):
         assert sentence in captions
-    assert "predicts" not in status(open_page("training", predict="clean", weigh="edm", avg="none"))
+    assert "predicts" not in status(open_page("training", output="clean", weigh="edm", avg="none"))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
 
 
 def test_a_sample_that_failed_is_not_said_to_fill_the_contours(open_page, seeds):
-    at = open_page("training", **SHORT, seed=next(seeds), net="notebook", predict="score", target="rings")
+    at = open_page("training", **SHORT, seed=next(seeds), net="notebook", output="score", target="rings")
     train_to_the_end(at)
     assert any("The samples by the learned score differ from exact ones" in m.value for m in at.markdown)
     assert not any("cannot be told apart" in m.value for m in at.markdown)

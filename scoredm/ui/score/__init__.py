@@ -7,7 +7,7 @@ import streamlit as st
 from scoredm import charts, screens
 from scoredm.frames import ArrowScale
 from scoredm.language import N_, _
-from scoredm.ui import cache, show
+from scoredm.ui import cache, predict, show
 from scoredm.ui.score import probe as probes
 from scoredm.ui.stage import stage
 
@@ -136,6 +136,14 @@ def line_caption(found: "screens.score.Probe") -> None:
     )
     where = _("Dashed: the probe.") if found.inside else _("The probe is outside the picture; the table still shows its numbers.")
     st.caption(f"{words} {where}")
+
+
+def predict_at(experiment: "Experiment", settings: "screens.score.Settings", found: "screens.score.Probe") -> None:
+    """Ask for the saddle of the data, then for what becomes of the probe's responsibilities."""
+    t, asked = settings.t, screens.predictions
+    at = asked.Probed(experiment, t, found, cache.saddle(experiment.target) if t == 0 else None)
+    if predict.ask(asked.SADDLE, at, lambda: at, about=experiment.target):
+        predict.ask(asked.SHARE, at, lambda: at, about=(experiment, t, tuple(found.x.tolist())))
 
 
 def equation(found: "screens.score.Probe") -> None:

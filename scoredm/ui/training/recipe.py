@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TUTORIAL = {"target": "tutorial", "sde": "ve", "lam": 25.0, "seed": 2021, "recipe": "tutorial"}
 FEW_POINTS = {
     **{"recipe": "custom", "points": 50, "batch": 0, "iters": 1000, "net": "scorenet", "sched": "one-cycle", "rate": 0.01},
-    **{"eps": 0.01, "predict": "own", "weigh": "sigma2", "avg": "running"},
+    **{"eps": 0.01, "output": "own", "weigh": "sigma2", "avg": "running"},
 }
 CUSTOM = ("network", "schedule", "learning_rate", "steps", "batch", "data_size", "eps")
 WIDTH = 122  # pixels of a field

@@ -1,9 +1,11 @@
 """What the training page shows: buttons, the live view of a run, and the samples of its network."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 import scoredm
@@ -31,11 +33,12 @@ WIDTH = 140  # pixels of the button that trains, whatever it says
 
 @dataclass(frozen=True)
 class View:
-    """How the live view is drawn: log axis, the tutorial's metric, and what is shown of the two scores."""
+    """How the live view is drawn: log axis, the tutorial's metric, what is shown of the two scores, and whether the floor is."""
 
     log: bool
     notebook: bool
     pair: str
+    floor: bool = True
 
 
 @dataclass(frozen=True)
@@ -134,16 +137,18 @@ def _how_far(run: "Training") -> str:
 
 def _curves(look: "Look", view: View) -> None:
     perfect = look.notebook_floor if view.notebook else None
-    table = charts.training.training_table(look.curves, look.steps, look.floor, perfect)
+    shown = _shows_floor(look, view)
+    table = charts.training.training_table(look.curves, look.steps, look.floor if shown else math.nan, perfect)
     spec = charts.training.training_spec(show.mode(), view.log, view.notebook)
     alt = _("Loss, its floor, and the score error on training and fresh points, over steps")
     show.chart(spec, table, key="training", alt=alt)
-    st.caption(
-        _(
-            "What to look for: the loss stops falling at its floor, above 0, while the score error still falls. The recipe "
-            "*Ours* starts close to the floor."
+    if shown:
+        st.caption(
+            _(
+                "What to look for: the loss stops falling at its floor, above 0, while the score error still falls. The recipe "
+                "*Ours* starts close to the floor."
+            )
         )
-    )
     if view.notebook:
         words = _(
             "What is wrong with the tutorial's metric: it compares the score at every t with the data and the scores of t = 0, "
@@ -152,8 +157,14 @@ def _curves(look: "Look", view: View) -> None:
         st.caption(words.format(value=show.number(look.notebook_floor)))
 
 
+def _shows_floor(look: "Look", view: View) -> bool:
+    """Whether the floor is shown: while the reader is asked for it, only from the first step on."""
+    return view.floor or look.step > 0
+
+
 def _over_time(look: "Look", view: View) -> None:
-    table = charts.training.over_time_table(look.times, look.floor_over_time, look.over_time, look.scores.t)
+    floor = look.floor_over_time if _shows_floor(look, view) else np.full_like(look.floor_over_time, np.nan)
+    table = charts.training.over_time_table(look.times, floor, look.over_time, look.scores.t)
     alt = _("Loss, its floor, and the score error at each time, with a vertical line at t = {t}").format(t=f"{look.scores.t:g}")
     show.chart(charts.training.over_time_spec(show.mode(), view.log), table, key="over-time", alt=alt)
 
@@ -210,6 +221,8 @@ def _scores_words(scores: "Scores", dim: int, view: View) -> str:
 
 def _numbers(look: "Look", dim: int, view: View) -> None:
     """The last values, and the loss above its floor beside the score error that it should be."""
+    if not _shows_floor(look, view):
+        return
     rows = {_("Floor of the loss"): show.number(look.floor)}
     words = [
         _("The score s = 0 has loss {dim}. On fresh data no model gets below the floor.").format(dim=dim),
