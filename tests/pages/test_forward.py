@@ -81,7 +81,7 @@ def test_particles_follow_a_shrinking_law():
 
 
 def test_the_panel_draws_the_sde_and_rules_where_modes_merge(open_page):
-    at = open_page("forward", sde="vp", target="three-modes")
+    at = open_page("forward", sde="vp", target="three-modes", predict="off")
     three, one = chart_rows(at, 1), chart_rows(at, 2)
     sde, t = VPSDE(), 0.5
     for name, value in (("αₜ", sde.alpha(t)), ("σₜ", sde.sigma(t)), ("g(t)", sde.diffusion(t))):

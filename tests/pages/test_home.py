@@ -49,7 +49,7 @@ def test_the_story_links_to_the_four_screens(open_page: OpenPage) -> None:
 
 
 def test_facts_follow_the_experiment(open_page: OpenPage) -> None:
-    at = settled(open_page("home", target="two-modes", lam=25))
+    at = settled(open_page("home", target="two-modes", lam=25, predict="off"))
     assert facts(at)["Variance"] == "26"
     assert facts(at)["Modes"] == "one from t = 0.784 on"
     sigma = math.sqrt(624 / (2 * math.log(25)))
@@ -65,7 +65,7 @@ def test_facts_follow_the_experiment(open_page: OpenPage) -> None:
 
 
 def test_facts_of_an_sde_that_shrinks_the_data(open_page: OpenPage) -> None:
-    at = settled(open_page("home", target="two-modes", sde="vp", bmax=10))
+    at = settled(open_page("home", target="two-modes", sde="vp", bmax=10, predict="off"))
     assert facts(at)["SDE"] == "VP, β 0.1 to 10"
     alpha = math.exp(-10.1 / 4)
     sigma = math.sqrt(1 - alpha**2)
