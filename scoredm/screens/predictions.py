@@ -215,7 +215,7 @@ def saddle(experiment: Experiment) -> tuple[float, ...] | None:
 
 SADDLE: "Question[Probed, Probed]" = Question(
     "saddle",
-    N_("Click the point between the modes where the score is zero, then press *Check*."),
+    N_("Click the point between the modes where the score is zero."),
     N_("There both components contribute the same, in opposite directions. Uphill leads away from it on both sides."),
     lambda at: None if at.saddle is None else Posed(Place(tuple(at.found.x.tolist()))),
     lambda at: at.saddle,
@@ -260,9 +260,8 @@ SHARE: "Question[Probed, Probed]" = Question(
 def spread_from_one_point(given: "tuple[Experiment, screens.reverse.Settings]") -> float:
     """The variance of x_1 at the end of a reverse run, in the limit of short steps, whose particles all start at x = 0.
 
-        Cov(x_0 | x_1) = (sigma^2 / alpha^2) (I + sigma^2 H),   H: second derivatives of log p_1 at 0
-
-    The probability-flow ODE keeps them together.
+    Particles of the reverse SDE end at draws of the data that could have led to the start. The probability-flow ODE keeps them
+    together.
 
     Args:
         given: the experiment, and the settings, which say whether the process adds noise.
@@ -270,10 +269,8 @@ def spread_from_one_point(given: "tuple[Experiment, screens.reverse.Settings]") 
     experiment, settings = given
     if NOISE[settings.process] == 0:
         return 0.0
-    alpha, sigma = experiment.sde.scales(1.0)
-    origin = torch.zeros(experiment.dim, dtype=torch.float64)
-    bend = decomposition.hessian(experiment.distribution(1.0), origin)[0, 0]
-    return float((sigma / alpha) ** 2 * (1 + sigma**2 * bend))
+    origins = experiment.mixture.posterior([0.0] * experiment.dim, *experiment.sde.scales(1.0))
+    return float(origins.covariance[0, 0])
 
 
 def _pose_spread(given: "tuple[Experiment, screens.reverse.Settings]") -> Posed:

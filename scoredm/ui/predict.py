@@ -96,12 +96,13 @@ def _draw_question(question: "Question[Any, Any]", posed: "Posed", about: Hashab
     """One line of question, and below it the control and the buttons; nothing is run again before a button is pressed."""
     text = _filled(question.text, posed.values)
     with st.form(f"predict-{question.name}"):
-        st.markdown(f":material/psychology_alt: **{_('Predict first')}** · {text}")
+        st.markdown(_(":material/psychology_alt: **Predict first** · {question}").format(question=text))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _control(question, posed.answer, text)
             args = (question.name, posed, about, act)
-            st.form_submit_button(_("Check"), on_click=_check, args=args, key=f"check-{question.name}", type="primary")
-            st.form_submit_button(_("Show me"), on_click=_show, args=args, key=f"show-{question.name}", type="tertiary")
+            with st.container(horizontal=True, vertical_alignment="center", width="content"):
+                st.form_submit_button(_("Check"), on_click=_check, args=args, key=f"check-{question.name}", type="primary")
+                st.form_submit_button(_("Show me"), on_click=_show, args=args, key=f"show-{question.name}", type="tertiary")
 
 
 def _control(question: "Question[Any, Any]", answer: "Answer", label: str) -> None:
@@ -166,14 +167,18 @@ def _forget(name: str) -> None:
 
 
 def _answered(question: "Question[Any, Any]", response: Response) -> str:
-    said = _both(response)
-    if response.truth is None:
-        wait = _filled(question.wait, response.posed.values)
-        return f"{_('You predict **{guess}**.').format(**said)} {wait}" if response.guess is not None else wait
-    words = (
-        _("You predicted **{guess}**, the answer is **{truth}**.") if response.guess is not None else _("Answer: **{truth}**.")
-    )
-    return f"{words.format(**said)} {_(question.because)}"
+    """What is said under the settings that the question was about."""
+    wait = _filled(question.wait, response.posed.values)
+    match response.guess, response.truth:
+        case None, None:
+            return wait
+        case _guess, None:
+            words = _("You predict **{guess}**. {wait}")
+        case None, _truth:
+            words = _("Answer: **{truth}**. {because}")
+        case _:
+            words = _("You predicted **{guess}**, the answer is **{truth}**. {because}")
+    return words.format(**_both(response), wait=wait, because=_(question.because))
 
 
 def _answered_before(response: Response) -> str:
@@ -207,7 +212,9 @@ def _written(value: "Value | None", posed: "Posed", number: Callable[[float], st
 
 
 def _titled(title: str | float) -> str:
-    return _(title) if isinstance(title, str) else _short(title)
+    if isinstance(title, str):
+        return _(title)
+    return _short(title) if title == int(title) else show.number(title)
 
 
 def _short(value: float) -> str:

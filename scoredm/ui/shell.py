@@ -32,7 +32,7 @@ STYLE = """<style>
 .stMarkdown table {font-variant-numeric: tabular-nums; font-size: 0.875rem;}
 .stMarkdown table {display: block; max-width: max-content; overflow-x: auto;}
 .stMarkdown table :is(td, th) {padding: 0.15rem 0.42rem; white-space: nowrap;}
-:is(.stMultiSelect [data-tag], [data-testid="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
+:is(.stMultiSelect [data-tag], [data-testid^="stBaseButton-primary"]:enabled) {color: light-dark(#FFFFFF, #11151C);}
 .stMarkdown :is(.katex-display, p:has(> .katex)) {overflow-x: auto; overflow-y: hidden;}
 .stExpander table :is(td, th) {white-space: normal;}
 .st-key-probe table :is(td, th) {padding: 0.15rem 0.35rem; line-height: 1.25;}

@@ -54,7 +54,7 @@ def test_a_choice_is_asked_for_and_show_me_needs_none(open_page):
     assert asked(at) == {"loss"}, "nothing was chosen"
     at.button_group(key="guess-loss").set_value("zero")
     press(at, "check-loss")
-    assert "You predicted **0**, the answer is **0.84**." in words(at) and "| Floor of the loss | 0.840 |" in words(at)
+    assert "You predicted **0**, the answer is **0.840**." in words(at) and "| Floor of the loss | 0.840 |" in words(at)
 
 
 def test_a_link_switches_predictions_off_on_every_page(open_page):

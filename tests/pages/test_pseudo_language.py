@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from scoredm import language, scripts
 from scoredm.address import PAGES, TABLE
 from scoredm.parameters import Choice
+from scoredm.screens import predictions
 from scoredm.ui import shell, show
 from tests.common import wait_for_work
 from tests.pages import pseudo
@@ -47,6 +48,12 @@ def open_notebooks(at: AppTest) -> None:
     at.run()
 
 
+def predict_once(at: AppTest) -> None:
+    """Predict when the modes merge, and change the experiment."""
+    at.button(key="check-merging").click().run()
+    at.selectbox(key="sde").set_value("subvp").run()
+
+
 def upload(at: AppTest) -> None:
     at.file_uploader[0].set_value(OWN_FILE).run()
 
@@ -62,12 +69,12 @@ STATES: list[tuple[str, dict[str, Any], Callable[[AppTest], None] | None]] = [
     *((name, {}, None) for name in PAGES),
     *(("maths", {"topic": topic}, None) for topic in options("maths", "topic")[1:]),
     *(("verified", {"checks": group}, None) for group in options("verified", "group")[1:]),
-    ("home", {"target": "two-modes"}, None),
+    ("home", {"target": "two-modes"}, press("show-noise")),
     ("home", {"quiz": "true"}, answer_the_quiz),
     ("score", {"lesson": "class", "stop": 6, "target": "tight"}, None),
     ("forward", {"lesson": "class", "stop": "x", "n": 40}, None),
     ("forward", {"lesson": "one-dimension", "stop": 50, "n": 40}, None),
-    ("forward", {"target": "two-modes", "n": 40, "steps": 70, "sde": "vp"}, None),
+    ("forward", {"target": "two-modes", "n": 40, "steps": 70, "sde": "vp"}, predict_once),
     ("score", {"target": "two-modes", "t": 7}, None),
     ("score", {"view": "component", "target": "own", "mixture": "m 1 q"}, None),
     ("score", {}, press_label("See it in one dimension")),
@@ -79,9 +86,9 @@ STATES: list[tuple[str, dict[str, Any], Callable[[AppTest], None] | None]] = [
     ),
     ("training", {"recipe": "custom", "iters": 12, "points": 200, "batch": 64}, press("train")),
     ("training", {"recipe": "custom", "iters": 12, "points": 200, "batch": 64, "target": "two-modes"}, press("train")),
-    ("samplers", SMALL | {"target": "two-modes"}, press("start")),
-    ("samplers", FEW | {"show": "budget", "target": "two-modes"}, press("start")),
-    ("samplers", {"show": "likelihood", "lsteps": 20}, None),
+    ("samplers", SMALL | {"target": "two-modes"}, press("show-winner", "start")),
+    ("samplers", FEW | {"show": "budget", "target": "two-modes"}, press("show-cause")),
+    ("samplers", {"show": "likelihood", "lsteps": 20}, press("show-order")),
     ("samplers", {"show": "likelihood", "target": "two-modes", "lsteps": 20}, None),
     ("memorisation", {"mn": 10, "mnet": "true", "msteps": 100}, None),
     ("memorisation", {"target": "two-modes", "mn": 10}, upload),
@@ -135,3 +142,9 @@ def test_every_sentence_is_marked(open_page, figures, name, link, act):
     assert unmarked(at, figures) == []
     refused = any(error.value for error in at.sidebar.error)  # a mixture that cannot be read has no script
     assert any("import argparse" in code.value for code in at.code) == (scripts.has_script(name) and not refused)
+
+
+def test_every_sentence_of_a_question_can_be_translated():
+    for question in predictions.QUESTIONS:
+        assert {question.text, question.because} <= pseudo.messages(), question.name
+        assert not question.wait or question.wait in pseudo.messages(), question.name

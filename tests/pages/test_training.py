@@ -87,7 +87,7 @@ def seeds():
 
 
 def test_it_opens_with_the_tutorials_recipe_its_floor_and_what_to_do(open_page):
-    at = open_page("training")
+    at = open_page("training", predict="off")
     assert not at.exception
     assert re.search(r"Press Train: about \d+ (second|minute)s? on this machine", status(at))
     for words in ("The tutorial's network", "10000 points, all in each step", "500 steps", "rate 0.005", "seed 2021"):
@@ -121,7 +121,7 @@ def test_one_button_loads_the_experiment_with_50_points(open_page):
 
 
 def test_every_field_of_a_custom_recipe_reaches_the_run(open_page):
-    at = open_page("training", recipe="custom")
+    at = open_page("training", recipe="custom", predict="off")
     for key, value in {"iters": 77, "points": 320, "batch": 32, "rate": 0.02, "eps": 0.00001, "seed": 9}.items():
         at.number_input(key=key).set_value(value)
     at.selectbox(key="net").set_value("notebook")

@@ -20,7 +20,8 @@ PROBLEM = "_lesson_problem"  # session state: what was wrong with the lesson in 
 # What a stop may hide -> how, in CSS; the lead and the sections are not drawn at all.
 HIDDEN: Mapping[str, str] = {
     "experiment": '.stSidebar [data-testid="stSidebarUserContent"]',
-    "controls": ".stMain :is(.stSlider, .stNumberInput, .stSelectbox, .stMultiSelect, .stButtonGroup, .stCheckbox, .stTextInput)",
+    "controls": ".stMain :is(.stSlider, .stNumberInput, .stSelectbox, .stMultiSelect, .stButtonGroup, .stCheckbox, .stTextInput)"
+    ':not([data-testid="stForm"] *)',  # a prediction is no control of the screen
 }
 STYLE = """<style>
 .st-key-lesson {border-color: var(--st-primary-color, #0072B2); padding: 0.5rem 0.9rem; margin-top: 0.4rem;}
