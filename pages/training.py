@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm import screens
 from scoredm.ui import background, cache, controls, predict, shell
-from scoredm.ui.training import recipe, view
+from scoredm.ui.training import onepoint, recipe, view
 
 experiment = shell.header("training")
 top = st.container(horizontal=True, vertical_alignment="bottom")
@@ -38,6 +38,7 @@ look = view.View(log, notebook, pair, floor)
 with status:
     background.watch(lambda: view.draw(experiment, settings, run, look, places), run)
 
+onepoint.draw(experiment, t, run)
 if run is not None and ready:
     view.samples(experiment, settings, run)
 shell.sections("training")

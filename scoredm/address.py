@@ -70,6 +70,7 @@ T_MIN = Number(
 DENOISE = Switch(
     "denoise", N_("End at E[x₀ | x]"), False, N_("Tweedie's formula: end at the mean of the data that could lead to x.")
 )
+POINT = Number("lpoint", N_("Point"), 1, N_("Each has its own clean point and noise."), low=1, high=1000, step=1)
 SCORES = {"exact": N_("Exact"), "learned": N_("Learned")}
 SCORE_HELP = N_("Learned: the network of the recipe *Ours* of the training page, trained first.")
 
@@ -331,6 +332,9 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
         ),
         "log": Switch("log", N_("Log axis"), True),
         "notebook": Switch("metric", N_("The tutorial's metric"), False, N_("The error that the tutorial itself plots.")),
+        "show_loss": Switch("showloss", N_("Show the loss of one point"), False),
+        "point": POINT,
+        "second": Switch("second", N_("A second origin"), False, N_("Another clean point that could have made the same xₜ.")),
     },
     "maths": {
         "topic": Choice(

@@ -7,6 +7,7 @@ from . import (
     likelihood as likelihood,
     maths as maths,
     memorisation as memorisation,
+    onepoint as onepoint,
     practice as practice,
     predictions as predictions,
     race as race,

@@ -12,7 +12,7 @@ from scoredm.experiment import Experiment
 from scoredm.frames import LEARNED, ArrowScale, Frames, round_size
 from scoredm.learning import ARROWS, CELLS, ErrorsOverTime, Places, ScoreDifference, TrainingCurves, TrainingReference
 from scoredm.score import ScoreFn
-from scoredm.screens import comparing
+from scoredm.screens import comparing, onepoint
 from scoredm.statistics import Measurement
 from scoredm.streams import generator
 from scoredm.training import TrainConfig, Trainer, TrainMetrics
@@ -33,6 +33,9 @@ class Settings:
         recipe: "tutorial", "ours" or "custom"; the choices up to `decay` count for a custom one alone.
         t: the time at which scores are compared.
         smoothing: steps over which the loss is averaged, a number in digits.
+        show_loss: whether the loss of one point is shown.
+        point: its number.
+        second: whether a second origin of the noisy point is shown.
 
     Raises:
         ValueError: a value is out of bounds.
@@ -52,6 +55,9 @@ class Settings:
     decay: float = address.default("training", "decay")
     t: float = address.default("training", "t")
     smoothing: str = address.default("training", "smoothing")
+    show_loss: bool = address.default("training", "show_loss")
+    point: int = address.default("training", "point")
+    second: bool = address.default("training", "second")
 
     def __post_init__(self) -> None:
         """Validate every value."""
@@ -188,10 +194,12 @@ class Result:
     Attributes:
         look: its curves, errors and scores.
         samples: what the learned score generates.
+        one_point: the loss of one point; None where nobody asks for it.
     """
 
     look: Look
     samples: Samples
+    one_point: onepoint.Result | None = None
 
 
 def run(experiment: Experiment, settings: Settings, progress: Callable[[int, int], None] | None = None) -> Result:
@@ -212,7 +220,9 @@ def run(experiment: Experiment, settings: Settings, progress: Callable[[int, int
             progress(row.step, config.steps)
     model = trainer.score_fn.cpu().requires_grad_(False)
     seen = look(reference(experiment, config.eps), places(experiment, settings.t), settings, experiment, trainer.history, model)
-    return Result(seen, sample(experiment, config.eps, model))
+    shown = onepoint.Settings(settings.t, settings.point, settings.second)
+    one = onepoint.run(experiment, shown, model) if settings.show_loss else None
+    return Result(seen, sample(experiment, config.eps, model), one)
 
 
 def reference(experiment: Experiment, eps: float) -> TrainingReference:

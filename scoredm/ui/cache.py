@@ -282,6 +282,31 @@ def training_look(experiment: Experiment, settings: "screens.training.Settings",
     return _training_look(experiment, settings, state.step if state is not None else 0, state)
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _one_point(
+    experiment: Experiment,
+    settings: "screens.onepoint.Settings",
+    config: "TrainConfig | None",
+    step: int,
+    _state: "TrainingState | None",
+) -> "screens.onepoint.Result":
+    del config, step
+    return screens.onepoint.run(experiment, settings, None if _state is None else _state.model, _lowest_loss)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _lowest_loss(experiment: Experiment, t: float) -> float:
+    return screens.onepoint.lowest_loss(experiment, t)
+
+
+def one_point(experiment: Experiment, settings: "screens.onepoint.Settings", run: "Training | None") -> "screens.onepoint.Result":
+    """See `screens.onepoint.run`, by the network as it is now; by the exact score before the first step."""
+    state = run.look() if run is not None else None
+    if run is None or state is None or state.model is None:
+        return _one_point(experiment, settings, None, 0, None)
+    return _one_point(experiment, settings, run.task.config, state.step, state)
+
+
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _training_samples(experiment: Experiment, config: "TrainConfig", step: int, _state: "TrainingState") -> "Samples":
     del step

@@ -49,7 +49,7 @@ LINKS = {
         "show=likelihood&target=gaussian&lam=5",
     ],
     "training": [
-        "recipe=custom&iters=12&points=200&batch=64",
+        "recipe=custom&iters=12&points=200&batch=64&showloss=true&second=true&lpoint=3",
         "recipe=custom&iters=20&points=100&batch=0&target=two-modes&sde=vp&look=0.5&metric=true",
         "recipe=custom&iters=15&points=100&net=notebook&output=noise&target=two-modes&lam=3&seed=5",
         "recipe=custom&iters=30&points=50&avg=ema&target=two-modes&sde=cosine",

@@ -84,8 +84,16 @@ STATES: list[tuple[str, dict[str, Any], Callable[[AppTest], None] | None]] = [
         {"target": "two-modes", "rn": 100, "rsteps": 10, "lam": 5, "rcolour": "component", "whatif": "true", "nonoise": "true"},
         None,
     ),
-    ("training", {"recipe": "custom", "iters": 12, "points": 200, "batch": 64}, press("train")),
-    ("training", {"recipe": "custom", "iters": 12, "points": 200, "batch": 64, "target": "two-modes"}, press("train")),
+    (
+        "training",
+        {"recipe": "custom", "iters": 12, "points": 200, "batch": 64, "showloss": "true", "second": "true"},
+        press("train"),
+    ),
+    (
+        "training",
+        {"recipe": "custom", "iters": 12, "points": 200, "batch": 64, "target": "two-modes", "showloss": "true"},
+        press("train"),
+    ),
     ("samplers", SMALL | {"target": "two-modes"}, press("show-winner", "start")),
     ("samplers", FEW | {"show": "budget", "target": "two-modes"}, press("show-cause")),
     ("samplers", {"show": "likelihood", "lsteps": 20}, press("show-order")),

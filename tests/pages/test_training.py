@@ -12,7 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, TrainConfig, Trainer, targets, tasks, work
 from scoredm.charts.training import FLOOR, FRESH, LOSS, NOTEBOOK, PERFECT, PRESENT, TRAIN
+from scoredm.experiment import Experiment
 from scoredm.learning import TrainingPace
+from scoredm.screens import onepoint
 from scoredm.screens.training import STEPS, Settings
 from scoredm.statistics import Measurement
 from scoredm.training import mean_floor
@@ -415,3 +417,18 @@ def test_the_sampler_is_described_as_it_runs(open_page, seeds):
     at = open_page("training", **SHORT, seed=next(seeds))
     train_to_the_end(at)
     assert any(f"{STEPS} steps of the reverse SDE down to t = 0.01" in caption.value for caption in at.caption)
+
+
+def test_the_loss_of_one_point_is_shown_with_the_guess_and_a_second_origin(open_page):
+    at = open_page("training", showloss="true")
+    rows = next(m.value for m in at.markdown if m.value.startswith("| t = 0.25")).splitlines()
+    found = onepoint.run(Experiment(), onepoint.Settings())
+    assert [row.rsplit("|", 2)[1].strip() for row in rows[3:]] == [
+        number(value) for value in (found.first.loss, found.mean, found.floor)
+    ]
+    at.toggle(key="second").set_value(True)
+    next(button for button in at.button if button.label == "Another point").click().run()
+    assert not at.exception and at.number_input(key="lpoint").value == 2
+    other = onepoint.run(Experiment(), onepoint.Settings(point=2, second=True))
+    rows = next(m.value for m in at.markdown if m.value.startswith("| t = 0.25")).splitlines()
+    assert other.average is not None and f"| Mean of both | | | {number(other.average)} |" in [" ".join(r.split()) for r in rows]
