@@ -71,7 +71,7 @@ def test_a_point_has_one_second_origin_and_other_points_others():
 
 
 def test_the_losses_of_many_points_and_of_their_second_origins_have_the_floor_as_mean():
-    experiment, t, n = Experiment("two-modes", kind="vp"), 0.3, 40
+    experiment, t, n = Experiment("two-modes", kind="vp"), 0.3, 60
     found = [onepoint.run(experiment, Settings(t, point, True), None, lambda _e, _t: 0.0) for point in range(1, n + 1)]
     floor = onepoint.lowest_loss(experiment, t)
     for losses in ([one.first.loss for one in found], [one.second.loss for one in found if one.second]):
