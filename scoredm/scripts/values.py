@@ -161,6 +161,7 @@ def _training(experiment: Experiment, settings: training.Settings) -> Values:
     return {
         "config": _call(head, [*changed, "seed=seed"], "config = "),
         "notebook_recipe": like_notebook,
+        "trainers": "TrainConfig, Trainer" + (", dsm_floor, dsm_loss_at, exact_score" if settings.show_loss else ""),
     }
 
 

@@ -53,7 +53,8 @@ LINKS = {
     "training": [
         "recipe=custom&iters=15&points=50&net=notebook&output=noise&target=two-modes&lam=3&seed=5",
         "recipe=custom&iters=20&points=200&batch=64",
-        "recipe=custom&iters=20&points=100&batch=0&avg=ema&target=two-modes&sde=vp&look=0.5&metric=true",
+        "recipe=custom&iters=20&points=100&batch=0&avg=ema&target=two-modes&sde=vp&look=0.5&metric=true"
+        "&showloss=true&second=true&lpoint=7",
     ],
     "race": [
         "target=two-modes&sde=vp&particles=300&seeds=2&to=40&samplers=ddim,heun",
@@ -161,6 +162,17 @@ def of_training(result: Any) -> list[str]:
         *scores,
         *numbers(*(one.distance for one in both), *both[1].noise_floor, samples.median_distance),
         *numbers(*(value for one in both for value in (one.worst.found, one.worst.exact))),
+        *([] if result.one_point is None else _one_point(result.one_point)),
+    ]
+
+
+def _one_point(result: screens.onepoint.Result) -> list[str]:
+    origins = [one for one in (result.first, result.second) if one is not None]
+    vectors = [result.noisy, result.clean_guess, result.guess, *(part for one in origins for part in (one.clean, one.noise))]
+    means = [one for one in (result.average, result.mean, result.least, result.floor) if one is not None]
+    return [
+        *(show.fixed(float(value), 2) for vector in vectors for value in vector),
+        *numbers(*(o.loss for o in origins), *means),
     ]
 
 
