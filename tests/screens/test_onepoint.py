@@ -52,6 +52,7 @@ def test_the_points_meet_and_the_arrows_lead_to_the_guess_and_back_to_the_clean_
         frames.particles[RISE:, 2:, y], np.broadcast_to(found.noisy, frames.particles[RISE:, 2:, y].shape), atol=1e-9
     )
     np.testing.assert_allclose(frames.particles[-1, :2, y], np.stack(ends))
+    np.testing.assert_allclose(frames.anchors[-1][:, y], np.stack([found.noisy, *[found.clean_guess] * 2]), rtol=1e-9, atol=1e-9)
     tips = (frames.anchors + frames.arrows)[-1][:, y]
     np.testing.assert_allclose(tips, np.stack([found.clean_guess, *ends]), rtol=1e-9, atol=1e-9)
     assert np.isnan(frames.arrows[:RISE]).all() and np.isnan(frames.arrows[: RISE + GUESS, 1:]).all()
