@@ -45,9 +45,9 @@ with picture:
         score.plane(experiment, settings, found, scale)
     else:
         score.line(experiment, settings, found)
-    score.predict_at(experiment, settings, found)
 
 # Below both columns: on a narrow screen the controls then follow the picture at once.
+score.predict_at(experiment, settings, found)
 if plane:
     score.caption(experiment, settings, found, scale)
 else:

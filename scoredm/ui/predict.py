@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scoredm.screens.predictions import Answer, Posed, Question, Value
 
 KEPT = "_predictions"  # session state: name of a question -> the reader's response
+NIL = 1e-9  # a coordinate nearer to 0 differs from it by rounding
 PARAMETER = TABLE["reader"]["predict"]
 
 Given = TypeVar("Given")
@@ -223,7 +224,7 @@ def _short(value: float) -> str:
 
 
 def _place(x: tuple[float, ...]) -> str:
-    return f"({', '.join(show.number(value) for value in x)})"
+    return f"({', '.join(show.number(value if abs(value) > NIL else 0) for value in x)})"
 
 
 def _filled(text: str, values: "Mapping[str, float | str]") -> str:

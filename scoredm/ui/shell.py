@@ -42,7 +42,7 @@ STYLE = """<style>
 .st-key-names code {font-size: 0.95em;}
 [data-testid="stSidebarHeader"] {height: 1.2rem; margin-bottom: 0;}
 [data-testid="stNavSectionHeader"] {padding-block: 0; margin-block: 0.1rem;}
-[data-testid="stSidebarNavLink"] {margin-block: 0; padding-block: 0; height: 1.6rem;}
+[data-testid="stSidebarNavLink"] {margin-block: 0; padding-block: 0; height: 1.45rem;}
 [data-testid="stSidebarNavSeparator"] {margin-block: 0;}
 .stSidebar [data-testid="stVerticalBlock"] {gap: 0.3rem;}
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}

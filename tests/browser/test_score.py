@@ -32,6 +32,8 @@ def test_a_click_moves_the_probe_its_numbers_and_the_link(page, app_url, console
     page.get_by_role("button", name="To the saddle").click()
     expect(page.get_by_label("Probe x₁")).to_have_value("0")
     expect(page.get_by_role("row", name="score").get_by_role("cell").last).to_have_text("0.00.0")  # one over the other
+    page.get_by_role("button", name="Check", exact=True).click()
+    expect(page.get_by_text("You predicted (0, 0), the answer is (0, 0).")).to_be_visible()
     assert [error for error in console_errors if "404" not in error] == []
 
 
