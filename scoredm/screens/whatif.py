@@ -16,7 +16,7 @@ from scoredm.mixture import GaussianMixture
 from scoredm.statistics import Measurement
 from scoredm.streams import generator
 
-PARTICLES = 500
+PARTICLES, FEWER, MANY = 500, 200, 12  # particles, and those for data with more than so many components, to answer at once
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,15 @@ def code(settings: Settings, *, drift: bool) -> str:
     if settings.noisy:
         line += f" + {_factor(settings.eta)}g({t})*{'dt' if settings.plain_dt else 'sqrt(dt)'}*z"
     return line
+
+
+def particles(experiment: Experiment) -> int:
+    """How many particles each line moves.
+
+    Args:
+        experiment: target, SDE and seed.
+    """
+    return PARTICLES if experiment.mixture.n_components <= MANY else FEWER
 
 
 def has_drift(experiment: Experiment) -> bool:
@@ -170,11 +179,12 @@ def try_line(experiment: Experiment, settings: Settings) -> Run:
 def _rollout(experiment: Experiment, program: Program, steps: int) -> np.ndarray:
     """The points at t = 0, (N, D)."""
     sde, draws, dt = experiment.sde, generator(experiment, "reverse"), 1 / steps
-    x: Value = experiment.prior("exact").sample(PARTICLES, draws).double().numpy()
+    shape = particles(experiment), experiment.dim
+    x: Value = experiment.prior("exact").sample(shape[0], draws).double().numpy()
     case = cases.step_case(experiment.mixture, sde, 1.0, dt, experiment.seed, 1)
     names = checks.scope({**case, "f": cases.drift_rate(sde)})
     for i in range(steps):
-        z = torch.randn(PARTICLES, experiment.dim, generator=draws, dtype=torch.float64).numpy()
+        z = torch.randn(shape, generator=draws, dtype=torch.float64).numpy()
         x = program.run({**names, "x": x, "t": 1 - i * dt, "z": z}, Meter())
     return np.asarray(x)
 

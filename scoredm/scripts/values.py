@@ -135,12 +135,13 @@ def _score(experiment: Experiment, settings: score.Settings) -> Values:
     }
 
 
-def _reverse(_experiment: Experiment, settings: reverse.Settings) -> Values:
+def _reverse(experiment: Experiment, settings: reverse.Settings) -> Values:
     prior, call = PRIORS[settings.prior]
     eta = reverse.NOISE[settings.process]
     return {
         **{"prior_call": call, "eta": eta, "noise": eta > 0},
         "priors": f"{prior}, exact_prior" if settings.what_if else prior,
+        "line_particles": whatif.particles(experiment),
         **{"changed": _coefficients(settings.line), "right": _coefficients(settings.line.right)},
     }
 

@@ -112,7 +112,7 @@ def _table(rows: list[Row]) -> None:
 
 
 def _words(experiment: Experiment, settings: "Settings", result: "Result") -> str:
-    count = screens.whatif.PARTICLES
+    count = screens.whatif.particles(experiment)
     words = _(
         "Both lines move {n} particles from the exact p₁ to t = 0 in {steps} steps, with the same noise. Blue: your line; grey: "
         "the right one."

@@ -134,3 +134,8 @@ def test_the_screen_runs_the_line_only_where_it_is_asked_for():
     found = reverse.run(Experiment("two-modes"), asked).what_if
     assert found is not None and "0.5*g(t)**2" in found.tried.code
     assert asked.simulated == settings.simulated and asked.animated == settings.animated
+
+
+def test_many_components_have_fewer_particles_in_both_lines():
+    result = whatif.run(Experiment("checkerboard"), Settings(half=True, line_steps=5))
+    assert len(result.tried.end) == len(result.right.end) == whatif.FEWER < PARTICLES
