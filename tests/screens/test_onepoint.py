@@ -26,7 +26,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("experiment", "model", "t"), CASES, ids=str)
+@pytest.mark.parametrize(("experiment", "model", "t"), CASES, ids=[case[0].target for case in CASES])
 def test_both_origins_make_the_noisy_point_and_have_the_librarys_loss(experiment, model, t):
     found = onepoint.run(experiment, Settings(t, 3, True), model)
     score = model or experiment.score
@@ -41,7 +41,7 @@ def test_both_origins_make_the_noisy_point_and_have_the_librarys_loss(experiment
     assert found.least <= found.mean and (found.least == found.mean) == (model is None)
 
 
-@pytest.mark.parametrize(("experiment", "model", "t"), CASES, ids=str)
+@pytest.mark.parametrize(("experiment", "model", "t"), CASES, ids=[case[0].target for case in CASES])
 def test_the_points_meet_and_the_arrows_lead_to_the_guess_and_back_to_the_clean_points(experiment, model, t):
     found, y = onepoint.run(experiment, Settings(t, 5, True), model), slice(2 - experiment.dim, None)
     assert found.second is not None
