@@ -1,4 +1,4 @@
-"""How the tests run: in three processes, each with one thread for torch, and without looking for components at each draw."""
+"""How the tests run: in two processes, each with one thread for torch, and without looking for components at each draw."""
 
 import os
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from streamlit.components.v2 import manifest_scanner
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three processes, as many wait for a browser; none beside the one that measures: benchmarks are timed alone."""
-    return 0 if any("benchmarks" in argument for argument in config.args) else 3
+    """Two processes, and none beside the one that measures: benchmarks are timed alone."""
+    return 0 if any("benchmarks" in argument for argument in config.args) else 2
 
 
 @pytest.fixture(scope="session", autouse=True)

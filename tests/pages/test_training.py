@@ -396,10 +396,7 @@ def test_a_run_that_fails_says_so_in_words_and_keeps_its_curve(open_page, seeds,
     monkeypatch.setattr(Trainer, "__next__", fails)
     monkeypatch.setattr(work, "SLICE_SECONDS", 0.0)  # each step is published
     press(at, "train")
-    end = time.monotonic() + 60
-    while not at.error and time.monotonic() < end:
-        time.sleep(0.05)
-        at.run()
+    wait_for_work(at)
     assert not at.exception
     assert "the loss became nan at step 6" in at.error[0].value
     assert at.button(key="train").disabled
