@@ -127,7 +127,7 @@ def _pose_noise(_found: "screens.home.Result") -> Posed:
 
 NOISE_AT_THE_END: "Question[screens.home.Result, screens.home.Result]" = Question(
     "noise",
-    N_("At t = 1, how many times as wide as what is left of the data is the noise?"),
+    N_("At t = 1, how wide is the noise compared with what is left of the data?"),
     N_(
         "The wider the noise, the less x at t = 1 says about the data, and the safer it is to start the way back from pure noise."
     ),
