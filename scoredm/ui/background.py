@@ -90,25 +90,29 @@ def watch(draw: Callable[[], None], *works: "Work | None") -> None:
     """Draw something that shows long work, and draw it again every POLL_SECONDS while the work is to go on.
 
     Whether it is polled depends on what readers want, and not on whether a thread has the work at this moment: a lease that ran
-    out while the page was computed is renewed here. When work starts, and once all has ended or stopped, the whole page is drawn
-    again.
+    out while the page was computed is renewed here. When work starts, and once all has ended or stopped and the units under way
+    have ended too, the whole page is drawn again, so that all of it shows the same state.
 
     Args:
         draw: draws the work as it is now.
         works: what is shown; None for work that does not exist yet.
     """
-    live = any(moving(work) for work in works)
+    live = _changing(works)
 
     def look() -> None:
         reader = _reader()
         for work in works:
             if work is not None and wants(work) and not work.ended:
                 work.renew(reader.name)
-        if live != any(moving(work) for work in works):  # it ended, or a button in what is drawn here started it
+        if live != _changing(works):  # it ended, or a button in what is drawn here started it
             st.rerun()
         draw()
 
     st.fragment(look, run_every=POLL_SECONDS if live else None)()
+
+
+def _changing(works: "Sequence[Work | None]") -> bool:
+    return any(moving(work) or (work is not None and not work.resting) for work in works)
 
 
 # Training runs
