@@ -1,5 +1,6 @@
 """Build the API reference from the docstrings: `python -m docs.reference [folder]`, by default into build/reference."""
 
+import gc
 import pkgutil
 import sys
 from pathlib import Path
@@ -30,4 +31,5 @@ def build(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # the process is short and keeps what it makes
     build(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "reference")

@@ -1,5 +1,6 @@
-"""How the tests run: in two processes, each with one thread for torch, and without looking for components at each draw."""
+"""How the tests run: in two processes, each with one thread for torch, without looking twice for what does not change."""
 
+import gc
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +14,12 @@ from streamlit.components.v2 import manifest_scanner
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Two processes, and none beside the one that measures: benchmarks are timed alone."""
     return 0 if any("benchmarks" in argument for argument in config.args) else 2
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is loaded stays to the end: the garbage collector need not look through torch and Streamlit again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
