@@ -3,14 +3,18 @@
 import base64
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 SCRIPT = """
+from urllib.parse import parse_qsl
+
 import numpy as np
 import streamlit as st
 from scoredm.frames import ArrowScale, Frames
@@ -44,9 +48,12 @@ def paths():
     return Frames(times, np.tile([0.0, 1.0, -20.0, 20.0], (40, 1)), particles=particles, margin=np.ones((40, 50)) / 40,
                   anchors=anchors, arrows=anchors + 0.2, ellipses=np.tile([0.5, 0.0, 0.1, 3.0, 0.3], (40, 2, 1)))
 
-query = st.query_params
-seed = st.session_state.setdefault("seed", 0)
-count = st.session_state.setdefault("count", int(query.get("count", 41)))
+# What is shown comes from the link or from this box, in which a page that is open is asked for something else: a new stage each.
+asked = st.text_input("Show", key="asked") or "&".join(f"{name}={value}" for name, value in st.query_params.items())
+query, key = dict(parse_qsl(asked)), f"stage-{asked}"
+if st.session_state.get("shown") != asked:
+    st.session_state.update(shown=asked, seed=0, count=int(query.get("count", 41)))
+seed, count = st.session_state.seed, st.session_state.count
 if st.button("New numbers"):
     st.session_state.seed += 1
     st.rerun()
@@ -58,23 +65,17 @@ if query.get("show") == "picture":
     arrows = [(4, 0.0, 3.0), (3, 6.0, 0.0), (-1, 6.0, 3.0)] if "arrows" in query else []
     at = {"right": (1e5, 1.0), "left": (-4.01, 1.0)}.get(query.get("outside"), at)
     scale = ArrowScale(float(query["scale"]), 0.2, f"this is {float(query['scale']):g}") if "scale" in query else None
-    point = stage(picture(), key="stage", alt="two dots", probe=True, probe_at=at, probe_arrows=arrows, probe_scale=scale)
+    point = stage(picture(), key=key, alt="two dots", probe=True, probe_at=at, probe_arrows=arrows, probe_scale=scale)
     st.write("probed", "nothing" if point is None else f"{point[0]:.4f} {point[1]:.4f}")
 elif query.get("show") == "paths":
     scales = [ArrowScale(1.0, (frame + 1) / 100, f"‖s‖ = {frame}") for frame in range(40)]
-    stage(paths(), key="stage", alt="paths", trails=40, x_label="t", y_label="x", equal_aspect=False, arrow_scale=scales)
+    stage(paths(), key=key, alt="paths", trails=40, x_label="t", y_label="x", equal_aspect=False, arrow_scale=scales)
 else:
     falling = query.get("way") == "reverse"
-    point = stage(moving(count, seed, falling), key="stage", alt="a cloud that spreads", start=query.get("start", "first"),
+    point = stage(moving(count, seed, falling), key=key, alt="a cloud that spreads", start=query.get("start", "first"),
                   autoplay="still" not in query, trails=int(query.get("trails", 0)))
     st.write("seed", seed, "count", count)
 """
-
-
-@pytest.fixture
-def motion() -> str:
-    """Here the stage plays."""
-    return "no-preference"
 
 
 @pytest.fixture(scope="module")
@@ -84,35 +85,64 @@ def url(serve: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> 
     return serve(Path(script))
 
 
-@pytest.fixture(scope="module")
-def at_rest(chromium: Browser, url: str) -> Iterator[Locator]:
-    """The canvas of a stage that does not play by itself, for tests that leave it as they find it."""
-    page = chromium.new_page(viewport={"width": 1280, "height": 800})
-    yield opened(page, f"{url}/?still=1")
-    page.close()
+class Visit:
+    """An open page of the script, in which tests ask for one stage after the other; what it sends and complains about is kept."""
+
+    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+        self.sent: list[object] = []
+        self.errors: list[str] = []
+        self.turns = count()
+        asked: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light", **options}
+        self.page = browser.new_context(**asked).new_page()
+        self.page.on("websocket", lambda socket: socket.on("framesent", self._note_sent))
+        self.page.on("console", self._note_error)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.goto(f"{url}/?still=1")
+        expect(canvas_of(self.page)).to_be_visible(timeout=60_000)
+
+    def _note_sent(self, message: object) -> None:
+        self.sent.append(message)
+
+    def _note_error(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def show(self, query: str = "") -> Locator:
+        """Ask for a stage that nobody has touched yet; returns its canvas."""
+        canvas = canvas_of(self.page)
+        before = canvas.element_handle()
+        self.page.get_by_role("textbox", name="Show").fill(f"{query}&turn={next(self.turns)}")
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_function("canvas => !canvas.isConnected", arg=before)
+        expect(canvas).to_be_visible()
+        return canvas
 
 
 @pytest.fixture(scope="module")
-def probed(chromium: Browser, url: str) -> Iterator[Callable[[str], Page]]:
-    """probed(query) -> a page in the light theme with the picture whose points have known places, opened once for each query."""
-    pages: dict[str, Page] = {}
+def visits(chromium: Browser, url: str) -> Iterator[Callable[..., Visit]]:
+    """visits(**context options) -> a page of the script, opened once for each set of options."""
+    opened: dict[str, Visit] = {}
 
-    def open_once(query: str) -> Page:
-        if query not in pages:
-            pages[query] = chromium.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
-            opened(pages[query], f"{url}/?show=picture&{query}")
-        return pages[query]
+    def visit(**options: Any) -> Visit:
+        if repr(options) not in opened:
+            opened[repr(options)] = Visit(chromium, url, **options)
+        return opened[repr(options)]
 
-    yield open_once
-    for page in pages.values():
-        page.close()
+    yield visit
+    for one in opened.values():
+        one.page.context.close()
 
 
-def opened(page: Page, address: str) -> Locator:
-    page.goto(address)
-    canvas = canvas_of(page)
-    expect(canvas).to_be_visible(timeout=60_000)
-    return canvas
+@pytest.fixture
+def visit(visits: Callable[..., Visit]) -> Visit:
+    """The page at 1280 x 800, in light, that most tests share."""
+    return visits()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_complained_about(visits: Callable[..., Visit]) -> Iterator[None]:
+    yield
+    assert visits().errors == []
 
 
 def canvas_of(page: Page) -> Locator:
@@ -141,25 +171,12 @@ def centre_of(picture: np.ndarray, colour: str) -> tuple[float, float]:
     return float(columns.mean() + 0.5), float(rows.mean() + 0.5)
 
 
-def sent_by(page: Page) -> list[object]:
-    """Every websocket message that this page sends from now on."""
-    sent: list[object] = []
-
-    def note(message: object) -> None:
-        sent.append(message)
-
-    page.on("websocket", lambda socket: socket.on("framesent", note))
-    return sent
-
-
-def test_it_plays_scrubs_and_steps_without_a_word_to_the_server(page: Page, url: str, console_errors: list[str]) -> None:
-    sent = sent_by(page)
-    canvas = opened(page, url)
+def test_it_plays_scrubs_and_steps_without_a_word_to_the_server(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show()
     page.get_by_label("Playing speed").select_option("4")
-    page.wait_for_load_state("networkidle")
-    settled = len(sent)
-    assert settled > 0
     is_playing(canvas, False)
+    settled = len(visit.sent)
+    assert settled > 0
     at_frame(canvas, 40)
     bar = page.get_by_role("slider", name="Time, from data to noise")
     bar.fill("17")
@@ -174,12 +191,11 @@ def test_it_plays_scrubs_and_steps_without_a_word_to_the_server(page: Page, url:
     is_playing(canvas, False)
     at_frame(canvas, 40)
     page.wait_for_timeout(500)
-    assert len(sent) == settled
-    assert console_errors == []
+    assert len(visit.sent) == settled
 
 
-def test_playing_draws_between_the_frames_too(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?count=5&still=1")
+def test_playing_draws_between_the_frames_too(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show("count=5&still=1")
     page.get_by_label("Playing speed").select_option("2")
     before = int(canvas.get_attribute("data-drawn") or 0)
     page.get_by_role("button", name="Play", exact=True).click()
@@ -187,19 +203,20 @@ def test_playing_draws_between_the_frames_too(page: Page, url: str) -> None:
     assert int(canvas.get_attribute("data-drawn") or 0) - before > 4 * 5
 
 
-def test_the_keyboard_plays_steps_and_jumps(at_rest: Locator) -> None:
-    at_rest.focus()
+def test_the_keyboard_plays_steps_and_jumps(visit: Visit) -> None:
+    canvas = visit.show("still=1")
+    canvas.focus()
     for key, frame in [("End", 40), ("ArrowLeft", 39), ("Home", 0), ("ArrowRight", 1), ("ArrowRight", 2)]:
-        at_rest.press(key)
-        at_frame(at_rest, frame)
-    at_rest.press(" ")
-    is_playing(at_rest, True)
-    at_rest.press(" ")
-    is_playing(at_rest, False)
+        canvas.press(key)
+        at_frame(canvas, frame)
+    canvas.press(" ")
+    is_playing(canvas, True)
+    canvas.press(" ")
+    is_playing(canvas, False)
 
 
-def test_repeat_goes_on_past_the_end(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?still=1")
+def test_repeat_goes_on_past_the_end(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show("still=1")
     page.get_by_role("button", name="Repeat").click()
     page.get_by_label("Playing speed").select_option("4")
     page.get_by_role("slider", name="Time, from data to noise").fill("38")
@@ -209,8 +226,8 @@ def test_repeat_goes_on_past_the_end(page: Page, url: str) -> None:
     )
 
 
-def test_reverse_keeps_data_on_the_left_and_plays_towards_it(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?way=reverse&still=1")
+def test_reverse_keeps_data_on_the_left_and_plays_towards_it(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show("way=reverse&still=1")
     bar = page.get_by_role("slider", name="Time, from data to noise")
     at_frame(canvas, 0)
     expect(bar).to_have_value("40")
@@ -223,16 +240,17 @@ def test_reverse_keeps_data_on_the_left_and_plays_towards_it(page: Page, url: st
     expect(page.get_by_text("t = 0.00 · frame 41/41").first).to_be_visible()
 
 
-def test_readers_who_prefer_stillness_get_the_start_frame_at_rest(new_page: Callable[..., Page], url: str) -> None:
-    still = opened(new_page(reduced_motion="reduce"), f"{url}/?start=last")
+def test_readers_who_prefer_stillness_get_the_start_frame_at_rest(visit: Visit) -> None:
+    visit.page.emulate_media(reduced_motion="reduce")
+    still = visit.show("start=last")
     at_frame(still, 40)
     assert int(still.get_attribute("data-drawn") or 0) < 10, "it played its way to the end"
-    moving = opened(new_page(), f"{url}/?start=last")
-    is_playing(moving, True)
+    visit.page.emulate_media(reduced_motion="no-preference")
+    is_playing(visit.show("start=last"), True)
 
 
-def test_new_data_keeps_the_frame_and_the_rest(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?still=1")
+def test_new_data_keeps_the_frame_and_the_rest(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show("still=1")
     page.get_by_role("slider", name="Time, from data to noise").fill("10")
     at_frame(canvas, 10)
     before, drawn = pixels(canvas), canvas.get_attribute("data-drawn")
@@ -246,8 +264,8 @@ def test_new_data_keeps_the_frame_and_the_rest(page: Page, url: str) -> None:
     expect(page.get_by_text("frame 21/81").first).to_be_visible()
 
 
-def test_new_data_keeps_playing(page: Page, url: str) -> None:
-    canvas = opened(page, f"{url}/?still=1")
+def test_new_data_keeps_playing(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show("still=1")
     page.get_by_label("Playing speed").select_option("0.25")
     page.get_by_role("slider", name="Time, from data to noise").fill("20")
     page.get_by_role("button", name="Play", exact=True).click()
@@ -257,9 +275,9 @@ def test_new_data_keeps_playing(page: Page, url: str) -> None:
     assert 20 <= int(canvas.get_attribute("data-frame") or 0) <= 35
 
 
-def test_dots_and_image_are_where_the_axes_say(probed: Callable[[str], Page]) -> None:
+def test_dots_and_image_are_where_the_axes_say(visit: Visit) -> None:
     """The frame is 8 x 6 as the window is; pixels per unit agree, y goes up, row 0 of the image is at the bottom."""
-    picture = pixels(canvas_of(probed("")))
+    picture = pixels(visit.show("show=picture"))
     first, third = centre_of(picture, "#E69F00"), centre_of(picture, "#009E73")
     unit = (first[1] - third[1]) / 3
     assert unit > 20
@@ -274,9 +292,9 @@ def test_dots_and_image_are_where_the_axes_say(probed: Callable[[str], Page]) ->
 
 
 @pytest.mark.parametrize("ratio", [1, 2])
-def test_a_click_reaches_python_in_data_units(new_page: Callable[..., Page], url: str, ratio: int) -> None:
-    page = new_page(device_scale_factor=ratio)
-    canvas = opened(page, f"{url}/?show=picture")
+def test_a_click_reaches_python_in_data_units(visits: Callable[..., Visit], ratio: int) -> None:
+    visit = visits(device_scale_factor=ratio) if ratio > 1 else visits()
+    page, canvas = visit.page, visit.show("show=picture")
     canvas.click(position={"x": 3, "y": 3})
     page.wait_for_timeout(500)
     expect(page.get_by_text("probed nothing")).to_be_visible()  # that was outside the plane
@@ -289,8 +307,8 @@ def test_a_click_reaches_python_in_data_units(new_page: Callable[..., Page], url
     expect(page.get_by_role("group", name="Playback")).to_be_hidden()
 
 
-def test_python_may_place_the_cross(probed: Callable[[str], Page]) -> None:
-    plain, crossed = (pixels(canvas_of(probed(query))) for query in ("", "cross=1"))
+def test_python_may_place_the_cross(visit: Visit) -> None:
+    plain, crossed = (pixels(visit.show(f"show=picture{query}")) for query in ("", "&cross=1"))
     rows, columns = np.nonzero((plain != crossed).any(axis=-1))
     first, third = centre_of(plain, "#E69F00"), centre_of(plain, "#009E73")
     expected = (third[0], first[1])
@@ -311,13 +329,13 @@ def probe_on(picture: np.ndarray) -> tuple[float, float, float]:
     return third[0] - 1.75 * unit, first[1] + 0.6 * unit, unit
 
 
-def test_the_probes_arrows_are_drawn_to_the_scale_of_a_reference_arrow(probed: Callable[[str], Page]) -> None:
+def test_the_probes_arrows_are_drawn_to_the_scale_of_a_reference_arrow(visit: Visit) -> None:
     """The longest, the sum, is 6.7; the reference arrow stands for 5 and is 0.12 of the window's width."""
-    page = probed("arrows=1")
+    page, canvas = visit.page, visit.show("show=picture&arrows=1")
     expect(page.get_by_text("= 5 (arrows at the probe)")).to_be_visible()
     reference = page.locator(".probe-key i").bounding_box()
     assert reference is not None
-    picture = pixels(canvas_of(page))
+    picture = pixels(canvas)
     low, high, *_ = (float(edge) for edge in str(canvas_of(page).get_attribute("data-window")).split())
     x, y, unit = probe_on(picture)
     assert reference["width"] == pytest.approx(0.12 * (high - low) * unit, abs=1)
@@ -325,8 +343,8 @@ def test_the_probes_arrows_are_drawn_to_the_scale_of_a_reference_arrow(probed: C
         assert reach_of(picture, colour, x, y, along) == pytest.approx(size / 5 * reference["width"], abs=3)
 
 
-def test_the_probes_arrows_have_an_edge_of_paper(probed: Callable[[str], Page]) -> None:
-    picture = pixels(canvas_of(probed("arrows=1")))
+def test_the_probes_arrows_have_an_edge_of_paper(visit: Visit) -> None:
+    picture = pixels(visit.show("show=picture&arrows=1"))
     x, y, unit = probe_on(picture)
     down = picture[round(y) :, round(x + 0.5 * unit), :3].astype(int)
     assert down[0].tolist() == [0xCC, 0x79, 0xA7]
@@ -335,23 +353,24 @@ def test_the_probes_arrows_have_an_edge_of_paper(probed: Callable[[str], Page]) 
 
 
 @pytest.mark.parametrize(("size", "share"), [(10.0, 0.2), (60.0, 0.2)])
-def test_a_scale_from_python_makes_short_arrows_short(probed: Callable[[str], Page], size: float, share: float) -> None:
-    page = probed(f"arrows=1&scale={size}")
+def test_a_scale_from_python_makes_short_arrows_short(visit: Visit, size: float, share: float) -> None:
+    page, canvas = visit.page, visit.show(f"show=picture&arrows=1&scale={size}")
     expect(page.get_by_text(f"this is {size:g}")).to_be_visible()
-    picture = pixels(canvas_of(page))
+    picture = pixels(canvas)
     x, y, unit = probe_on(picture)
     assert reach_of(picture, "#CC79A7", x, y, True) == pytest.approx(6 / size * share * 8 * unit, abs=3)
 
 
 @pytest.mark.parametrize(("query", "side"), [("right", 1), ("left", -1)])
-def test_a_probe_outside_the_picture_is_pointed_to_and_told(probed: Callable[[str], Page], query: str, side: int) -> None:
-    plain = pixels(canvas_of(probed("")))
-    expect(probed("").get_by_text("outside the picture")).to_have_count(0)
-    page = probed(f"arrows=1&outside={query}")
+def test_a_probe_outside_the_picture_is_pointed_to_and_told(visit: Visit, query: str, side: int) -> None:
+    plain = pixels(visit.show("show=picture"))
+    page = visit.page
+    expect(page.get_by_text("outside the picture")).to_have_count(0)
+    canvas = visit.show(f"show=picture&arrows=1&outside={query}")
     expect(page.get_by_text("The probe is outside the picture")).to_be_visible()
     expect(page.get_by_role("img", name="two dots The probe is outside the picture")).to_be_visible()
     expect(page.locator(".probe-key")).to_be_hidden()
-    rows, columns = np.nonzero((plain != pixels(canvas_of(page))).any(axis=-1))
+    rows, columns = np.nonzero((plain != pixels(canvas)).any(axis=-1))
     x, y, unit = probe_on(plain)
     middle = (x + 3.75 * unit, y - 2.6 * unit)
     edge = middle[0] + side * 4 * unit
@@ -360,10 +379,10 @@ def test_a_probe_outside_the_picture_is_pointed_to_and_told(probed: Callable[[st
     assert side * (heights[0] - heights[1]) > 4, "the triangle is wide on the inside and has its tip at the edge"
 
 
-@pytest.mark.parametrize("query", ["", "?show=paths", "?show=picture"])
-def test_it_fits_a_phone(new_page: Callable[..., Page], url: str, query: str, console_errors: list[str]) -> None:
-    page = new_page(viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True)
-    canvas = opened(page, f"{url}/{query}")
+@pytest.mark.parametrize("query", ["", "show=paths", "show=picture"])
+def test_it_fits_a_phone(visits: Callable[..., Visit], query: str) -> None:
+    phone = visits(viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True)
+    page, canvas = phone.page, phone.show(query)
     box = canvas.bounding_box()
     assert box is not None and box["width"] >= 300 and box["x"] >= 0 and box["x"] + box["width"] <= 360
     assert canvas.evaluate("canvas => canvas.width / canvas.clientWidth") == pytest.approx(2, rel=0.01)
@@ -374,11 +393,11 @@ def test_it_fits_a_phone(new_page: Callable[..., Page], url: str, query: str, co
         ".map(e => e.getBoundingClientRect().right))"
     )
     assert right <= 360
-    assert console_errors == []
+    assert phone.errors == []
 
 
-def test_paths_arrows_ellipses_and_margin_play_to_the_end(page: Page, url: str, console_errors: list[str]) -> None:
-    canvas = opened(page, f"{url}/?show=paths")
+def test_paths_arrows_ellipses_and_margin_play_to_the_end(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show("show=paths")
     page.get_by_label("Playing speed").select_option("4")
     is_playing(canvas, False)
     at_frame(canvas, 39)
@@ -386,7 +405,6 @@ def test_paths_arrows_ellipses_and_margin_play_to_the_end(page: Page, url: str, 
     dots, ellipses = centre_of(picture, "#0072B2"), centre_of(picture, "#56B4E9")
     assert dots[0] > ellipses[0]
     assert_reference_arrow_follows_the_frames(page)
-    assert console_errors == []
 
 
 def assert_reference_arrow_follows_the_frames(page: Page) -> None:
@@ -403,9 +421,8 @@ def assert_reference_arrow_follows_the_frames(page: Page) -> None:
     expect(page.locator(".probe-key")).to_be_hidden()
 
 
-def test_it_follows_the_theme_and_the_width_of_its_column(page: Page, url: str) -> None:
-    page.emulate_media(color_scheme="light")
-    canvas = opened(page, f"{url}/?show=picture")
+def test_it_follows_the_theme_and_the_width_of_its_column(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show("show=picture")
     light = pixels(canvas)
     page.emulate_media(color_scheme="dark")
     drawn = "canvas => canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 3, 1, 1).data[0]"
@@ -413,12 +430,14 @@ def test_it_follows_the_theme_and_the_width_of_its_column(page: Page, url: str) 
     assert light[light.shape[0] // 3, light.shape[1] // 2, 0] > 200
     page.set_viewport_size({"width": 700, "height": 800})
     page.wait_for_function("c => c.width < 700 && c.width === c.clientWidth", arg=canvas.element_handle())
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 800})
 
 
-def test_it_says_what_it_shows(at_rest: Locator) -> None:
-    page = at_rest.page
+def test_it_says_what_it_shows(visit: Visit) -> None:
+    page, canvas = visit.page, visit.show("still=1")
     expect(page.get_by_role("img", name="a cloud that spreads")).to_be_visible()
     spoken = page.locator("[aria-live=polite]").filter(has_text="frame")
     for key, words in [("Home", "t = 0.00 · frame 1/41"), ("End", "t = 1.00 · frame 41/41")]:
-        at_rest.press(key)
+        canvas.press(key)
         expect(spoken).to_have_text(words)

@@ -2,12 +2,12 @@
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Browser, Page, Route
 
 import scoredm.ui.stage as package
 from scoredm.ui.stage import MODULES, joined_modules
@@ -51,8 +51,8 @@ def test_everything_exported_is_used() -> None:
     assert [word for name in MODULES for word in sorted(exported(name)) if occurrences(word, text) < 2] == []
 
 
-@pytest.fixture
-def modules(new_page: Callable[..., Page]) -> Page:
+@pytest.fixture(scope="module")
+def modules(chromium: Browser) -> Iterator[Page]:
     """A blank page that can import the modules as files."""
 
     def answer(route: Route) -> None:
@@ -62,10 +62,11 @@ def modules(new_page: Callable[..., Page]) -> Page:
         else:
             route.fulfill(body="<!doctype html><title>modules</title><body></body>", content_type="text/html")
 
-    page = new_page()
+    page = chromium.new_page()
     page.route(f"{ADDRESS}/**", answer)
     page.goto(f"{ADDRESS}/")
-    return page
+    yield page
+    page.close()
 
 
 def test_joined_and_apart_the_modules_offer_the_same_component(modules: Page) -> None:
