@@ -1,4 +1,4 @@
-"""How the tests run: in two processes, each with one thread for torch, without looking twice for what does not change."""
+"""How the tests run: in two processes, one of them with the browser, without looking twice for what does not change."""
 
 import gc
 import os
@@ -9,6 +9,10 @@ os.environ["OMP_NUM_THREADS"] = "1"  # for torch here and in every process that 
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+BROWSER = "tests/browser/"
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -20,6 +24,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """What is loaded stays to the end: the garbage collector need not look through torch and Streamlit again and again."""
     gc.collect()
     gc.freeze()
+
+
+class OneBrowser(LoadFileScheduling):
+    """A file is run by one process, and all files of the browser by the same: the other then has a core to itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneBrowser:
+    return OneBrowser(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

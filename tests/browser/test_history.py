@@ -5,19 +5,9 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Page, expect
 
-WHOLE = 150_000  # milliseconds: the first request to a fresh server loads torch
+from tests.browser.common import arrive, visit
+
 MOST = 4  # entries that Streamlit may leave between two pages
-
-
-def arrive(page: Page, title: str) -> None:
-    expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible(timeout=WHOLE)
-    expect(page.get_by_text("Your feedback")).to_be_attached(timeout=WHOLE)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WHOLE)
-
-
-def visit(page: Page, title: str) -> None:
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
-    arrive(page, title)
 
 
 def back_to(page: Page, path: str, title: str) -> None:
@@ -30,39 +20,27 @@ def back_to(page: Page, path: str, title: str) -> None:
     arrive(page, title)
 
 
-def test_back_restores_the_settings(page, app_url):
-    page.goto(f"{app_url}/forward?n=500&lam=7")
-    arrive(page, "Forward diffusion")
+def test_back_restores_a_number_and_a_choice_and_keeps_the_experiment(page, app_url):
+    page.goto(f"{app_url}/training?recipe=custom&lam=7&batch=32")
+    arrive(page, "Training")
+    rate = page.get_by_role("slider", name=re.compile("noise rate"))
     for forgetful in (False, True):
         if forgetful:  # Streamlit may leave an entry of this page without its parameters when it changes the page
             page.evaluate("history.pushState({}, '', location.pathname)")
         visit(page, "The maths")
-        back_to(page, "forward", "Forward diffusion")
-        expect(page.get_by_role("slider", name="Particles")).to_have_value("500", timeout=WHOLE)
-        expect(page.get_by_role("slider", name=re.compile("noise rate"))).to_have_value("7", timeout=WHOLE)
-        page.wait_for_url(re.compile("n=500"))
-        assert "lam=7" in page.url
+        back_to(page, "training", "Training")
+        expect(page.get_by_role("radio", name="Custom")).to_be_checked()
+        expect(page.get_by_label("Batch", exact=True)).to_have_value("32")
+        expect(rate).to_have_value("7")
+        page.wait_for_url(re.compile("recipe=custom", re.IGNORECASE))
+        assert "lam=7" in page.url and "batch=32" in page.url
 
-
-def test_an_entry_without_parameters_keeps_the_experiment(page, app_url):
-    """Streamlit leaves such an entry before the one of the page itself: a slow reader's Back stops at it."""
-    page.goto(f"{app_url}/maths?lam=7")
-    arrive(page, "The maths")
+    visit(page, "The maths")  # an entry without parameters before the one of the page itself: a slow reader's Back stops at it
     page.evaluate("history.replaceState(history.state, '', '/maths'); history.pushState({}, '', '/maths?lam=7')")
     page.evaluate("history.back()")
     page.wait_for_url(re.compile(r"/maths\?lam=7$"))  # set again by the page
     arrive(page, "The maths")
-    expect(page.get_by_role("slider", name=re.compile("noise rate"))).to_have_value("7")
-
-
-def test_back_restores_a_choice(page, app_url):
-    page.goto(f"{app_url}/training?recipe=custom")
-    arrive(page, "Training")
-    page.evaluate("history.pushState({}, '', location.pathname)")
-    visit(page, "The maths")
-    back_to(page, "training", "Training")
-    expect(page.get_by_role("radio", name="Custom")).to_be_checked()
-    page.wait_for_url(re.compile("recipe=custom", re.IGNORECASE))
+    expect(rate).to_have_value("7")
 
 
 def test_text_from_a_link_is_plain_text(page, app_url):

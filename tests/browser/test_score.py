@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-WHOLE = 60_000  # milliseconds: the first request to a fresh server loads torch
+from tests.browser.common import WHOLE, own
 
 
 def stage(page: Page):
@@ -16,7 +16,8 @@ def window(page: Page) -> list[float]:
     return [float(edge) for edge in stage(page).evaluate("canvas => canvas.dataset.window").split()]
 
 
-def test_a_click_moves_the_probe_its_numbers_and_the_link(page, app_url, console_errors):
+def test_a_click_moves_the_probe_its_numbers_and_the_link(new_page, app_url, console_errors):
+    page = new_page()
     page.goto(f"{app_url}/score?target=tight&dots=0")
     expect(stage(page)).to_be_visible(timeout=WHOLE)
     expect(page.get_by_label("Probe x₁")).to_have_value("1", timeout=WHOLE)
@@ -34,18 +35,30 @@ def test_a_click_moves_the_probe_its_numbers_and_the_link(page, app_url, console
     expect(page.get_by_role("row", name="score").get_by_role("cell").last).to_have_text("0.00.0")  # one over the other
     page.get_by_role("button", name="Check", exact=True).click()
     expect(page.get_by_text("You predicted (0, 0), the answer is (0, 0).")).to_be_visible()
-    assert [error for error in console_errors if "404" not in error] == []
+    the_time_follows_the_picture_on_a_narrow_screen(page)
+    an_added_component_travels_in_the_link(page, new_page())
+    assert own(console_errors) == []
 
 
-def test_an_added_component_travels_in_the_link(new_page, app_url):
-    page = new_page()
-    page.goto(f"{app_url}/score?px=-2&py=-2")
-    expect(stage(page)).to_be_visible(timeout=WHOLE)
+def the_time_follows_the_picture_on_a_narrow_screen(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("canvas => canvas.getBoundingClientRect().right <= innerWidth", arg=stage(page).element_handle())
+    slider = page.get_by_role("slider", name="Time t")
+    expect(slider).to_be_visible()
+    canvas, thumb = stage(page).bounding_box(), slider.bounding_box()
+    assert canvas is not None and thumb is not None
+    assert 0 < thumb["y"] - (canvas["y"] + canvas["height"]) < 150
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def an_added_component_travels_in_the_link(page: Page, other: Page) -> None:
+    for name in ("Probe x₁", "Probe x₂"):
+        page.get_by_label(name).fill("-2")
+        page.keyboard.press("Enter")
     page.get_by_role("button", name="Component", exact=True).click()
     page.get_by_role("button", name="Add it").click()
     expect(page.get_by_role("combobox", name="Target")).to_have_value("Your own mixture")
     page.wait_for_function("location.search.includes('m-2_-2s0.5')")
-    other = new_page()
     other.goto(page.evaluate("location.href"))
     expect(other.get_by_role("textbox", name="Components: weight, mean, spread")).to_have_value(
         re.compile("m-2_-2s0.5$"), timeout=WHOLE
@@ -64,14 +77,3 @@ def test_the_table_of_the_probe_is_never_cut(page, app_url, link):
         page.set_viewport_size({"width": width, "height": 800})
         fits = "table => table.scrollWidth <= table.clientWidth && table.getBoundingClientRect().right <= innerWidth"
         page.wait_for_function(fits, arg=table.element_handle())  # once the page is laid out anew
-
-
-def test_on_a_narrow_screen_the_time_follows_the_picture(new_page, app_url):
-    page = new_page(viewport={"width": 390, "height": 844})
-    page.goto(f"{app_url}/score")
-    expect(stage(page)).to_be_visible(timeout=WHOLE)
-    slider = page.get_by_role("slider", name="Time t")
-    expect(slider).to_be_visible()
-    canvas, thumb = stage(page).bounding_box(), slider.bounding_box()
-    assert canvas is not None and thumb is not None
-    assert 0 < thumb["y"] - (canvas["y"] + canvas["height"]) < 150
