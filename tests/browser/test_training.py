@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 SHORT = {"recipe": "Custom", "iters": 60, "points": 200, "batch": 64}
 LONG = {"recipe": "Custom", "iters": 20_000, "points": 100, "batch": 16}
+SMALL = {"width": 900, "height": 600}  # a small window costs the browser less
 PATIENCE = 60_000
 
 
@@ -101,7 +102,8 @@ def the_slider_stands_under_the_map_that_it_drives_and_the_tables_fit(page: Page
             assert table.evaluate("table => table.scrollWidth <= table.clientWidth + 1")
 
 
-def test_a_run_is_paused_disturbed_left_and_found_again(page, app_url, console_errors, seeds):
+def test_a_run_is_paused_disturbed_left_and_found_again(new_page, app_url, console_errors, seeds):
+    page = new_page(viewport=SMALL)
     open_training(page, app_url, LONG | {"seed": next(seeds)})
     button(page, "train").click()
     wait_for_step(page, 50)
@@ -140,7 +142,7 @@ def test_a_run_is_paused_disturbed_left_and_found_again(page, app_url, console_e
 
 def test_two_tabs_share_a_run_and_free_it_when_they_are_closed(new_page: Callable[..., Page], app_url, console_errors, seeds):
     parameters = LONG | {"seed": next(seeds)}
-    first, second = new_page(), new_page()
+    first, second = new_page(viewport=SMALL), new_page(viewport=SMALL)
     open_training(first, app_url, parameters)
     button(first, "train").click()
     reached = wait_for_step(first, 20)
