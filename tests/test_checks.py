@@ -47,6 +47,15 @@ def test_every_check_passes_on_the_apps_first_experiment(check: Check):
     assert finding.passed, words(check, finding)
 
 
+def test_the_notebooks_recipe_starts_and_goes_as_the_notebook_does():
+    """Its loss starts near 2, all noise, and 100 of its steps bring the error from above 0.4 to a few hundredths."""
+    first, then = (known_values._rerun()[step - 1] for step in (1, 100))
+    assert 1.6 < first.dsm < 2.6
+    assert first.test_error > 0.4
+    assert then.evaluated and 0.01 < then.test_error < 0.05
+    assert then.dsm == pytest.approx(0.86, abs=0.06)
+
+
 @pytest.mark.parametrize("number", range(len(KINDS)), ids=lambda number: KINDS[number].__name__)
 def test_identities_hold_on_the_line_and_in_the_plane_for_every_kind(number: int):
     case = Case(targets.mixture(("unequal", "three-modes")[number % 2]), KINDS[number](), 7)

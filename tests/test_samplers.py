@@ -51,6 +51,7 @@ POINT = torch.zeros(2, dtype=torch.float64)  # the variance of data that are all
 T_MIN = 0.01
 
 
+@cache
 def gaussian(sde, t: float, variance: Tensor = VARIANCE) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of x_t for data N(MEAN, diag(variance))."""
     return sde.alpha(t) * MEAN, (sde.alpha(t) ** 2 * variance + sde.sigma(t) ** 2).sqrt()

@@ -283,15 +283,6 @@ def test_a_line_is_learned_too():
     assert history[-1].test_error < 0.15 * history[0].test_error
 
 
-def test_the_notebooks_recipe_starts_and_goes_as_the_notebook_does():
-    """Its loss starts near 2, all noise, and 100 of its steps bring the error from above 0.5 to a few hundredths."""
-    history = trained(replace(TrainConfig.notebook(), steps=100)).history
-    assert 1.6 < history[0].dsm < 2.6
-    assert history[0].test_error > 0.4
-    assert 0.01 < history[-1].test_error < 0.05
-    assert history[-1].dsm == pytest.approx(0.86, abs=0.06)
-
-
 # A function of its recipe
 
 
