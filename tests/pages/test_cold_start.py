@@ -15,12 +15,16 @@ HEAVY = ["torch", "matplotlib", "seaborn", "altair"]
 WHOLE = "forward"  # the page that is run to its end
 
 # Streamlit and pandas take long to load, and every page needs them: they are loaded once, each page in a copy of that process.
+# AppTest looks through all installed packages for components: that is done once too.
 OPEN = f"""
 import json, os, sys
 import pandas
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+components = manifest_scanner.scan_component_manifests()
+manifest_scanner.scan_component_manifests = lambda: components
 HEAVY = {HEAVY}
 draw = st.header
 

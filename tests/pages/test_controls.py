@@ -9,7 +9,7 @@ from scoredm.address import TABLE
 CONTROLS = {
     "forward": ("forward", {}, {"particles": 500, "camera": "fixed"}),
     "training": ("training", {"recipe": "custom"}, {"steps": 77, "network": "notebook", "log": False, "smoothing": "50"}),
-    "race": ("samplers", {}, {"samplers": ("ddim",), "first": "10", "particles": 300}),
+    "race": ("samplers", {"dist": "covariance"}, {"samplers": ("ddim",), "first": "10", "particles": 300}),
     "memorisation": ("memorisation", {}, {"network": True, "points": 4}),
 }
 
