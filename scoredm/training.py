@@ -13,6 +13,7 @@ from typing import NamedTuple, final
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from scoredm.losses import WEIGHTINGS, dsm_floor, dsm_losses, mean_weight
 from scoredm.mixture import GaussianMixture
@@ -222,7 +223,7 @@ class Trainer:
         self._evaluation = _Evaluation(mixture, sde, data, config.eps, seeds, self.device)
         self._data = data.to(self.device)
         self._draws = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
-        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=config.learning_rate, fused=True)
+        self._optimiser = _Adam(list(self._network.parameters()))
         self.floor = mean_floor(mixture, sde, config.eps)
 
     @property
@@ -259,17 +260,15 @@ class Trainer:
 
     def _advance(self) -> float:
         """One optimiser step; the sigma^2-weighted loss before it."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
         x0, t, noise = self._batch()
         losses = dsm_losses(self._network, self.sde, x0, t, noise)
         loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss became {value} at step {self.step + 1}. {self._causes()}")
-        self._optimiser.zero_grad()
+        self._network.zero_grad()
         (loss if self._weigh is None else (self._weigh(t) * losses).mean()).backward()
-        self._optimiser.step()
+        self._optimiser.step(learning_rate(self.config, self.step))
         if self.config.average != "none":
             self._average()
         return value
@@ -321,6 +320,36 @@ def _checked(data: Tensor, dim: int) -> Tensor:
     if len(bad):
         raise ValueError(f"data[{int(bad[0])}] is {data[int(bad[0])].tolist()}; NaN and infinity are not allowed")
     return data
+
+
+class _Adam:
+    """torch's Adam as a function: its class loads torch's compiler, which takes seconds and is not used."""
+
+    def __init__(self, weights: list[Tensor]) -> None:
+        self._weights = weights
+        self._means, self._squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+        self._steps = [torch.zeros((), dtype=torch.float32, device=weight.device) for weight in weights]
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        """Move each weight along its gradient."""
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        adam(
+            self._weights,
+            gradients,
+            self._means,
+            self._squares,
+            [],
+            self._steps,
+            fused=True,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=rate,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
 
 
 class _Evaluation:

@@ -206,6 +206,20 @@ def test_loss_is_the_floor_plus_the_error_on_average():
     assert np.mean([metrics.dsm - metrics.floor for metrics in history]) == pytest.approx(history[-1].test_error, abs=0.012)
 
 
+def test_the_optimiser_is_adam():
+    trainer = Trainer(TUTORIAL, SDE, replace(SHORT, schedule="constant"), "cpu")
+    mean = square = torch.zeros(())
+    for k in range(1, SHORT.steps + 1):
+        before = torch.nn.utils.parameters_to_vector(trainer._network.parameters()).detach().clone()
+        next(trainer)
+        gradient = torch.cat([w.grad.flatten() for w in trainer._network.parameters() if w.grad is not None])
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        step = 0.01 * (mean / (1 - 0.9**k)) / ((square / (1 - 0.999**k)).sqrt() + 1e-8)
+        after = torch.nn.utils.parameters_to_vector(trainer._network.parameters()).detach()
+        torch.testing.assert_close(after, before - step, rtol=1e-5, atol=1e-6)
+        assert step.abs().max() > 1e-3
+
+
 # Parametrisation, weighting and average
 
 
