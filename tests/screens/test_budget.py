@@ -1,5 +1,7 @@
 """The error budget as a function: its sum, and a verdict that chance alone seldom produces."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,13 @@ SMALL = budget.Settings("ddim", "zero", 10, 0.1, False, "exact", "covariance", 2
 FLOOR = NoiseFloor(Measurement(0.05, 0.001), 0.04, 0.05, 0.06)
 
 
+@cache
+def small() -> budget.Result:
+    return budget.run(EXPERIMENT, SMALL)
+
+
 def test_the_parts_the_remainder_and_the_noise_floor_add_up_to_the_error_of_the_run():
-    result = budget.run(EXPERIMENT, SMALL)
+    result = small()
     found = result.budget
     assert found is not None and result.verdict is not None
     assert (result.runs, result.done, result.failures) == (12, 12, ()), "without a network two of eight variants are others"
@@ -35,7 +42,7 @@ def test_the_parts_the_remainder_and_the_noise_floor_add_up_to_the_error_of_the_
 
 
 def test_a_part_of_the_records_is_a_budget_of_the_seeds_that_are_whole():
-    records = budget.run(EXPERIMENT, SMALL).records
+    records = small().records
     first = budget.read(EXPERIMENT, SMALL, records[:7], FLOOR)
     assert first.budget is not None and first.budget.seeds == 1 and (first.done, first.runs) == (7, 12)
     verdict = first.verdict
