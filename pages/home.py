@@ -36,16 +36,17 @@ with st.spinner(_("Computing the pictures of this experiment…")):
     result = cache.home(experiment, screens.home.Settings())
 words = prose.read("home/steps").sections
 
-for number, (column, (name, (picture, *alts))) in enumerate(zip(st.columns(4), STEPS.items(), strict=True), start=1):
-    with column, st.container(border=True, height="stretch", gap="small"):
+columns = st.columns(4, border=True)
+for number, (column, (name, (picture, *alts))) in enumerate(zip(columns, STEPS.items(), strict=True), start=1):
+    with column:
         st.page_link(shell.page(name), label=f"**{number} · {shell.title(name)}**", icon=shell.icon(name))
         drawn = getattr(charts.pictures, picture)(result.story, mode)
         st.image(drawn, width="stretch", alt=_(alts[experiment.dim == 1]))
         prose.write(words.get(f"{name}, in the plane", words[name]) if experiment.dim == 2 else words[name])
 
-st.markdown(_("**Lessons.** The app sets every screen; you look, think and press *Next*."))
-lesson.offer()
+st.markdown(lesson.offered())
 with st.container(horizontal=True, vertical_alignment="center"):
+    lesson.offer()
     quiz_wanted = controls.choose("home", "quiz")
     handouts.offer()
 if quiz_wanted:
@@ -56,7 +57,6 @@ with picture:
     alt = _("The target's density with an outline of each component")
     st.image(cache.thumbnail(experiment.target, mode), width="stretch", alt=alt)
 with facts:
-    st.markdown(_("**Your experiment**, set in the sidebar"))
     known = predict.ask(screens.predictions.NOISE_AT_THE_END, result, lambda: result, about=experiment)
     home.facts(experiment, result, noise=known)
 with links:

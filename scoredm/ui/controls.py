@@ -103,6 +103,46 @@ def keep(parameter: Parameter, value: Any) -> None:
         st.query_params[name] = text
 
 
+def take(screen: str, name: str) -> None:
+    """Take a choice of every page from the link or from the visit; `switch` draws its control, where that is seen."""
+    parameter = TABLE[screen][name]
+    kept: dict[tuple[str, str], Any] = st.session_state.setdefault(KEPT, {})
+    if parameter.name in st.query_params and (("", parameter.name) not in kept or went_back()):
+        value, complaint = parameter.read_all(st.query_params.get_all(parameter.name))
+        kept["", parameter.name] = value
+        if complaint:
+            _complain(parameter, complaint, value, parameter.write)
+    value = kept.get(("", parameter.name), parameter.default)
+    keep(parameter, value)
+    _show_notice(parameter.name, value)
+
+
+def switch(screen: str, name: str) -> None:
+    """Draw the control of a choice that `take` took."""
+    parameter = TABLE[screen][name]
+    assert isinstance(parameter, Choice)
+    st.session_state[_switched(parameter)] = chosen(parameter.name)
+    st.segmented_control(
+        _(parameter.label),
+        list(parameter.titles),
+        required=True,
+        format_func=lambda option: _(parameter.titles[option]),
+        help=_(parameter.help) or None,
+        key=_switched(parameter),
+        on_change=_switch_over,
+        args=(parameter,),
+    )
+
+
+def _switched(parameter: Parameter) -> str:
+    """Where the session keeps what the control of a switched choice shows."""
+    return f"switch-{parameter.name}"
+
+
+def _switch_over(parameter: Parameter) -> None:
+    st.session_state.setdefault(KEPT, {})["", parameter.name] = st.session_state[_switched(parameter)]
+
+
 def go(page: str, values: Mapping[str, Any]) -> None:
     """Go to another page, as the next run begins, and give its widgets these values, {name in a link: value}."""
     st.session_state.setdefault(KEPT, {}).update({(page, name): value for name, value in values.items()})
@@ -257,18 +297,21 @@ def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any]
         if isinstance(value, tuple):
             value = list(value)
         if complaint:
-            message = _("{label}: {complaint}. Using {value} instead.")
-            shown = message.format(
-                label=_(parameter.label), complaint=as_text(complaint), value=as_text(_in_words(value, written))
-            )
-            state.setdefault(NOTICES, {})[name] = (shown, value)
+            _complain(parameter, complaint, value, written)
         right = written(value) if repeated else [written(value)]
         if complaint or not _same(parameter, asked, right):
             st.query_params[name] = right if repeated else right[0]
             st.rerun()
     elif name not in st.query_params and (_run().arrived or name not in state or went_back()):
         _find_again(parameter, default, written)
-    _show_notice(name)
+    _show_notice(name, st.session_state.get(name))
+
+
+def _complain(parameter: Parameter, complaint: str, value: Any, written: Callable[[Any], Any]) -> None:
+    """Keep what is said of a link: what was wrong, and the value in use."""
+    message = _("{label}: {complaint}. Using {value} instead.")
+    shown = message.format(label=_(parameter.label), complaint=as_text(complaint), value=as_text(_in_words(value, written)))
+    st.session_state.setdefault(NOTICES, {})[parameter.name] = (shown, value)
 
 
 def _same(parameter: Parameter, asked: list[str], right: list[str]) -> bool:
@@ -283,13 +326,13 @@ def _in_words(value: Any, written: Callable[[Any], Any]) -> str:
     return ", ".join(shown) if isinstance(shown, list) else shown
 
 
-def _show_notice(name: str) -> None:
-    """Say what was refused, for as long as the value used instead stands."""
+def _show_notice(name: str, present: Any) -> None:
+    """Say what was refused, for as long as the value used instead stands; present: None before the widget is first made."""
     notices = st.session_state.get(NOTICES, {})
     if name not in notices:
         return
     message, stand_in = notices[name]
-    if st.session_state.get(name, stand_in) == stand_in:
+    if present is None or present == stand_in:
         _run().messages.append(message)
         _run().notices.warning("  \n".join(_run().messages), icon=":material/info:")
     else:

@@ -11,16 +11,21 @@ SHEETS = {"formulas": (N_("Formula sheet"), 2), "teacher": (N_("Teacher's notes"
 
 def offer() -> None:
     """Offer each sheet as an HTML file; it is made only when it is asked for."""
-    for name, (title, columns) in SHEETS.items():
-        path, words = language.prose_file(f"handouts/{name}"), _("To print: open the file in a browser and press Ctrl+P.")
-        st.download_button(
-            _(title),
-            bound(lambda path=path, columns=columns: charts.handouts.page(path.read_text(encoding="utf-8"), columns)),
-            file_name=f"scoredm-{name}.html",
-            mime="text/html",
-            key=f"handout-{name}",
-            help=words,
-            icon=":material/print:",
-            on_click="ignore",
-            type="tertiary",
-        )
+    label = _("Formula sheet, notes")
+    place = st.popover(label, icon=":material/print:", type="tertiary", key="handouts", on_change="rerun")
+    if not place.open:  # buttons that nobody sees would cost every rerun
+        return
+    with place:
+        st.caption(_("To print: open the file in a browser and press Ctrl+P."))
+        for name, (title, columns) in SHEETS.items():
+            path = language.prose_file(f"handouts/{name}")
+            st.download_button(
+                _(title),
+                bound(lambda path=path, columns=columns: charts.handouts.page(path.read_text(encoding="utf-8"), columns)),
+                file_name=f"scoredm-{name}.html",
+                mime="text/html",
+                key=f"handout-{name}",
+                icon=":material/download:",
+                on_click="ignore",
+                width="stretch",
+            )

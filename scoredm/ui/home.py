@@ -36,7 +36,7 @@ def facts(experiment: Experiment, result: "screens.home.Result", *, noise: bool 
         rows.append((_("Modes"), _merging(result.merge_time)))
     rows.insert(0, (_("Target"), experiment.title))
     lines = [f"| {name} | {text} |" for name, text in rows]
-    st.markdown("\n".join([lines[0], "|:--|:--|", *lines[1:]]))
+    st.markdown("\n".join([_("**Your experiment**, set in the sidebar"), "", lines[0], "|:--|:--|", *lines[1:]]))
 
 
 def _merging(t: float) -> str:

@@ -94,16 +94,13 @@ def _kept() -> dict[str, Response]:
 
 
 def _draw_question(question: "Question[Any, Any]", posed: "Posed", about: Hashable, act: Callable[[], object] | None) -> None:
-    """One line of question, and below it the control and the buttons; nothing is run again before a button is pressed."""
-    text = _filled(question.text, posed.values)
-    with st.form(f"predict-{question.name}"):
-        st.markdown(_(":material/psychology_alt: **Predict first** · {question}").format(question=text))
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _control(question, posed.answer, text)
-            args = (question.name, posed, about, act)
-            with st.container(horizontal=True, vertical_alignment="center", width="content"):
-                st.form_submit_button(_("Check"), on_click=_check, args=args, key=f"check-{question.name}", type="primary")
-                st.form_submit_button(_("Show me"), on_click=_show, args=args, key=f"show-{question.name}", type="tertiary")
+    """The question over its control, and the buttons beside it; nothing is run again before a button is pressed."""
+    text = _(":material/psychology_alt: **Predict first** · {question}").format(question=_filled(question.text, posed.values))
+    with st.form(f"predict-{question.name}"), st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        _control(question, posed.answer, text)
+        args = (question.name, posed, about, act)
+        st.form_submit_button(_("Check"), on_click=_check, args=args, key=f"check-{question.name}", type="primary")
+        st.form_submit_button(_("Show me"), on_click=_show, args=args, key=f"show-{question.name}", type="tertiary")
 
 
 def _control(question: "Question[Any, Any]", answer: "Answer", label: str) -> None:
@@ -112,15 +109,15 @@ def _control(question: "Question[Any, Any]", answer: "Answer", label: str) -> No
     match answer:
         case kinds.Slider(low, high, step):
             middle = low + step * round((high - low) / 2 / step)
-            st.slider(label, low, high, middle, step, format=_format(step), key=key, label_visibility="collapsed")
+            st.slider(label, low, high, middle, step, format=_format(step), key=key)
         case kinds.Scale(numbers):
             middle = numbers[len(numbers) // 2]
-            st.select_slider(label, numbers, middle, format_func=_short, key=key, label_visibility="collapsed")
+            st.select_slider(label, numbers, middle, format_func=_short, key=key)
         case kinds.Options(titles):
             shown = {name: _titled(title) for name, title in titles.items()}
-            st.pills(label, list(shown), format_func=shown.__getitem__, key=key, label_visibility="collapsed", wrap=True)
+            st.pills(label, list(shown), format_func=shown.__getitem__, key=key, wrap=True, width="stretch")
         case kinds.Place(x):
-            st.markdown(_("Your point: {place}").format(place=_place(x)))
+            st.markdown(f"{label}  \n{_('Your point: {place}').format(place=_place(x))}")
 
 
 def _key(name: str) -> str:

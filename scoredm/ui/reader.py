@@ -1,5 +1,6 @@
 """The reader's language: what the link asks for, or else what the browser asks for, if the app has it; kept for the visit."""
 
+import threading
 from typing import NamedTuple
 
 import streamlit as st
@@ -11,6 +12,8 @@ from scoredm.language import ENGLISH, languages
 PARAMETER = TABLE["reader"]["language"]
 LESSON, STOP = TABLE["reader"]["lesson"], TABLE["reader"]["stop"]
 KEPT = "_visit"  # session state: the visit
+
+_known = threading.local()  # the run of this thread, and its reader's language
 
 
 class Visit(NamedTuple):
@@ -37,8 +40,16 @@ def names() -> set[str]:
 
 
 def language() -> str:
-    """The language of the reader whose page the present thread draws; English in a thread that draws no page."""
-    return ENGLISH if get_script_run_ctx(suppress_warning=True) is None else visit().language
+    """The language of the reader whose page the present thread draws; English in a thread that draws no page.
+
+    Every sentence asks for it, so a run looks it up once.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None:
+        return ENGLISH
+    if getattr(_known, "context", None) is not context:
+        _known.context, _known.language = context, visit().language
+    return _known.language
 
 
 def available(locale: str) -> str:

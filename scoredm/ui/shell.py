@@ -13,7 +13,7 @@ from scoredm.address import PAGES
 from scoredm.experiment import Experiment
 from scoredm.language import _
 from scoredm.markdown import as_text
-from scoredm.ui import cache, controls, lesson, prose, reader, show
+from scoredm.ui import controls, lesson, prose, reader
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment
 
@@ -46,7 +46,6 @@ STYLE = """<style>
 [data-testid="stSidebarNavSeparator"] {margin-block: 0;}
 .stSidebar [data-testid="stVerticalBlock"] {gap: 0.3rem;}
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
-.stSidebar .st-key-portrait {max-width: 6rem;}
 p:has(> .now) {display: none;}
 [data-testid="stForm"], [class*="st-key-predicted-"] {padding: 0.5rem 0.8rem; gap: 0.4rem;}
 :is([data-testid="stForm"], [class*="st-key-predicted-"]) .stMarkdown p {font-size: 0.9rem; line-height: 1.35;}
@@ -84,7 +83,11 @@ def icon(name: str) -> str:
 
 
 def page(name: str) -> StreamlitPage:
-    """The navigation entry of pages/<name>.py."""
+    """The navigation entry of pages/<name>.py, made once a run: Streamlit looks each file up anew."""
+    return _run.pages[name]
+
+
+def _entry(name: str) -> StreamlitPage:
     return st.Page(PAGES_FOLDER / f"{name}.py", title=title(name), icon=icon(name), default=name == "home")
 
 
@@ -94,7 +97,7 @@ def navigation() -> StreamlitPage:
     The experiment belongs to the router and not to a page: its part of the link then stays complete from page to page.
     """
     st.set_page_config(page_title="scoredm", page_icon=str(ICON), layout="wide")
-    pages = {name: page(name) for name in PAGES}
+    pages = _run.pages = {name: _entry(name) for name in PAGES}
     groups = {
         _("The class"): [pages[name] for name in PAGES if PAGES[name].in_class],
         _("Beyond the class"): [pages[name] for name in PAGES if not PAGES[name].in_class],
@@ -108,14 +111,15 @@ def navigation() -> StreamlitPage:
     controls.begin(asked.url_path or "home")
     controls.carry(reader.PARAMETER, reader.visit().asked)
     lesson.note()
+    controls.take("reader", "predict")
     prose.begin()
-    _run.experiment, _run.portrait = choose_experiment()
+    _run.experiment = choose_experiment()
     controls.enter_page()
     return asked
 
 
 def header(name: str) -> Experiment:
-    """Draw a page's title and lead, and what the sidebar shows of the experiment; return the experiment.
+    """Draw a page's title and lead; return the experiment.
 
     A page that is the very first request to a server runs without app.py. Its widgets would then have other identities than
     in the next run, and what a button sets would be lost; so such a page is run again from here, as app.py runs it.
@@ -130,9 +134,6 @@ def header(name: str) -> Experiment:
     lead = "" if lesson.hides("lead") else prose.read(name).lead
     prose.write(lead, f'\n\n<span class="now">{now}</span>')
     controls.show_change()
-    portrait = cache.thumbnail(experiment.target, show.mode())
-    _run.portrait.image(portrait, width="stretch", alt=_("The target's density"))
-    _run.link = st.sidebar.container()
     return experiment
 
 
@@ -150,7 +151,7 @@ def sections(name: str) -> None:
     if not lesson.running():  # its own Next leads on
         _show_next(name)
     feedback(name)
-    with _run.link:
+    with st.sidebar:
         _show_link()
         st.caption(_("Computed on: **{device}**").format(device=scoredm.default_device().type.upper()))
 
@@ -188,9 +189,11 @@ def _show_next(name: str) -> None:
 
 
 def _show_link() -> None:
-    """The address of this screen, to copy: every parameter that differs from its default is in it."""
-    label = _("Link to this screen")
+    """The address of this screen, to copy, with every parameter that differs from its default; and whether pages ask first."""
+    label = _("Link and predictions")
     place = st.popover(label, icon=":material/link:", width="stretch", key="link", on_change="rerun")
     if place.open:
         query = controls.query()
-        place.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
+        with place:
+            st.code(f"{st.context.url}?{query}" if query else st.context.url, language=None, wrap_lines=True)
+            controls.switch("reader", "predict")

@@ -1,7 +1,5 @@
 """The sidebar: the experiment (target, SDE, seed) that all pages share, its portrait, the link to the screen and the device."""
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 from scoredm import targets
@@ -9,47 +7,48 @@ from scoredm.address import OWN, OWN_DEFAULT
 from scoredm.experiment import KINDS, Experiment
 from scoredm.language import _
 from scoredm.markdown import as_text
-from scoredm.ui import controls
-
-if TYPE_CHECKING:
-    from streamlit.delta_generator import DeltaGenerator
+from scoredm.ui import cache, controls, show
 
 SHOWN = 60  # characters of a mixture that are repeated
+PORTRAIT = 72, 96  # pixels: beside a caption, and alone
 LAST_READ = "_own_last"  # session state: the reader's last mixture text that could be read
 
 
-def choose_experiment() -> "tuple[Experiment, DeltaGenerator]":
-    """Draw the experiment's widgets; return it, and the place for the target's portrait."""
+def choose_experiment() -> Experiment:
+    """Draw the experiment's widgets and the target's portrait, and return the experiment."""
     with st.sidebar:
-        target, portrait = _choose_target()
+        target = _choose_target()
         kind, parameters = _choose_sde()
-        left, right = st.columns([5, 4], vertical_alignment="bottom")
-        with left:
-            seed = controls.choose("experiment", "seed", "input")
-        with right:
-            controls.choose("reader", "predict")
-    return Experiment(target, seed, kind, parameters), portrait
+        seed = controls.choose("experiment", "seed", "input")
+    return Experiment(target, seed, kind, parameters)
 
 
 def _choose_sde() -> tuple[str, tuple[float, ...]]:
     kind = controls.choose("experiment", "kind", "selectbox")
     names = [parameter.name for parameter in KINDS[kind].parameters]
-    places = st.columns(len(names)) if len(names) > 1 else [st.container() for _name in names]
+    if len(names) == 1:
+        return kind, (controls.choose("experiment", names[0]),)
     values = []
-    for place, name in zip(places, names, strict=True):
+    for place, name in zip(st.columns(len(names)), names, strict=True):
         with place:
             values.append(controls.choose("experiment", name))
     return kind, tuple(values)
 
 
-def _choose_target() -> "tuple[str, DeltaGenerator]":
+def _choose_target() -> str:
     name = controls.choose("experiment", "target", "selectbox")
     if name == OWN:
         text = _own_target()
-        return text, st.container(key="portrait")
-    portrait, words = st.columns([1, 2], vertical_alignment="center")
-    words.caption(_(targets.get(name).caption))
-    return name, portrait
+        _portrait(text, PORTRAIT[1])
+        return text
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        _portrait(name, PORTRAIT[0])
+        st.caption(_(targets.get(name).caption))
+    return name
+
+
+def _portrait(target: str, width: int) -> None:
+    st.image(cache.thumbnail(target, show.mode()), width=width, alt=_("The target's density"))
 
 
 def _own_target() -> str:

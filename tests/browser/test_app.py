@@ -102,7 +102,7 @@ def test_a_visit_from_a_bad_address_to_the_last_check(page, app_url, console_err
 def test_a_link_reproduces_the_screen_and_a_page_that_was_left_is_found_as_it_was(new_page, app_url):
     first = new_page()
     open_screen(first, f"{app_url}/forward", "Forward diffusion")
-    button = first.get_by_role("button", name="Link to this screen")
+    button = first.get_by_role("button", name="Link and predictions")
     first.wait_for_function("e => e.getBoundingClientRect().bottom <= innerHeight", arg=button.element_handle())  # in view
     expect(first.get_by_text("The tutorial's mixture · λ = 25 · seed 2021")).to_be_hidden()  # it is in the sidebar
     first.get_by_role("button", name="2-D demo").click()

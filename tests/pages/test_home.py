@@ -29,7 +29,7 @@ def words(at: AppTest) -> str:
 
 
 def facts(at: AppTest) -> dict[str, str]:
-    (table,) = [m.value for m in at.markdown if m.value.startswith("| Target")]
+    (table,) = [m.value.partition("\n\n")[2] for m in at.markdown if "\n| Target" in m.value]
     return {name.strip(): value.strip() for name, value in re.findall(r"^\| ([^|]+)\| ([^|]+)\|$", table, flags=re.MULTILINE)}
 
 

@@ -62,8 +62,17 @@ def test_a_link_switches_predictions_off_on_every_page(open_page):
     assert asked(at) == set() and "Noise at t = 1" in words(at)
     at.switch_page("pages/training.py").run()
     assert asked(at) == set() and "Floor of the loss" in words(at)
-    at.button_group(key="predict").set_value("on").run()
-    assert asked(at) == {"loss"} and "Floor of the loss" not in words(at)
+    at.session_state["link"] = True
+    at.run().button_group(key="switch-predict").set_value("on").run()
+    assert asked(at) == {"loss"} and "Floor of the loss" not in words(at) and "predict" not in at.query_params
+    at.button_group(key="switch-predict").set_value("off").run()
+    assert asked(at) == set() and at.query_params["predict"] == "off"
+
+
+def test_a_link_that_says_something_else_of_predictions_is_told_so(open_page):
+    at = open_page("home", predict="perhaps")
+    (notice,) = at.warning
+    assert notice.value.startswith("Predictions: ") and "perhaps" in notice.value and asked(at) == {"noise"}
 
 
 def test_a_click_is_a_prediction_and_another_question_follows(open_page):

@@ -237,18 +237,35 @@ def _discussion(place: Place, stop: Stop) -> None:
 
 
 def offer() -> None:
-    """List the lessons: for whom each is, and how long it takes; a press begins it."""
-    names = language.lesson_names()
-    for name, column in zip(names, st.columns(len(names)) if names else [], strict=True):
-        with column:
-            try:
-                _offer_one(lessons.read(language.lesson_file(name)))
-            except LessonError as error:
-                st.error(_("This lesson cannot be read. {fault}").format(fault=as_text(str(error))))
+    """Draw a button for each lesson, which begins it."""
+    for lesson in _all():
+        if isinstance(lesson, LessonError):
+            st.error(_("This lesson cannot be read. {fault}").format(fault=as_text(str(lesson))))
+            continue
+        key = f"lesson-start-{lesson.name}"
+        st.button(lesson.title, on_click=go, args=(lesson.name, 1), icon=":material/school:", key=key)
 
 
-def _offer_one(lesson: Lesson) -> None:
-    st.button(lesson.title, on_click=go, args=(lesson.name, 1), icon=":material/school:", key=f"lesson-start-{lesson.name}")
+def offered() -> str:
+    """What lessons are, and for whom each is and how long it takes, in Markdown."""
+    about = _("**Lessons.** The app sets every screen; you look, think and press *Next*.")
+    known = [_in_a_line(lesson) for lesson in _all() if isinstance(lesson, Lesson)]
+    return "\n".join([about, "", *known])
+
+
+def _all() -> list[Lesson | LessonError]:
+    """Each lesson, or what is wrong with it."""
+    found: list[Lesson | LessonError] = []
+    for name in language.lesson_names():
+        try:
+            found.append(lessons.read(language.lesson_file(name)))
+        except LessonError as error:
+            found.append(error)
+    return found
+
+
+def _in_a_line(lesson: Lesson) -> str:
     minutes = ngettext("{n} minute", "{n} minutes", round(lesson.minutes)).format(n=plain(lesson.minutes))
     stops = ngettext("{n} stop", "{n} stops", len(lesson.stops)).format(n=len(lesson.stops))
-    st.caption(_("{minutes}, {stops}. For {audience}.").format(minutes=minutes, stops=stops, audience=lesson.audience))
+    told = _("{minutes}, {stops}. For {audience}.").format(minutes=minutes, stops=stops, audience=lesson.audience)
+    return f"- **{lesson.title}**: {told}"
