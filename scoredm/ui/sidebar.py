@@ -41,7 +41,7 @@ def _choose_target() -> str:
         text = _own_target()
         _portrait(text, PORTRAIT[1])
         return text
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         _portrait(name, PORTRAIT[0])
         st.caption(_(targets.get(name).caption))
     return name
