@@ -117,7 +117,8 @@ def _control(question: "Question[Any, Any]", answer: "Answer", label: str) -> No
             shown = {name: _titled(title) for name, title in titles.items()}
             st.pills(label, list(shown), format_func=shown.__getitem__, key=key, wrap=True, width="stretch")
         case kinds.Place(x):
-            st.markdown(f"{label}  \n{_('Your point: {place}').format(place=_place(x))}")
+            point = _("Your point: {place}").format(place=_place(x))
+            st.markdown(f"{label}  \n{point}")
 
 
 def _key(name: str) -> str:
