@@ -142,7 +142,10 @@ def chosen() -> set[tuple[str, str]]:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)):
                 continue
             match ast.unparse(node.func), node.args[:2]:
-                case ("controls.choose" | "choose" | "controls.switch", [ast.Constant(value=str(screen)), ast.Constant(value=str(name))]):
+                case (
+                    "controls.choose" | "choose" | "controls.switch",
+                    [ast.Constant(value=str(screen)), ast.Constant(value=str(name))],
+                ):
                     found.add((screen, name))
     return found
 
