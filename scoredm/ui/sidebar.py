@@ -26,8 +26,8 @@ def choose_experiment() -> Experiment:
 def _choose_sde() -> tuple[str, tuple[float, ...]]:
     kind = controls.choose("experiment", "kind", "selectbox")
     names = [parameter.name for parameter in KINDS[kind].parameters]
-    if len(names) == 1:
-        return kind, (controls.choose("experiment", names[0]),)
+    if len(names) < 2:
+        return kind, tuple(controls.choose("experiment", name) for name in names)
     values = []
     for place, name in zip(st.columns(len(names)), names, strict=True):
         with place:
