@@ -15,7 +15,7 @@ from scoredm.language import _
 from scoredm.markdown import as_text
 from scoredm.ui import controls, lesson, prose, reader
 from scoredm.ui.feedback import feedback
-from scoredm.ui.sidebar import choose_experiment
+from scoredm.ui.sidebar import choose_experiment, draw_portrait
 
 # One thread for each of torch's operations, read when it loads: they are small, and readers and runs share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -113,13 +113,13 @@ def navigation() -> StreamlitPage:
     lesson.note()
     controls.take("reader", "predict")
     prose.begin()
-    _run.experiment = choose_experiment()
+    _run.experiment, _run.portrait = choose_experiment()
     controls.enter_page()
     return asked
 
 
 def header(name: str) -> Experiment:
-    """Draw a page's title and lead; return the experiment.
+    """Draw a page's title and lead, and the target's portrait in the sidebar; return the experiment.
 
     A page that is the very first request to a server runs without app.py. Its widgets would then have other identities than
     in the next run, and what a button sets would be lost; so such a page is run again from here, as app.py runs it.
@@ -134,6 +134,7 @@ def header(name: str) -> Experiment:
     lead = "" if lesson.hides("lead") else prose.read(name).lead
     prose.write(lead, f'\n\n<span class="now">{now}</span>')
     controls.show_change()
+    draw_portrait(experiment, _run.portrait)
     return experiment
 
 

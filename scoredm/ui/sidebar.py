@@ -1,5 +1,7 @@
 """The sidebar: the experiment (target, SDE, seed) that all pages share, its portrait, the link to the screen and the device."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from scoredm import targets
@@ -9,18 +11,21 @@ from scoredm.language import _
 from scoredm.markdown import as_text
 from scoredm.ui import cache, controls, show
 
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
 SHOWN = 60  # characters of a mixture that are repeated
 PORTRAIT = 72, 96  # pixels: beside a caption, and alone
 LAST_READ = "_own_last"  # session state: the reader's last mixture text that could be read
 
 
-def choose_experiment() -> Experiment:
-    """Draw the experiment's widgets and the target's portrait, and return the experiment."""
+def choose_experiment() -> "tuple[Experiment, DeltaGenerator]":
+    """Draw the experiment's widgets; return it, and the place for the target's portrait."""
     with st.sidebar:
-        target = _choose_target()
+        target, portrait = _choose_target()
         kind, parameters = _choose_sde()
         seed = controls.choose("experiment", "seed", "input")
-    return Experiment(target, seed, kind, parameters)
+    return Experiment(target, seed, kind, parameters), portrait
 
 
 def _choose_sde() -> tuple[str, tuple[float, ...]]:
@@ -35,20 +40,25 @@ def _choose_sde() -> tuple[str, tuple[float, ...]]:
     return kind, tuple(values)
 
 
-def _choose_target() -> str:
+def _choose_target() -> "tuple[str, DeltaGenerator]":
     name = controls.choose("experiment", "target", "selectbox")
     if name == OWN:
-        text = _own_target()
-        _portrait(text, PORTRAIT[1])
-        return text
+        return _own_target(), st.empty()
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-        _portrait(name, PORTRAIT[0])
+        portrait = st.empty()
         st.caption(_(targets.get(name).caption))
-    return name
+    return name, portrait
 
 
-def _portrait(target: str, width: int) -> None:
-    st.image(cache.thumbnail(target, show.mode()), width=width, alt=_("The target's density"))
+def draw_portrait(experiment: Experiment, place: "DeltaGenerator") -> None:
+    """Draw the target's density in its place: after the title, as a picture needs torch, which takes long to load.
+
+    Args:
+        experiment: whose target is drawn.
+        place: where `choose_experiment` left room for it.
+    """
+    width = PORTRAIT[0] if experiment.target in targets.names() else PORTRAIT[1]
+    place.image(cache.thumbnail(experiment.target, show.mode()), width=width, alt=_("The target's density"))
 
 
 def _own_target() -> str:
