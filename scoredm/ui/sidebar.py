@@ -43,9 +43,9 @@ def _choose_sde() -> tuple[str, tuple[float, ...]]:
 def _choose_target() -> "tuple[str, DeltaGenerator]":
     name = controls.choose("experiment", "target", "selectbox")
     if name == OWN:
-        return _own_target(), st.empty()
+        return _own_target(), st.container(width=PORTRAIT[1])
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-        portrait = st.empty()
+        portrait = st.container(width=PORTRAIT[0])
         st.caption(_(targets.get(name).caption))
     return name, portrait
 
@@ -57,8 +57,7 @@ def draw_portrait(experiment: Experiment, place: "DeltaGenerator") -> None:
         experiment: whose target is drawn.
         place: where `choose_experiment` left room for it.
     """
-    width = PORTRAIT[0] if experiment.target in targets.names() else PORTRAIT[1]
-    place.image(cache.thumbnail(experiment.target, show.mode()), width=width, alt=_("The target's density"))
+    place.image(cache.thumbnail(experiment.target, show.mode()), width="stretch", alt=_("The target's density"))
 
 
 def _own_target() -> str:
