@@ -112,3 +112,17 @@ def fold(sections: Mapping[str, str]) -> None:
     for heading, text in sections.items():
         with st.expander(heading):
             write(text)
+
+
+def fold_away(sections: Mapping[str, str]) -> None:
+    """Draw the headings of sections, and each section once it is opened: what nobody sees would cost every move of a control."""
+    for heading, text in sections.items():
+        place = st.expander(heading, key=section_key(controls.page(), heading), on_change="rerun")
+        if place.open:
+            with place:
+                write(text)
+
+
+def section_key(page: str, heading: str) -> str:
+    """Where the session keeps whether a section of a page is open."""
+    return f"section-{page}-{heading}"

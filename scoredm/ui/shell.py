@@ -144,10 +144,11 @@ def sections(name: str) -> None:
     The link comes last: what the page's own widgets put into the address has to be in it.
     """
     if not lesson.hides("sections"):
-        prose.fold(prose.read(name).sections)
+        prose.fold_away(prose.read(name).sections)
     if name == "home":
-        with st.expander(_("Glossary")):
-            st.markdown(prose.read("glossary").lead)
+        glossary = st.expander(_("Glossary"), key=prose.section_key(name, "glossary"), on_change="rerun")
+        if glossary.open:
+            glossary.markdown(prose.read("glossary").lead)
     _show_script(name)
     if not lesson.running():  # its own Next leads on
         _show_next(name)

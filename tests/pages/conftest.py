@@ -7,6 +7,8 @@ import pytest
 from streamlit.runtime.scriptrunner.script_cache import ScriptCache
 from streamlit.testing.v1 import AppTest, app_test
 
+from scoredm.ui import prose
+
 APP = Path(__file__).parents[2] / "app.py"
 
 
@@ -32,3 +34,21 @@ def open_page() -> Callable[..., AppTest]:
         return at.run()
 
     return opened
+
+
+@pytest.fixture
+def open_whole_page(open_page: Callable[..., AppTest]) -> Callable[..., AppTest]:
+    """Open a page as `open_page` does, and then its sections."""
+
+    def opened(name: str, **parameters: object) -> AppTest:
+        at = open_page(name, **parameters)
+        open_sections(at, name)
+        return at.run()
+
+    return opened
+
+
+def open_sections(at: AppTest, page: str) -> None:
+    """Open the folded sections of a page, as its next run draws them."""
+    for heading in (*prose.read(page).sections, *(["glossary"] if page == "home" else [])):
+        at.session_state[prose.section_key(page, heading)] = True

@@ -18,9 +18,9 @@ def links(at) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["training", "reverse"])
-def test_a_link_in_the_prose_keeps_the_experiment(open_page, name):
-    assert not any("=5" in link for link in links(open_page(name))), "by default there is nothing to keep"
-    at = open_page(name, target="two-modes", lam=5, seed=7, rn=100)
+def test_a_link_in_the_prose_keeps_the_experiment(open_whole_page, name):
+    assert not any("=5" in link for link in links(open_whole_page(name))), "by default there is nothing to keep"
+    at = open_whole_page(name, target="two-modes", lam=5, seed=7, rn=100)
     kept = {"target": ["two-modes"], "lam": ["5"], "seed": ["7"]}
     found = links(at)
     assert found
@@ -32,14 +32,26 @@ def test_a_link_in_the_prose_keeps_the_experiment(open_page, name):
 
 
 @pytest.mark.parametrize("name", ["forward", "score", "training", "reverse"])
-def test_another_experiment_draws_only_the_paragraphs_with_links_anew(open_page, name):
+def test_another_experiment_draws_only_the_paragraphs_with_links_anew(open_whole_page, name):
     """The browser typesets the formulas of a text again whenever the text changes."""
-    at = open_page(name)
+    at = open_whole_page(name)
     before = [element.value for element in at.main.markdown]
     at.slider(key="lam").set_value(7.0).run()
     changed = {element.value for element in at.main.markdown} - set(before)
     linked = [text for text in changed if any("lam=7" in link for link in LINK.findall(text))]
     assert linked and not any("\n\n" in text for text in linked)
+
+
+def test_a_folded_section_is_sent_once_it_is_opened_and_stays_open(open_page):
+    heading, text = next(iter(prose.read("score").sections.items()))
+    first = prose._parts(text)[0][:40]
+    at = open_page("score")
+    assert heading in [expander.label for expander in at.expander]
+    assert not any(first in element.value for element in at.markdown)
+    at.session_state[prose.section_key("score", heading)] = True
+    at.run()
+    at.slider(key="lam").set_value(7.0).run()
+    assert any(first in element.value for element in at.markdown)
 
 
 def test_a_text_that_is_cut_loses_nothing():

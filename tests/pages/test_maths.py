@@ -69,8 +69,8 @@ def test_one_point_of_a_shrinking_sde_in_both_parametrisations() -> None:
         assert np.allclose(side.clean, both.bayes, atol=1e-5)
 
 
-def test_references_are_linked(open_page: OpenPage) -> None:
-    text = words(settled(open_page("maths")))
+def test_references_are_linked(open_whole_page: OpenPage) -> None:
+    text = words(settled(open_whole_page("maths")))
     for reference in ("2011.13456", "2206.00364", "2303.00848", "2106.05527", "0304-4149(82)90051-5", "NECO_a_00142"):
         assert reference in text
 

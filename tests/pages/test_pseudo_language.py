@@ -13,6 +13,7 @@ from scoredm.screens import predictions
 from scoredm.ui import shell, show
 from tests.common import wait_for_work
 from tests.pages import pseudo
+from tests.pages.conftest import open_sections
 
 OWN_FILE = ("5.csv", b"1\n2\n3\n4\n5\n", "text/csv")
 FEW = {"rsteps": 10, "tmin": 0.1, "bn": 200, "bseeds": 2, "dist": "covariance", "bscore": "exact"}
@@ -145,6 +146,7 @@ def test_every_sentence_is_marked(open_page, figures, name, link, act):
         act(at)
     for closed in (f"feedback-place-{name}", f"script-{name}", "link", "handouts"):
         at.session_state[closed] = True
+    open_sections(at, name)
     figures.clear()
     at.run()
     assert not at.exception
