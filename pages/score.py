@@ -25,17 +25,19 @@ with side:
             samples = controls.choose("score", "samples")
             camera = controls.camera("score")
             fitted = controls.choose("score", "probe_scale", disabled=not plane) == "fitted"
-        adding = st.popover(
-            _("Component"), icon=":material/add:", help=_("Add one, at the probe or elsewhere, or remove the last")
-        )
+        about = _("Add one, at the probe or elsewhere, or remove the last")
+        adding = st.popover(_("Component"), icon=":material/add:", help=about, key="adding", on_change="rerun")
         controls.preset(_("Tutorial"), TUTORIAL, help=_("The tutorial's own view: 5000 samples, and the score at 200 of them"))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         x = probe.choose_point(experiment.dim)
         settings = screens.score.Settings(t, view, component, density, arrows, samples, camera, *x)
         probe.saddle_button(experiment, settings)
     probe.show_problem()
-    with adding:
-        form.add_component(experiment, x)
+    if adding.open:
+        with adding:
+            form.add_component(experiment, x)
+    else:
+        form.keep()
     found = screens.score.probe(experiment, settings)
     probe.table(found)
 

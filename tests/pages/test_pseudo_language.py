@@ -144,7 +144,7 @@ def test_every_sentence_is_marked(open_page, figures, name, link, act):
     if act is not None:
         figures.clear()
         act(at)
-    for closed in (f"feedback-place-{name}", f"script-{name}", "link", "handouts"):
+    for closed in (f"feedback-place-{name}", f"script-{name}", "link", "handouts", "adding"):
         at.session_state[closed] = True
     open_sections(at, name)
     figures.clear()

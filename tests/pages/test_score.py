@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 import torch
 from scipy.stats import multivariate_normal, norm
+from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, GaussianMixture, parse_mixture, targets
 from scoredm.experiment import Experiment
@@ -263,8 +264,25 @@ def test_a_nat_is_explained_and_no_claim_is_made_beyond_straight_lines(open_page
     assert "Only the 8 components" in words(open_page("score", view="components", target="checkerboard"))
 
 
+def with_form(at: AppTest) -> AppTest:
+    """Open the form that adds a component."""
+    at.session_state["adding"] = True
+    return at.run()
+
+
+def test_what_is_entered_is_there_when_the_form_is_opened_again(open_page):
+    at = open_page("score", px=-1)
+    assert not [field for field in at.number_input if str(field.key).startswith("add-")], "what is folded is not sent"
+    with_form(at).number_input(key="add-std-1").set_value(0.25).run()
+    at.session_state["adding"] = False
+    at.run()
+    at.slider(key="t").set_value(0.4).run()
+    assert with_form(at).number_input(key="add-std-1").value == 0.25
+    assert at.number_input(key="add-std-2").value == 0.5
+
+
 def test_a_component_is_added_at_the_probe_with_its_covariance_and_taken_away_again(open_page):
-    at = open_page("score", px=-1, py=2.5)
+    at = with_form(open_page("score", px=-1, py=2.5))
     for key, value in (("add-std-1", 0.25), ("add-std-2", 2.0), ("add-correlation", -0.5), ("add-weight", 2.0)):
         at.number_input(key=key).set_value(value).run()
     press(at, "Add it")
@@ -283,20 +301,20 @@ def test_a_component_is_added_at_the_probe_with_its_covariance_and_taken_away_ag
 
 
 def test_the_fields_of_a_new_component_come_in_the_order_of_reading(open_page):
-    fields = [field.label for field in open_page("score").number_input if field.key and field.key.startswith("add-")]
+    fields = [field.label for field in with_form(open_page("score")).number_input if field.key and field.key.startswith("add-")]
     assert fields == ["Mean x₁", "Mean x₂", "Std x₁", "Std x₂", "Correlation", "Weight"]
 
 
 def test_a_component_on_the_line_has_one_standard_deviation(open_page):
     at = open_page("score", px=2)
     at.selectbox(key="target").set_value("two-modes").run()
-    at.number_input(key="add-std-1").set_value(0.25).run()
+    with_form(at).number_input(key="add-std-1").set_value(0.25).run()
     press(at, "Add it")
     same(parse_mixture(at.text_input(key="mixture").value), targets.mixture("two-modes").add([2.0], [[0.0625]], 1.0))
 
 
 def test_a_component_that_cannot_be_is_refused_in_words(open_page):
-    at = press(open_page("score", target="own", mixture="m0s1" * 200), "Add it")
+    at = press(with_form(open_page("score", target="own", mixture="m0s1" * 200)), "Add it")
     assert not at.exception
     assert any("not added" in w.value and "200 components" in w.value for w in at.warning)
     assert at.text_input(key="mixture").value == "m0s1" * 200
@@ -319,7 +337,7 @@ def test_adding_a_component_to_a_named_target_gives_ones_own_mixture_back_too(op
     mine = "w1 m-1,0 s0.5; w2 m3,1 s1"
     at = open_page("score", target="own", mixture=mine)
     at.selectbox(key="target").set_value("tight").run()
-    press(at, "Add it")
+    press(with_form(at), "Add it")
     assert at.selectbox(key="target").value == "own" and at.text_input(key="mixture").value != mine
     assert "*Adding a component* changed" in words(at)
     at.button(key="undo-preset").click().run()

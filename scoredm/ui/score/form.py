@@ -16,7 +16,8 @@ from scoredm.ui.score.probe import PROBLEM
 if TYPE_CHECKING:
     from scoredm.experiment import Experiment
 
-STDS, CORRELATION, WEIGHT = ("add-std-1", "add-std-2"), "add-correlation", "add-weight"
+FIELD = "add-"  # how the keys of the fields begin
+STDS, CORRELATION, WEIGHT = (f"{FIELD}std-1", f"{FIELD}std-2"), f"{FIELD}correlation", f"{FIELD}weight"
 
 
 def add_component(experiment: "Experiment", x: Sequence[float]) -> None:
@@ -24,7 +25,7 @@ def add_component(experiment: "Experiment", x: Sequence[float]) -> None:
     mixture = experiment.mixture
     names = ("x",) if len(x) == 1 else ("x₁", "x₂")
     place = ",".join(f"{v:g}" for v in x)  # a probe elsewhere makes fresh fields, which stand there
-    mean = [f"add-{name}-{place}" for name in names]
+    mean = [f"{FIELD}{name}-{place}" for name in names]
     for cell, name, key, value in zip(st.columns(len(names)), names, mean, x, strict=True):
         cell.number_input(_("Mean {x}").format(x=name), -FAR, FAR, float(value), 0.5, format="%.5g", key=key)
     spread = _("Standard deviation")
@@ -47,6 +48,12 @@ def add_component(experiment: "Experiment", x: Sequence[float]) -> None:
         disabled=last == 1,
         help=_("A mixture needs at least one component.") if last == 1 else None,
     )
+
+
+def keep() -> None:
+    """Keep what the reader has entered while the form is closed: Streamlit forgets the fields that a run does not draw."""
+    for key in [key for key in st.session_state if str(key).startswith(FIELD)]:
+        st.session_state[key] = st.session_state[key]
 
 
 def _add(experiment: "Experiment", mean: Sequence[str]) -> None:
