@@ -11,7 +11,6 @@ import pytest
 import streamlit as st
 import torch
 from scipy.stats import multivariate_normal, norm
-from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, GaussianMixture, parse_mixture, targets
 from scoredm.experiment import Experiment
@@ -264,7 +263,7 @@ def test_a_nat_is_explained_and_no_claim_is_made_beyond_straight_lines(open_page
     assert "Only the 8 components" in words(open_page("score", view="components", target="checkerboard"))
 
 
-def with_form(at: AppTest) -> AppTest:
+def with_form(at):
     """Open the form that adds a component."""
     at.session_state["adding"] = True
     return at.run()
