@@ -37,7 +37,7 @@ with side:
         with adding:
             form.add_component(experiment, x)
     else:
-        form.keep()
+        form.keep(x)
     found = screens.score.probe(experiment, settings)
     probe.table(found)
 

@@ -8,28 +8,22 @@ from itertools import pairwise
 
 import pytest
 
-from scoredm import VESDE, TrainConfig, budget as budgets
-from scoredm.budget import LATEST_STOP, PARTS, Plan
+from scoredm import VESDE, TrainConfig
+from scoredm.budget import LATEST_STOP, MANY_STEPS, PARTS, Plan
 from scoredm.metrics import NoiseFloor
 from scoredm.statistics import Measurement
 from scoredm.studies import Job, Record, run
 
 METRIC = "sliced-wasserstein"
 FLOOR = NoiseFloor(Measurement(0.05, 0.002), 0.04, 0.049, 0.07)
-ENOUGH_STEPS = 250  # for these runs; the library takes more
-PERFECT = Job("tutorial", VESDE(5.0), steps=ENOUGH_STEPS, t_min=LATEST_STOP, n=1000, metrics=(METRIC,))
+PERFECT = Job("tutorial", VESDE(5.0), steps=MANY_STEPS, t_min=LATEST_STOP, n=1000, metrics=(METRIC,))
 ONE_WRONG = {
     "prior": replace(PERFECT, prior="zero"),
-    "steps": replace(PERFECT, steps=4, sde=VESDE(25.0)),
+    "steps": replace(PERFECT, steps=5, sde=VESDE(25.0)),
     "stop": replace(PERFECT, t_min=0.4, denoise=False),
     "network": replace(PERFECT, recipe=TrainConfig(steps=5, data_size=100, batch=32)),
 }
 SEEDS = (0, 1)
-
-
-@pytest.fixture
-def few_steps(monkeypatch):
-    monkeypatch.setattr(budgets, "MANY_STEPS", ENOUGH_STEPS)
 
 
 @lru_cache
@@ -39,7 +33,7 @@ def rows(job: Job) -> list[Record]:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_the_one_wrong_thing_is_named_and_the_others_cost_nothing(part, few_steps):
+def test_the_one_wrong_thing_is_named_and_the_others_cost_nothing(part):
     budget = Plan(ONE_WRONG[part], SEEDS).read(rows(ONE_WRONG[part]), METRIC, FLOOR)
     assert budget is not None
     assert budget.parts[part].value > 0.1
@@ -53,7 +47,7 @@ def test_the_one_wrong_thing_is_named_and_the_others_cost_nothing(part, few_step
     assert abs(budget.remainder.value) < 0.04, "with every switch made, only the sample's own spread is left"
 
 
-def test_parts_and_remainder_add_up_to_the_whole(few_steps):
+def test_parts_and_remainder_add_up_to_the_whole():
     job = replace(ONE_WRONG["network"], prior="zero", steps=10, t_min=0.05, denoise=False, n=200)
     budget = Plan(job, SEEDS).read(rows(job), METRIC, FLOOR)
     assert budget is not None
@@ -134,7 +128,7 @@ def test_a_metric_that_was_not_measured_is_refused():
         Plan(PERFECT).read([], "mmd", FLOOR)
 
 
-def test_whole_seeds_are_shown_as_they_arrive(few_steps):
+def test_whole_seeds_are_shown_as_they_arrive():
     job = ONE_WRONG["steps"]
     plan = Plan(job, SEEDS)
     found = {row["key"]: row for row in rows(job)}

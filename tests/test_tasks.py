@@ -34,10 +34,10 @@ def shop(monkeypatch) -> Iterator[Workshop]:
 
 
 def test_paused_and_renewed_a_run_gives_the_numbers_of_an_unbroken_trainer(shop):
-    short = task(steps=120, eval_every=20)
+    short = task(steps=300, eval_every=20)
     run, other = shop.networks.get(short), shop.networks.get(task(seed=7))
     other.renew("b")
-    for stop in (20, 50, 90):
+    for stop in (20, 80, 200):
         run.renew("a")
         wait_until(lambda stop=stop: run.step >= stop)
         run.release("a")

@@ -104,7 +104,7 @@ def keep(parameter: Parameter, value: Any) -> None:
 
 
 def take(screen: str, name: str) -> None:
-    """Take a choice of every page from the link or from the visit; `switch` draws its control, where that is seen."""
+    """Read a choice that all pages share, from the link or from earlier in the visit; `switch` draws its control."""
     parameter = TABLE[screen][name]
     kept: dict[tuple[str, str], Any] = st.session_state.setdefault(KEPT, {})
     if parameter.name in st.query_params and (("", parameter.name) not in kept or went_back()):
@@ -118,7 +118,7 @@ def take(screen: str, name: str) -> None:
 
 
 def switch(screen: str, name: str) -> None:
-    """Draw the control of a choice that `take` took."""
+    """Draw the control of a choice that `take` has read."""
     parameter = TABLE[screen][name]
     assert isinstance(parameter, Choice)
     st.session_state[_switched(parameter)] = chosen(parameter.name)

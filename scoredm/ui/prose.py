@@ -114,8 +114,8 @@ def fold(sections: Mapping[str, str]) -> None:
             write(text)
 
 
-def fold_away(sections: Mapping[str, str]) -> None:
-    """Draw the headings of sections, and each section once it is opened: what nobody sees would cost every move of a control."""
+def fold_until_opened(sections: Mapping[str, str]) -> None:
+    """Draw the headings of sections, and send a section when it is opened: what nobody sees would slow each move of a control."""
     for heading, text in sections.items():
         place = st.expander(heading, key=section_key(controls.page(), heading), on_change="rerun")
         if place.open:

@@ -24,14 +24,12 @@ class Visit(NamedTuple):
 
 
 def visit() -> Visit:
-    """The present reader's visit; every sentence asks for it, so the session is asked once."""
-    try:
-        return st.session_state[KEPT]
-    except KeyError:
+    """The present reader's visit."""
+    if KEPT not in st.session_state:
         asked = st.query_params.get(PARAMETER.name)
         found = asked if asked in languages() else None  # not read by the parameter, whose complaint would need a language
         st.session_state[KEPT] = Visit(found or PARAMETER.default, found or available(st.context.locale or ""))
-        return st.session_state[KEPT]
+    return st.session_state[KEPT]
 
 
 def names() -> set[str]:

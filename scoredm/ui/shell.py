@@ -144,7 +144,7 @@ def sections(name: str) -> None:
     The link comes last: what the page's own widgets put into the address has to be in it.
     """
     if not lesson.hides("sections"):
-        prose.fold_away(prose.read(name).sections)
+        prose.fold_until_opened(prose.read(name).sections)
     if name == "home":
         glossary = st.expander(_("Glossary"), key=prose.section_key(name, "glossary"), on_change="rerun")
         if glossary.open:

@@ -283,6 +283,8 @@ def test_the_command_line_gives_the_numbers_on_screen(capsys, screen, query):
     finish(at, screen)
     assert not at.exception and not at.error
     shown = shown_numbers(at, screen, page)
+    if (screen, query) not in SCRIPTED:  # no script computes these numbers anew, so the command line does
+        once.cache_clear()
     found = list(every_number(printed(capsys, page, query)))
     differences = {a - b for a, b in itertools.pairwise(found)} | {b - a for a, b in itertools.pairwise(found)}
     candidates = [*found, *differences, *(-value for value in found), *(100 * value for value in found)]

@@ -273,10 +273,12 @@ def test_what_is_entered_is_there_when_the_form_is_opened_again(open_page):
     at = open_page("score", px=-1)
     assert not [field for field in at.number_input if str(field.key).startswith("add-")], "what is folded is not sent"
     with_form(at).number_input(key="add-std-1").set_value(0.25).run()
+    at.number_input(key="add-x₁--1,0").set_value(-1.5).run()
     at.session_state["adding"] = False
     at.run()
     at.slider(key="t").set_value(0.4).run()
     assert with_form(at).number_input(key="add-std-1").value == 0.25
+    assert at.number_input(key="add-x₁--1,0").value == -1.5
     assert at.number_input(key="add-std-2").value == 0.5
 
 

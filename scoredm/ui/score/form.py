@@ -23,9 +23,7 @@ STDS, CORRELATION, WEIGHT = (f"{FIELD}std-1", f"{FIELD}std-2"), f"{FIELD}correla
 def add_component(experiment: "Experiment", x: Sequence[float]) -> None:
     """Fields for one more component, standing at the probe unless moved, and buttons that add it and take the last away."""
     mixture = experiment.mixture
-    names = ("x",) if len(x) == 1 else ("x₁", "x₂")
-    place = ",".join(f"{v:g}" for v in x)  # a probe elsewhere makes fresh fields, which stand there
-    mean = [f"{FIELD}{name}-{place}" for name in names]
+    names, mean = _names(x), _mean_keys(x)
     for cell, name, key, value in zip(st.columns(len(names)), names, mean, x, strict=True):
         cell.number_input(_("Mean {x}").format(x=name), -FAR, FAR, float(value), 0.5, format="%.5g", key=key)
     spread = _("Standard deviation")
@@ -50,10 +48,28 @@ def add_component(experiment: "Experiment", x: Sequence[float]) -> None:
     )
 
 
-def keep() -> None:
-    """Keep what the reader has entered while the form is closed: Streamlit forgets the fields that a run does not draw."""
+def keep(x: Sequence[float]) -> None:
+    """Keep what the reader has entered while the form is closed: Streamlit forgets the fields that a run does not draw.
+
+    Args:
+        x: where the probe stands; the mean that was entered with the probe elsewhere is dropped.
+    """
+    keys = {*_mean_keys(x), *STDS, CORRELATION, WEIGHT}
     for key in [key for key in st.session_state if str(key).startswith(FIELD)]:
-        st.session_state[key] = st.session_state[key]
+        if key in keys:
+            st.session_state[key] = st.session_state[key]
+        else:
+            del st.session_state[key]
+
+
+def _names(x: Sequence[float]) -> tuple[str, ...]:
+    return ("x",) if len(x) == 1 else ("x₁", "x₂")
+
+
+def _mean_keys(x: Sequence[float]) -> list[str]:
+    """Keys of the fields of the mean; a probe elsewhere makes fresh fields, which stand there."""
+    place = ",".join(f"{v:g}" for v in x)
+    return [f"{FIELD}{name}-{place}" for name in _names(x)]
 
 
 def _add(experiment: "Experiment", mean: Sequence[str]) -> None:
