@@ -8,6 +8,7 @@ from scoredm import language, lessons
 from scoredm.address import PAGES
 from scoredm.charts import handouts
 from scoredm.lessons import Lesson
+from tests.browser.common import be_still
 from tests.browser.conftest import ROOT
 
 WHOLE = 150_000  # milliseconds: the first request to a fresh server loads torch
@@ -44,6 +45,7 @@ def walk(page: Page, lesson: Lesson) -> None:
         page.get_by_role("button", name="End the lesson" if last else "Next", exact=True).click()
     expect(page.locator(".st-key-lesson")).to_have_count(0, timeout=WHOLE)
     page.wait_for_url(lambda url: "lesson=" not in url)
+    be_still(page)  # until then what stood elsewhere on the page before is still there too
 
 
 def test_every_lesson_is_walked_to_its_end(new_page, app_url, console_errors):

@@ -263,8 +263,9 @@ def test_the_bars_are_the_budget_that_the_command_line_prints(open_page, seeds):
     assert says(at, " ".join(budget.largest(settings, found, result.verdict)))
 
 
-def test_each_control_of_the_budget_counts(open_page):
-    at = open_page("samplers", show="Error budget", bscore="Exact", bn=200, dist="Error of the covariance")
+def test_each_control_of_the_budget_counts(open_page, seeds):
+    link = {"show": "Error budget", "bscore": "Exact", "bn": 200, "dist": "Error of the covariance"}
+    at = open_page("samplers", **link, seed=next(seeds))
     assert status(at).startswith("**Press Measure**: 48 runs"), "6 for each of 8 seeds: there is no network"
     moves = {"sampler": "heun", "dist": "mean", "rsteps": 15, "tmin": 0.2, "prior": "exact", "bscore": "learned", "bseeds": 3}
     for key, value in moves.items():
