@@ -165,6 +165,11 @@ def _sorted_rows(rows: Tensor) -> Tensor:
     return torch.from_numpy(np.sort(rows.numpy(), 1)) if rows.device.type == "cpu" else rows.sort(1).values
 
 
+def _columns(rows: Tensor, which: Tensor) -> Tensor:
+    """rows[:, which]; numpy's take is twice as fast as torch's on the CPU."""
+    return torch.from_numpy(np.take(rows.numpy(), which.numpy(), 1)) if rows.device.type == "cpu" else rows[:, which]
+
+
 def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None = None, n_projections: int = 128) -> float:
     """The sliced 2-Wasserstein distance of two samples, in the units of x; on the line it is the plain W_2.
 
@@ -192,8 +197,8 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None =
     i, j, mass = _quantile_pairs(len(x), len(y), x.device)
     total = 0.0
     for u in directions.split(max(1, SORT_NUMBERS // (len(x) + len(y)))):
-        gap = _sorted_rows(u @ x.T)[:, i] - _sorted_rows(u @ y.T)[:, j]
-        total += float((gap**2 @ mass).sum())
+        gap = _columns(_sorted_rows(u @ x.T), i).sub_(_columns(_sorted_rows(u @ y.T), j))
+        total += float((gap.square_() @ mass).sum())
     return math.sqrt(total / len(directions))
 
 

@@ -8,6 +8,7 @@ l -> alpha^2 l + sigma^2, so a diffused mixture needs no new factorisation.
 
 import math
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple, final
 
 import torch
@@ -21,6 +22,8 @@ BLOCK_NUMBERS = 1 << 19
 # Rounding may move a point by this share of the narrowest standard deviation; where float32 would move it further, points are
 # float64.
 ROUNDING_SHARE = 0.01
+
+FEW_AXES = 4  # up to so many dimensions, sums over axes are quicker axis by axis
 
 # Below this ratio of the smallest eigenvalue to the largest, the rounding errors of eigh show in the smallest.
 WELL_CONDITIONED = 1e-8
@@ -101,6 +104,19 @@ def _squared_singular_values(factor: Tensor) -> tuple[Tensor, Tensor]:
     return lengths.flip(0).square(), axes.flip(1)
 
 
+def _shares(weights: Tensor) -> Tensor:
+    total = weights.sum()
+    if torch.isfinite(total):
+        return weights / total
+    parts = weights / weights.max()  # each is finite, their sum is not
+    return parts / parts.sum()
+
+
+def _sum_over_axes(values: Tensor) -> Tensor:
+    """(..., D) -> (...): a sum over two or three numbers a row, which torch is slow at, is one addition of columns an axis."""
+    return reduce(torch.add, values.unbind(-1)) if values.shape[-1] <= FEW_AXES else values.sum(-1)
+
+
 def _count(n: int) -> int:
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise ValueError(f"the number of samples is {n!r}; it must be a whole number, 1 or more")
@@ -123,11 +139,12 @@ class GaussianMixture:
             or a number is NaN or infinite; the message has the component and the value.
     """
 
-    __slots__ = ("_covariances", "_eigenvalues", "_eigenvectors", "_means", "_weights")
+    __slots__ = ("_covariances", "_eigenvalues", "_eigenvectors", "_means", "_shares", "_weights")
     _covariances: Tensor
     _eigenvalues: Tensor
     _eigenvectors: Tensor
     _means: Tensor
+    _shares: Tensor  # the weights, divided by their sum
     _weights: Tensor
 
     def __init__(self, means: Any, covariances: Any, weights: Any) -> None:
@@ -156,7 +173,7 @@ class GaussianMixture:
         return cls(_as_parameter(mean, "mean", 1)[None], _as_parameter(covariance, "covariance", 2)[None], [1.0])
 
     def _set(self, means: Tensor, covariances: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, weights: Tensor) -> None:
-        values = (covariances, eigenvalues, eigenvectors, means, weights)
+        values = (covariances, eigenvalues, eigenvectors, means, _shares(weights), weights)
         for name, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, name, value)
 
@@ -194,12 +211,8 @@ class GaussianMixture:
 
     @property
     def weights(self) -> Tensor:
-        """(K,), summing to 1."""
-        total = self._weights.sum()
-        if torch.isfinite(total):
-            return self._weights / total
-        shares = self._weights / self._weights.max()  # each is finite, their sum is not
-        return shares / shares.sum()
+        """(K,), summing to 1, a copy."""
+        return self._shares.clone()
 
     @property
     def parameters(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -214,7 +227,7 @@ class GaussianMixture:
     @property
     def mean(self) -> Tensor:
         """sum_k w_k mu_k, (D,)."""
-        return self.weights @ self._means
+        return self._shares @ self._means
 
     @property
     def covariance(self) -> Tensor:
@@ -583,10 +596,11 @@ class GaussianMixture:
         return torch.einsum("bki,kij->bkj", offset, axes), variances, axes
 
     def _component_log_prob(self, along: Tensor, variances: Tensor, _axes: Tensor) -> Tensor:
-        return -((along**2 / variances).sum(-1) + variances.log().sum(-1) + self.dim * math.log(2 * math.pi)) / 2
+        square = _sum_over_axes(along**2 / variances)
+        return -(square + variances.log().sum(-1) + self.dim * math.log(2 * math.pi)) / 2
 
     def _logits(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
-        return self.weights.log().to(along.device) + self._component_log_prob(along, variances, axes)
+        return self._shares.log().to(along.device) + self._component_log_prob(along, variances, axes)
 
     def _component_scores(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
         return -torch.einsum("bkj,kij->bki", along / variances, axes)

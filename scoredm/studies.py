@@ -302,10 +302,13 @@ class _Noise:
 
     def __next__(self) -> Tensor:
         began = time.perf_counter()
-        noise = torch.zeros(self._shape)
-        for _ in range(self._draws):
+        if self._draws == 0:
+            return torch.zeros(self._shape)
+        noise = torch.randn(self._shape, generator=self._generator)
+        for _ in range(self._draws - 1):
             noise += torch.randn(self._shape, generator=self._generator)
-        noise /= math.sqrt(max(self._draws, 1))
+        if self._draws > 1:
+            noise /= math.sqrt(self._draws)
         self.seconds += time.perf_counter() - began
         return noise
 
