@@ -12,7 +12,7 @@ words, draw = prose.read(f"maths/{topic}"), maths.TOPICS.get(topic)
 formulas, live = st.columns([6, 5], gap="medium") if draw else (st.container(), st.container())
 with formulas:
     prose.write(words.lead)
-    prose.fold(words.sections)
+    prose.fold_until_opened(words.sections)
 if draw:
     with live, st.spinner(_("Computing both sides for this experiment…")):
         draw(experiment)

@@ -107,13 +107,6 @@ def _linked(text: str, query: str) -> str:
     return LINK.sub(lambda link: extend_link(link.group(), query), text)
 
 
-def fold(sections: Mapping[str, str]) -> None:
-    """Draw sections, each folded under its heading."""
-    for heading, text in sections.items():
-        with st.expander(heading):
-            write(text)
-
-
 def fold_until_opened(sections: Mapping[str, str]) -> None:
     """Draw the headings of sections, and send a section when it is opened: what nobody sees would slow each move of a control."""
     for heading, text in sections.items():

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from copy import copy
 from pathlib import Path
 
 import streamlit as st
@@ -19,6 +20,8 @@ from scoredm.ui.sidebar import choose_experiment, draw_portrait
 
 # One thread for each of torch's operations, read when it loads: they are small, and readers and runs share the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ENTRIES = "_entries"  # session state: the navigation's entries
 
 PAGES_FOLDER = Path(__file__).parents[2] / "pages"
 
@@ -83,8 +86,15 @@ def icon(name: str) -> str:
 
 
 def page(name: str) -> StreamlitPage:
-    """The navigation entry of pages/<name>.py, made once a run: Streamlit looks each file up anew."""
+    """The navigation entry of pages/<name>.py."""
     return _run.pages[name]
+
+
+def _entries() -> dict[str, StreamlitPage]:
+    """The navigation entries, made once a visit, as Streamlit looks for each file; copies, as a run marks the one it runs."""
+    if ENTRIES not in st.session_state:
+        st.session_state[ENTRIES] = {name: _entry(name) for name in PAGES}
+    return {name: copy(entry) for name, entry in st.session_state[ENTRIES].items()}
 
 
 def _entry(name: str) -> StreamlitPage:
@@ -97,7 +107,7 @@ def navigation() -> StreamlitPage:
     The experiment belongs to the router and not to a page: its part of the link then stays complete from page to page.
     """
     st.set_page_config(page_title="scoredm", page_icon=str(ICON), layout="wide")
-    pages = _run.pages = {name: _entry(name) for name in PAGES}
+    pages = _run.pages = _entries()
     groups = {
         _("The class"): [pages[name] for name in PAGES if PAGES[name].in_class],
         _("Beyond the class"): [pages[name] for name in PAGES if not PAGES[name].in_class],

@@ -50,5 +50,5 @@ def open_whole_page(open_page: Callable[..., AppTest]) -> Callable[..., AppTest]
 
 def open_sections(at: AppTest, page: str) -> None:
     """Open the folded sections of a page, as its next run draws them."""
-    for heading in (*prose.read(page).sections, *(["glossary"] if page == "home" else [])):
+    for heading in (*(expander.label for expander in at.expander), "glossary"):
         at.session_state[prose.section_key(page, heading)] = True
