@@ -128,14 +128,16 @@ def _seconds_left(experiment: Experiment, asked: "Study") -> float:
         return asked.seconds_left
     found = {row["key"] for row in asked.rows}
     left = [job for job in asked.jobs if job.key not in found]
-    runs = sum(cache.job_pace(job.target, _score(job), job.metrics[0], job.n).seconds(job) for job in left)
+    paces = {asked_of: cache.job_pace(*asked_of) for asked_of in {_pace_of(job) for job in left}}
+    runs = sum(paces[_pace_of(job)].seconds(job) for job in left)
     networks = [training.task for training in asked.needs if isinstance(training, scoredm.tasks.Training)]
     training = sum(cache.training_pace(task.config, experiment.dim).seconds(task.config) for task in networks)
     return runs / asked.at_once + training
 
 
-def _score(job: "scoredm.studies.Job") -> str:
-    return "exact" if job.recipe is None else "learned"
+def _pace_of(job: "scoredm.studies.Job") -> tuple[str, str, str, int]:
+    """What the time of a job's parts depends on: of the many jobs of a study it is nearly always the same."""
+    return job.target, "exact" if job.recipe is None else "learned", job.metrics[0], job.n
 
 
 def failures(failed: "tuple[screens.studying.Failure, ...]") -> None:
