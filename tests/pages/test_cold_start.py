@@ -11,14 +11,13 @@ import pytest
 from scoredm.address import PAGES
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ["torch", "matplotlib", "seaborn", "altair"]
+HEAVY = ["torch", "matplotlib", "seaborn", "altair", "pandas"]
 WHOLE = "forward"  # the page that is run to its end
 
-# Streamlit and pandas take long to load, and every page needs them: they are loaded once, each page in a copy of that process.
+# Streamlit takes long to load, and every page needs it: it is loaded once, each page in a copy of that process.
 # AppTest looks through all installed packages for components: that is done once too.
 OPEN = f"""
 import json, os, sys
-import pandas
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
