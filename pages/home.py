@@ -2,29 +2,25 @@
 
 import streamlit as st
 
-from scoredm import charts, screens
+from scoredm import screens
 from scoredm.language import N_, _
 from scoredm.ui import cache, controls, handouts, home, lesson, predict, prose, quiz, shell, show
 
-# Page -> its picture, and what the picture shows where the data are in the plane and on the line.
+# Page -> what its picture shows where the data are in the plane and on the line.
 STEPS = {
     "forward": (
-        "forward_step",
         N_("The density at four times from data to noise, with points coloured by their origin"),
         N_("Paths fan out over the density of x, from data on the left to noise on the right"),
     ),
     "score": (
-        "score_step",
         N_("The density at t = 0.2, and arrows that point uphill"),
         N_("The density at t = 0.2 as a hill, and arrows below it that point uphill"),
     ),
     "reverse": (
-        "reverse_step",
         N_("Points at four times from noise to data, filling the exact density"),
         N_("Paths gather from noise on the right into data on the left"),
     ),
     "training": (
-        "learn_step",
         N_("Noisy points joined to the clean points they came from, with arrows to the best guess"),
         N_("Clean against noisy values, with the best guess of the clean as a curve"),
     ),
@@ -33,15 +29,14 @@ STEPS = {
 experiment = shell.header("home")
 mode = show.mode()
 with st.spinner(_("Computing the pictures of this experiment…")):
-    result = cache.home(experiment, screens.home.Settings())
+    result, pictures = cache.home(experiment, screens.home.Settings()), cache.journey(experiment, mode)
 words = prose.read("home/steps").sections
 
 columns = st.columns(4, border=True)
-for number, (column, (name, (picture, *alts))) in enumerate(zip(columns, STEPS.items(), strict=True), start=1):
+for number, (column, (name, alts)) in enumerate(zip(columns, STEPS.items(), strict=True), start=1):
     with column:
         st.page_link(shell.page(name), label=f"**{number} · {shell.title(name)}**", icon=shell.icon(name))
-        drawn = getattr(charts.pictures, picture)(result.story, mode)
-        st.image(drawn, width="stretch", alt=_(alts[experiment.dim == 1]))
+        st.image(pictures[name], width="stretch", alt=_(alts[experiment.dim == 1]))
         prose.write(words.get(f"{name}, in the plane", words[name]) if experiment.dim == 2 else words[name])
 
 st.markdown(lesson.offered())

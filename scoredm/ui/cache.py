@@ -3,7 +3,7 @@
 Screen functions cache nothing themselves. A frozen experiment and frozen settings are the key; results are kept for all readers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,17 @@ def forward(experiment: Experiment, settings: "screens.forward.Settings") -> "sc
 def home(experiment: Experiment, settings: "screens.home.Settings") -> "screens.home.Result":
     """See `screens.home.run`."""
     return screens.home.run(experiment, settings)
+
+
+def journey(experiment: Experiment, mode: str) -> Mapping[str, str]:
+    """The four pictures of *Home* by their pages."""
+    return _journey(experiment, mode, language.reader())
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _journey(experiment: Experiment, mode: str, in_language: str) -> Mapping[str, str]:  # noqa: ARG001 - part of the key
+    story = home(experiment, screens.home.Settings()).story
+    return {page: draw(story, mode) for page, draw in charts.pictures.JOURNEY.items()}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
