@@ -53,12 +53,10 @@ def paths_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.Da
         noisy: paths with noise, (T, N).
         flow: paths without noise, (T, N).
     """
-    parts = [
-        pd.DataFrame({"t": times, "x": paths[:, i], "path": f"{series} {i}", "series": series})
-        for series, paths in ((_(NOISY), noisy), (_(FLOW), flow))
-        for i in range(paths.shape[1])
-    ]
-    return pd.concat(parts, ignore_index=True)
+    names = [(series, f"{series} {i}") for series, paths in ((_(NOISY), noisy), (_(FLOW), flow)) for i in range(paths.shape[1])]
+    series, path = (np.repeat(column, len(times)) for column in zip(*names, strict=True))
+    x = np.concatenate([noisy, flow], 1).T.ravel()
+    return pd.DataFrame({"t": np.tile(times, len(names)), "x": x, "path": path, "series": series})
 
 
 @cache
