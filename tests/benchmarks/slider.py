@@ -1,7 +1,9 @@
-"""Milliseconds from a move of the λ slider to the last change on each screen, in headless Chromium; prints one line per screen.
+"""Milliseconds from a move of the λ slider to the last change on each screen, and to rest; prints one line per screen.
 
 Run as `python -m tests.benchmarks.slider [ADDRESS ...]`: without an address it serves the app of this folder; with several, such
-as of two versions, they take turns, move by move. A screen that does not exist at an address is left out there.
+as of two versions, they take turns, in the other order in every second round. Each round has a Chromium of its own, and each
+figure is the median over rounds of the median of a round's moves. At rest, the answer is whole: on *Samplers* λ changes one word
+that comes early. A screen that does not exist at an address is left out there.
 """
 
 import shutil
@@ -11,19 +13,23 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.conftest import FLAGS, ROOT, running
 
 SCREENS = ("", "forward", "score?t=0.5", "reverse", "training", "samplers", "memorisation", "maths", "practice", "verified")
-MOVES = 9  # the first is not counted
+ROUNDS = 5
+MOVES = 12
+WARM = 3  # moves that are not counted: both values of λ are computed, and the browser has compiled what it runs often
 WATCH = """() => {
     window.changed = null;
     const note = () => { if (window.moved) window.changed = performance.now(); };
     new MutationObserver(note).observe(document.body, {subtree: true, childList: true, characterData: true});
+    new MutationObserver(() => { window.rested = performance.now(); })
+      .observe(document.querySelector('.stApp'), {attributeFilter: ['data-test-script-state']});
     window.addEventListener('keydown', () => { window.moved = performance.now(); window.changed = null; }, true);
 }"""
-QUIET = 1000  # milliseconds without a change: the answer was whole
+QUIET = 400  # milliseconds without a change: the answer was whole
 ANSWERED = f"""() => document.querySelector('[data-test-script-state="notRunning"]') && window.changed
     && performance.now() - window.changed > {QUIET}"""
 
@@ -41,11 +47,23 @@ def opened(browser: Browser, address: str, screen: str) -> Page | None:
     return page
 
 
-def milliseconds(page: Page, key: str) -> float:
-    """From the key that moves the slider to the last change of the page."""
+def milliseconds(page: Page, key: str) -> tuple[float, float]:
+    """From the key that moves the slider to the last change of the page, and to its rest."""
     page.keyboard.press(key)
     page.wait_for_function(ANSWERED, timeout=60_000)
-    return page.evaluate("window.changed - window.moved")
+    return page.evaluate("[window.changed - window.moved, window.rested - window.moved]")
+
+
+def measured(playwright: Playwright, address: str, screen: str) -> list[float] | None:
+    """The medians of one round, or None where there is no such screen."""
+    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+    page = opened(browser, address, screen)
+    if page is None:
+        browser.close()
+        return None
+    times = [milliseconds(page, "ArrowLeft" if move % 2 else "ArrowRight") for move in range(MOVES)]
+    browser.close()
+    return [statistics.median(column) for column in zip(*times[WARM:], strict=True)]
 
 
 def main(addresses: list[str]) -> None:
@@ -55,19 +73,16 @@ def main(addresses: list[str]) -> None:
             log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "log.txt"
             addresses = [stack.enter_context(running(ROOT / "app.py", log))]
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         for screen in SCREENS:
-            pages = [opened(browser, address, screen) for address in addresses]
-            found: list[list[float]] = [[] for _ in pages]
-            for move in range(MOVES):
-                for page, times in zip(pages, found, strict=True):
-                    if page is not None:
-                        times.append(milliseconds(page, "ArrowLeft" if move % 2 else "ArrowRight"))
-            medians = [f"{statistics.median(times[1:]):5.0f} ms" if times else "    –   " for times in found]
-            print(f"{screen or 'home':13} {'  '.join(medians)}", flush=True)
-            for page in filter(None, pages):
-                page.close()
-        browser.close()
+            found: dict[str, list[list[float]]] = {address: [] for address in addresses}
+            for turn in range(ROUNDS):
+                for address in addresses[:: -1 if turn % 2 else 1]:
+                    times = measured(playwright, address, screen)
+                    if times is not None:
+                        found[address].append(times)
+            medians = [[statistics.median(column) for column in zip(*times, strict=True)] for times in found.values()]
+            cells = ["{:4.0f} ms, at rest {:4.0f}".format(*times) if times else "–" for times in medians]
+            print(f"{screen or 'home':13} {'   |   '.join(cells)}", flush=True)
 
 
 if __name__ == "__main__":
