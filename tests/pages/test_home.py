@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from scoredm import VESDE, VPSDE, targets
 from scoredm.charts import pictures
+from scoredm.experiment import Experiment
 from scoredm.screens import home as story
 from scoredm.ui import cache, feedback
 
@@ -207,3 +208,12 @@ def test_feedback_is_kept_only_in_the_session_and_comes_out_as_a_file() -> None:
 def _press(at: AppTest, index: int) -> None:
     at.button[index].click().run()
     assert not at.exception
+
+
+def test_the_four_pictures_are_kept_for_each_experiment_and_theme() -> None:
+    for experiment in (Experiment("two-modes"), Experiment("tutorial")):
+        told = cache.home(experiment, story.Settings()).story
+        for mode in ("light", "dark"):
+            drawn = {page: draw(told, mode) for page, draw in pictures.JOURNEY.items()}
+            assert cache.journey(experiment, mode) == drawn
+        assert cache.journey(experiment, "light") != cache.journey(experiment, "dark")
