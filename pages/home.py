@@ -29,7 +29,7 @@ STEPS = {
 experiment = shell.header("home")
 mode = show.mode()
 with st.spinner(_("Computing the pictures of this experiment…")):
-    result, pictures = cache.home(experiment, screens.home.Settings()), cache.journey(experiment, mode)
+    result, pictures = cache.home(experiment, screens.home.Settings()), cache.step_pictures(experiment, mode)
 words = prose.read("home/steps").sections
 
 columns = st.columns(4, border=True)

@@ -104,7 +104,8 @@ def _squared_singular_values(factor: Tensor) -> tuple[Tensor, Tensor]:
     return lengths.flip(0).square(), axes.flip(1)
 
 
-def _shares(weights: Tensor) -> Tensor:
+def _normalised(weights: Tensor) -> Tensor:
+    """Weights divided by their sum, which may be too large for float64."""
     total = weights.sum()
     if torch.isfinite(total):
         return weights / total
@@ -173,7 +174,7 @@ class GaussianMixture:
         return cls(_as_parameter(mean, "mean", 1)[None], _as_parameter(covariance, "covariance", 2)[None], [1.0])
 
     def _set(self, means: Tensor, covariances: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, weights: Tensor) -> None:
-        values = (covariances, eigenvalues, eigenvectors, means, _shares(weights), weights)
+        values = (covariances, eigenvalues, eigenvectors, means, _normalised(weights), weights)
         for name, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, name, value)
 

@@ -302,9 +302,7 @@ class _Noise:
 
     def __next__(self) -> Tensor:
         began = time.perf_counter()
-        if self._draws == 0:
-            return torch.zeros(self._shape)
-        noise = torch.randn(self._shape, generator=self._generator)
+        noise = torch.randn(self._shape, generator=self._generator) if self._draws else torch.zeros(self._shape)
         for _ in range(self._draws - 1):
             noise += torch.randn(self._shape, generator=self._generator)
         if self._draws > 1:

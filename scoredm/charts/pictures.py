@@ -429,7 +429,7 @@ def learn_step(story: "Story", mode: str) -> str:
     return picture.svg
 
 
-JOURNEY = {"forward": forward_step, "score": score_step, "reverse": reverse_step, "training": learn_step}  # by their pages
+STEPS = {"forward": forward_step, "score": score_step, "reverse": reverse_step, "training": learn_step}  # by their pages
 
 
 def portrait(shown: "Portrait", mode: str) -> str:

@@ -50,15 +50,15 @@ def home(experiment: Experiment, settings: "screens.home.Settings") -> "screens.
     return screens.home.run(experiment, settings)
 
 
-def journey(experiment: Experiment, mode: str) -> Mapping[str, str]:
+def step_pictures(experiment: Experiment, mode: str) -> Mapping[str, str]:
     """The four pictures of *Home* by their pages."""
-    return _journey(experiment, mode, language.reader())
+    return _step_pictures(experiment, mode, language.reader())
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _journey(experiment: Experiment, mode: str, in_language: str) -> Mapping[str, str]:  # noqa: ARG001 - part of the key
+def _step_pictures(experiment: Experiment, mode: str, in_language: str) -> Mapping[str, str]:  # noqa: ARG001 - part of the key
     story = home(experiment, screens.home.Settings()).story
-    return {page: draw(story, mode) for page, draw in charts.pictures.JOURNEY.items()}
+    return {page: draw(story, mode) for page, draw in charts.pictures.STEPS.items()}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

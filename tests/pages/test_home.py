@@ -214,6 +214,6 @@ def test_the_four_pictures_are_kept_for_each_experiment_and_theme() -> None:
     for experiment in (Experiment("two-modes"), Experiment("tutorial")):
         told = cache.home(experiment, story.Settings()).story
         for mode in ("light", "dark"):
-            drawn = {page: draw(told, mode) for page, draw in pictures.JOURNEY.items()}
-            assert cache.journey(experiment, mode) == drawn
-        assert cache.journey(experiment, "light") != cache.journey(experiment, "dark")
+            drawn = {page: draw(told, mode) for page, draw in pictures.STEPS.items()}
+            assert cache.step_pictures(experiment, mode) == drawn
+        assert cache.step_pictures(experiment, "light") != cache.step_pictures(experiment, "dark")
