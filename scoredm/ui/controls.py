@@ -22,6 +22,7 @@ from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text,
 NOTICES = "_notices"  # session state: name -> (message, the value that is used instead)
 PAGE = "_page"  # session state: the page of the last run
 KEPT = "_kept"  # session state: (page or "" for all, name) -> value, for when the reader comes back to a page
+BACK = "_back"  # session state: whether the run before this one was the browser's Back or Forward
 NEXT = "_next"  # session state: the page that a button leads to
 CHANGED = "_changed"  # session state: what the last preset changed
 
@@ -35,6 +36,7 @@ class _Run:
     page: str = "home"
     shared: bool = True  # whether the widgets being drawn are on every page
     arrived: bool = False  # whether the reader has just come from another page
+    back: bool = False  # whether the browser's Back or Forward led here
     values: dict[str, tuple[Parameter, Any]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     notices: Any = None
@@ -48,10 +50,18 @@ def _run() -> _Run:
 
 
 def begin(page: str) -> None:
-    """Start a run of a page: keep a place for messages, and notice when the reader has come from another page."""
-    arrived = st.session_state.get(PAGE) not in (None, page)
-    _thread.run = _Run(page, arrived=arrived, notices=st.empty())
-    st.session_state[PAGE] = page
+    """Start a run of a page: keep a place for messages, and notice when the reader has come from another page.
+
+    In a run that the browser's Back or Forward asked for, Streamlit sets what the address does not say to its default. It often
+    leaves an address without the page's values, so the page is run again as any other, and its widgets follow the address by
+    themselves: what the address says counts, and the rest keeps its value.
+    """
+    if went_back():
+        st.session_state[BACK] = True
+        st.rerun()
+    state = st.session_state
+    _thread.run = _Run(page, arrived=state.get(PAGE) not in (None, page), back=state.pop(BACK, False), notices=st.empty())
+    state[PAGE] = page
 
 
 def enter_page() -> None:
@@ -107,7 +117,7 @@ def take(screen: str, name: str) -> None:
     """Read a choice that all pages share, from the link or from earlier in the visit; `switch` draws its control."""
     parameter = TABLE[screen][name]
     kept: dict[tuple[str, str], Any] = st.session_state.setdefault(KEPT, {})
-    if parameter.name in st.query_params and (("", parameter.name) not in kept or went_back()):
+    if parameter.name in st.query_params and (("", parameter.name) not in kept or _run().back):
         value, complaint = parameter.read_all(st.query_params.get_all(parameter.name))
         kept["", parameter.name] = value
         if complaint:
@@ -213,11 +223,16 @@ def _number(parameter: Number, widget: Widget, options: dict[str, Any]) -> Any:
 
 
 def _choice(parameter: Choice, widget: Widget, titles: Mapping[str, str], options: dict[str, Any]) -> str:
+    every, parameter = parameter.titles, replace(parameter, options=titles)
     shown = {name: _(title) for name, title in titles.items()}
     names = list(titles)
     default = parameter.default if parameter.default in names else names[0]
-    if st.session_state.get(parameter.name, default) not in titles:
-        del st.session_state[parameter.name]
+    present = st.session_state.get(parameter.name, default)
+    if present not in titles:  # it was offered for another experiment
+        value, complaint = parameter.read(_(every.get(present, present)))
+        if complaint:
+            _complain(parameter, complaint, value, shown.__getitem__)
+        st.session_state[parameter.name] = value
     _reconcile(parameter, default, shown.__getitem__)
     common: dict[str, Any] = {
         "format_func": shown.__getitem__,
@@ -282,7 +297,8 @@ def _text(parameter: Text, options: dict[str, Any]) -> str:
 def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any], *, repeated: bool = False) -> None:
     """Before a widget is first made, put what the link asks for within bounds, and say so if that changed it.
 
-    A link that is corrected is read again from the top, so that Streamlit fills the widget from good values only.
+    A link that is corrected is read again from the top, so that Streamlit fills the widget from good values only. After the
+    browser's Back or Forward a widget that is there already takes the address's value.
 
     Args:
         parameter: whose widget comes next.
@@ -290,8 +306,8 @@ def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any]
         written: a value as Streamlit itself writes it in a link.
         repeated: whether Streamlit repeats the name for each of several values.
     """
-    name, state = parameter.name, st.session_state
-    if name in st.query_params and name not in state:
+    name, state, run = parameter.name, st.session_state, _run()
+    if name in st.query_params and (name not in state or run.back):
         asked = st.query_params.get_all(name)
         value, complaint = parameter.read_all(asked)
         if isinstance(value, tuple):
@@ -299,10 +315,13 @@ def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any]
         if complaint:
             _complain(parameter, complaint, value, written)
         right = written(value) if repeated else [written(value)]
-        if complaint or not _same(parameter, asked, right):
+        if name in state:
+            state[name] = value
+        elif complaint or not _same(parameter, asked, right):
             st.query_params[name] = right if repeated else right[0]
+            state[BACK] = run.back
             st.rerun()
-    elif name not in st.query_params and (_run().arrived or name not in state or went_back()):
+    elif name not in st.query_params and (run.arrived or name not in state or run.back):
         _find_again(parameter, default, written)
     _show_notice(name, st.session_state.get(name))
 
@@ -344,6 +363,8 @@ def _find_again(parameter: Parameter, default: Any, written: Callable[[Any], Any
     name, state = parameter.name, st.session_state
     present = state.get(name, default)
     value = state.get(KEPT, {}).get((_place(), name), present)
+    if isinstance(parameter, Choice) and not parameter.accepts(value):  # it was offered for another experiment
+        value = default
     if isinstance(value, tuple):
         value = list(value)
     if not value == present == default:  # set it even where it is present: Streamlit forgets one that came by the link untouched
@@ -352,8 +373,6 @@ def _find_again(parameter: Parameter, default: Any, written: Callable[[Any], Any
         return
     with suppress(StreamlitAPIException):  # Streamlit still writes that name itself for the page that was left
         st.query_params[name] = written(value)
-    if went_back():  # Streamlit would set what is not in the address to its default, whatever the session says
-        st.rerun()
 
 
 def went_back() -> bool:

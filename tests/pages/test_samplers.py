@@ -220,6 +220,19 @@ def test_bad_links_are_put_right_and_say_so(open_page, new_seed):
     assert at.multiselect(key="grids").value == ["uniform"]
 
 
+def test_a_metric_that_the_target_has_not_is_refused_however_it_was_asked_for(open_page):
+    chosen = open_page("samplers", dist="weights")
+    chosen.selectbox(key="target").set_value("gaussian").run()
+    elsewhere = open_page("samplers", dist="weights")
+    elsewhere.switch_page("pages/home.py").run()
+    elsewhere.selectbox(key="target").set_value("gaussian").run()
+    elsewhere.switch_page("pages/samplers.py").run()
+    for at in (open_page("samplers", target="gaussian", dist="weights"), chosen, elsewhere):
+        assert not at.exception and at.selectbox(key="dist").value == "sliced-wasserstein"
+        assert "dist" not in at.query_params
+    assert "“Error of the weights” is not one of sliced-wasserstein" in " ".join(warning.value for warning in chosen.warning)
+
+
 def test_links_name_every_choice(open_page):
     at = open_page("samplers", samplers="ddim,heun", dist="mean", particles=200).run()
     at.session_state["link"] = True
