@@ -221,13 +221,13 @@ def test_bad_links_are_put_right_and_say_so(open_page, new_seed):
 
 
 def test_a_metric_that_the_target_has_not_is_refused_however_it_was_asked_for(open_page):
-    chosen = open_page("samplers", dist="weights")
+    chosen = open_page("samplers", dist="weights", particles=200)
     chosen.selectbox(key="target").set_value("gaussian").run()
-    elsewhere = open_page("samplers", dist="weights")
-    elsewhere.switch_page("pages/home.py").run()
+    elsewhere = open_page("samplers", dist="weights", particles=200)
+    elsewhere.switch_page("pages/practice.py").run()
     elsewhere.selectbox(key="target").set_value("gaussian").run()
     elsewhere.switch_page("pages/samplers.py").run()
-    for at in (open_page("samplers", target="gaussian", dist="weights"), chosen, elsewhere):
+    for at in (open_page("samplers", target="gaussian", dist="weights", particles=200), chosen, elsewhere):
         assert not at.exception and at.selectbox(key="dist").value == "sliced-wasserstein"
         assert "dist" not in at.query_params
     assert "“Error of the weights” is not one of sliced-wasserstein" in " ".join(warning.value for warning in chosen.warning)
