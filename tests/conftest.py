@@ -26,6 +26,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser's files first, which one process runs; then large files before small ones, so that both end together."""
+    items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER), -item.path.stat().st_size))
+
+
 class OneBrowser(LoadFileScheduling):
     """A file is run by one process, and all files of the browser by the same: the other then has a core to itself."""
 
