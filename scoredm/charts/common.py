@@ -4,12 +4,13 @@ Each chart is a pair: a cached spec without data, and a function from arrays to 
 when a control moves, so the chart changes in place.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette
 from scoredm.language import _
@@ -44,6 +45,30 @@ def colours(meanings: dict[str, str], title: str | None = None) -> alt.Color:
     """
     scale = alt.Scale(domain=list(meanings), range=list(meanings.values()))
     return alt.Color("series:N", scale=scale, title=title, legend=alt.Legend(orient="top", labelLimit=260))
+
+
+def rows(*parts: Mapping[str, Any]) -> pa.Table:
+    """Rows of a chart, part below part, as they travel to a browser; by way of pandas they would take ten times as long.
+
+    Args:
+        parts: {column: values}; a single value stands in every row of its part. A column that a part has not, a value of None,
+            and what is not a number are empty cells.
+    """
+    tables = [_part(part) for part in parts]
+    return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+
+
+def _part(columns: Mapping[str, Any]) -> pa.Table:
+    length = max((len(values) for values in columns.values() if np.ndim(values)), default=1)
+    return pa.table({name: _column(values, length) for name, values in columns.items()})
+
+
+def _column(values: Any, length: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(length)
+    if isinstance(values, str):
+        return pa.repeat(values, length)
+    return pa.array(np.broadcast_to(values, length), from_pandas=True)
 
 
 @cache
@@ -95,7 +120,7 @@ def finish(chart: Any, height: int) -> Spec:
     return chart.properties(width="container", height=height, padding=PADDING).to_dict()
 
 
-def histogram(values: np.ndarray, edges: np.ndarray) -> pd.DataFrame:
+def histogram(values: np.ndarray, edges: np.ndarray) -> dict[str, np.ndarray]:
     """Bars of a sample between given edges; the height is the density over the whole sample.
 
     Values outside the edges, and values that are not finite, are in no bar; the bars then sum to less than 1.
@@ -105,7 +130,7 @@ def histogram(values: np.ndarray, edges: np.ndarray) -> pd.DataFrame:
         edges: rising, (B + 1,).
 
     Returns:
-        A table with the columns x, right and y, (B,) each.
+        The columns x, right and y of a table, (B,) each.
     """
     height = np.histogram(values[np.isfinite(values)], edges)[0] / (len(values) * np.diff(edges))
-    return pd.DataFrame({"x": edges[:-1], "right": edges[1:], "y": height})
+    return {"x": edges[:-1], "right": edges[1:], "y": height}

@@ -5,10 +5,10 @@ from typing import Any
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette
-from scoredm.charts.common import Spec, finish, log_axis, time_axis
+from scoredm.charts.common import Spec, finish, log_axis, rows, time_axis
 from scoredm.language import N_, _, cache
 
 
@@ -30,7 +30,7 @@ def variance_spec(mode: str, names: tuple[str, ...]) -> Spec:
     return finish(exact.encode(strokeDash=dashes) + found.encode(detail="coordinate:N"), 150)
 
 
-def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
+def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> pa.Table:
     """Rows of variance_spec.
 
     Args:
@@ -41,11 +41,11 @@ def variance_table(times: np.ndarray, exact: np.ndarray, found: np.ndarray, name
     """
     few = np.unique(np.linspace(0, len(times) - 1, 26).round().astype(int))
     parts = [
-        pd.DataFrame({"t": times[at], "variance": values[at, d], "series": series, "coordinate": name})
+        {"t": times[at], "variance": values[at, d], "series": series, "coordinate": name}
         for d, name in enumerate(names)
         for series, values, at in (("exact", exact, slice(None)), ("particles", found, few))
     ]
-    return pd.concat(parts, ignore_index=True)
+    return rows(*parts)
 
 
 MARKS = N_("lines: exact, dots: particles")
@@ -94,7 +94,7 @@ def schedule_tables(
     diffusion: np.ndarray,
     log_snr: np.ndarray,
     mergers: Sequence[float],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pa.Table, pa.Table]:
     """Rows of schedule_spec and of log_snr_spec.
 
     Args:
@@ -105,8 +105,7 @@ def schedule_tables(
         log_snr: (T,).
         mergers: the times of the rules.
     """
-    rules = pd.DataFrame({"t": np.array(mergers, dtype=float), "value": np.nan, "series": MERGER})
+    rules = {"t": np.array(mergers, dtype=float), "value": None, "series": MERGER}
     named = zip(SCHEDULE, (alpha, sigma, diffusion), strict=True)
-    three = [pd.DataFrame({"t": times, "value": values, "series": series}) for series, values in named]
-    one = pd.DataFrame({"t": times, "value": log_snr, "series": "log-SNR"})
-    return pd.concat([*three, rules], ignore_index=True), pd.concat([one, rules], ignore_index=True)
+    three = [{"t": times, "value": values, "series": series} for series, values in named]
+    return rows(*three, rules), rows({"t": times, "value": log_snr, "series": "log-SNR"}, rules)

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette
-from scoredm.charts.common import Spec, colours, finish, time_axis
+from scoredm.charts.common import Spec, colours, finish, rows, time_axis
 from scoredm.language import N_, _, cache
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def paths_spec(mode: str) -> Spec:
     return finish(line, 300)
 
 
-def paths_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.DataFrame:
+def paths_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pa.Table:
     """Rows of paths_spec.
 
     Args:
@@ -56,7 +56,7 @@ def paths_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pd.Da
     names = [(series, f"{series} {i}") for series, paths in ((_(NOISY), noisy), (_(FLOW), flow)) for i in range(paths.shape[1])]
     series, path = (np.repeat(column, len(times)) for column in zip(*names, strict=True))
     x = np.concatenate([noisy, flow], 1).T.ravel()
-    return pd.DataFrame({"t": np.tile(times, len(names)), "x": x, "path": path, "series": series})
+    return rows({"t": np.tile(times, len(names)), "x": x, "path": path, "series": series})
 
 
 @cache
@@ -82,7 +82,7 @@ def sides_spec(mode: str) -> Spec:
     return finish(lines + dots + rule.transform_filter(alt.datum.series == CHOSEN), 270)
 
 
-def sides_table(found: "DsmSides") -> pd.DataFrame:
+def sides_table(found: "DsmSides") -> pa.Table:
     """Rows of sides_spec.
 
     Args:
@@ -90,9 +90,8 @@ def sides_table(found: "DsmSides") -> pd.DataFrame:
     """
     sides = found.sides
     columns = {_(RIGHT): sides.esm + sides.floor, _(ESM): sides.esm, _(DSM): sides.dsm}
-    parts = [pd.DataFrame({"share": sides.shares, "loss": loss, "series": name}) for name, loss in columns.items()]
-    chosen = pd.DataFrame({"share": [found.share], "loss": [np.nan], "series": [CHOSEN]})
-    return pd.concat([*parts, chosen], ignore_index=True)
+    parts = [{"share": sides.shares, "loss": loss, "series": name} for name, loss in columns.items()]
+    return rows(*parts, {"share": found.share, "loss": None, "series": CHOSEN})
 
 
 @cache
@@ -110,7 +109,7 @@ def floor_spec(mode: str) -> Spec:
     return finish(line + bars + drawn.mark_point(filled=True, size=40, opacity=1).encode(y=y), 300)
 
 
-def floor_table(times: np.ndarray, floor: np.ndarray, at: np.ndarray, spread: np.ndarray, error: np.ndarray) -> pd.DataFrame:
+def floor_table(times: np.ndarray, floor: np.ndarray, at: np.ndarray, spread: np.ndarray, error: np.ndarray) -> pa.Table:
     """Rows of floor_spec.
 
     Args:
@@ -121,7 +120,7 @@ def floor_table(times: np.ndarray, floor: np.ndarray, at: np.ndarray, spread: np
         error: the standard error of `spread`, (M,).
     """
     drawn = {"t": at, "floor": spread, "low": spread - 2 * error, "high": spread + 2 * error, "series": _(SPREAD)}
-    return pd.concat([pd.DataFrame({"t": times, "floor": floor, "series": FLOOR}), pd.DataFrame(drawn)], ignore_index=True)
+    return rows({"t": times, "floor": floor, "series": FLOOR}, drawn)
 
 
 @cache
@@ -148,12 +147,11 @@ def weightings_spec(mode: str) -> Spec:
     return finish(line, 300)
 
 
-def weightings_table(level: np.ndarray, shares: dict[str, np.ndarray]) -> pd.DataFrame:
+def weightings_table(level: np.ndarray, shares: dict[str, np.ndarray]) -> pa.Table:
     """Rows of weightings_spec.
 
     Args:
         level: the noise level, (T,).
         shares: each weighting by its name, (T,).
     """
-    parts = [pd.DataFrame({"level": level, "share": share, "series": _(WEIGHTINGS[name])}) for name, share in shares.items()]
-    return pd.concat(parts, ignore_index=True)
+    return rows(*({"level": level, "share": share, "series": _(WEIGHTINGS[name])} for name, share in shares.items()))

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette
-from scoredm.charts.common import DASHED, SOLID, Spec, finish
+from scoredm.charts.common import DASHED, SOLID, Spec, finish, rows
 from scoredm.language import N_, _, cache
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def distances_spec(mode: str) -> Spec:
     return finish(rule.transform_filter("!isValid(datum.series)") + lines.transform_filter("isValid(datum.series)"), HEIGHT)
 
 
-def distances_table(distances: Mapping[str, np.ndarray], copy: float) -> pd.DataFrame:
+def distances_table(distances: Mapping[str, np.ndarray], copy: float) -> pa.Table:
     """Rows of distances_spec; what lies beyond the axis is at its ends.
 
     Args:
@@ -89,14 +89,11 @@ def distances_table(distances: Mapping[str, np.ndarray], copy: float) -> pd.Data
     every = np.concatenate(list(distances.values()))
     low, high = NEAREST * copy, float(np.quantile(every[np.isfinite(every)], 0.999))
     parts = [
-        pd.DataFrame(
-            {"series": _(SOURCES[name]), "distance": np.clip(np.quantile(d, share, method="lower"), low, high), "share": share}
-        )
+        {"series": _(SOURCES[name]), "distance": np.clip(np.quantile(d, share, method="lower"), low, high), "share": share}
         for name, d in distances.items()
     ]
-    edges = [pd.DataFrame({"series": _(SOURCES[name]), "distance": [high], "share": [1.0]}) for name in distances]
-    rule = pd.DataFrame({"series": [None], "distance": [copy], "share": [np.nan]})
-    return pd.concat([*parts, *edges, rule], ignore_index=True)
+    edges = [{"series": _(SOURCES[name]), "distance": high, "share": 1.0} for name in distances]
+    return rows(*parts, *edges, {"series": None, "distance": copy, "share": None})
 
 
 # Collapse
@@ -125,7 +122,7 @@ def collapse_spec(mode: str) -> Spec:
     return finish(line.transform_filter("!isValid(datum.series)") + rules.transform_filter("isValid(datum.series)"), HEIGHT)
 
 
-def collapse_table(found: "Collapse") -> pd.DataFrame:
+def collapse_table(found: "Collapse") -> pa.Table:
     """Rows of collapse_spec.
 
     Args:
@@ -134,8 +131,8 @@ def collapse_table(found: "Collapse") -> pd.DataFrame:
     curve = found.curve
     marks = {COLLAPSE: curve.time if found.cause == "time" else None, NEIGHBOURS: found.neighbour_time}
     shown = {_(name): t for name, t in marks.items() if t is not None and t >= curve.times[0]}
-    line = pd.DataFrame({"t": curve.times, "largest": curve.largest, "series": None})
-    return pd.concat([line, pd.DataFrame({"t": list(shown.values()), "series": list(shown)})], ignore_index=True)
+    marked = [{"t": t, "series": name} for name, t in shown.items()]
+    return rows({"t": curve.times, "largest": curve.largest, "series": None}, *marked)
 
 
 # Training
@@ -169,7 +166,7 @@ def losses_spec(mode: str) -> Spec:
     return finish(lines.transform_filter("isValid(datum.series)") + edges, HEIGHT)
 
 
-def losses_table(curves: "TrainingCurves | None", steps: int, train_floor: float, test_floor: float) -> pd.DataFrame:
+def losses_table(curves: "TrainingCurves | None", steps: int, train_floor: float, test_floor: float) -> pa.Table:
     """Rows of losses_spec: the test loss is its floor plus the score error on fresh points; what is nearly 0 is left out.
 
     Args:
@@ -178,10 +175,11 @@ def losses_table(curves: "TrainingCurves | None", steps: int, train_floor: float
         train_floor: the lowest possible training loss.
         test_floor: the lowest possible test loss.
     """
-    parts = [(_(TEST_FLOOR), [0, steps], [test_floor, test_floor]), (_(TRAIN_FLOOR), [0, steps], [train_floor, train_floor])]
+    ends, twice = np.array([0, steps]), np.ones(2)
+    parts = [(_(TEST_FLOOR), ends, test_floor * twice), (_(TRAIN_FLOOR), ends, train_floor * twice)]
     if curves is not None:
         parts += [(_(TRAIN), curves.steps, curves.dsm), (_(TEST), curves.evaluated, test_floor + curves.test_error)]
-    rows = pd.concat([pd.DataFrame({"series": name, "step": x, "loss": y}) for name, x, y in parts], ignore_index=True)
-    rows = rows.query(f"loss > {LEAST_LOSS}")
-    edges = pd.DataFrame({"series": None, "step": 0, "loss": [rows["loss"].min() / ROOM, rows["loss"].max() * ROOM]})
-    return pd.concat([rows, edges], ignore_index=True)
+    seen = [(name, at[loss > LEAST_LOSS], loss[loss > LEAST_LOSS]) for name, at, loss in parts]
+    every = np.concatenate([loss for _name, _at, loss in seen])
+    edges = {"series": None, "step": 0, "loss": [every.min() / ROOM, every.max() * ROOM]}
+    return rows(*({"series": name, "step": at, "loss": loss} for name, at, loss in seen), edges)

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette
-from scoredm.charts.common import DASHED, SOLID, Spec, colours, finish
+from scoredm.charts.common import DASHED, SOLID, Spec, colours, finish, rows
 from scoredm.language import N_, _, cache
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def curves_spec(mode: str, exercise: str) -> Spec:
     return finish(line, 320)
 
 
-def curves_table(found: "Curves") -> pd.DataFrame:
+def curves_table(found: "Curves") -> pa.Table:
     """Rows of curves_spec.
 
     Args:
@@ -65,8 +65,7 @@ def curves_table(found: "Curves") -> pd.DataFrame:
     columns = {RIGHT: found.right, FOUND: np.clip(found.found, low, high)}
     if found.exact is not None:
         columns[EXACT] = found.exact
-    parts = [pd.DataFrame({"x": found.x, "y": values, "series": _(name)}) for name, values in columns.items()]
-    return pd.concat(parts, ignore_index=True)
+    return rows(*({"x": found.x, "y": values, "series": _(name)} for name, values in columns.items()))
 
 
 def leaves(found: "Curves") -> bool:

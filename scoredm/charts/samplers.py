@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette
-from scoredm.charts.common import Spec, finish
+from scoredm.charts.common import Spec, finish, rows
 from scoredm.grids import GRIDS
 from scoredm.language import N_, _, cache
 from scoredm.samplers import SAMPLERS
@@ -132,7 +132,7 @@ def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tup
 
 def race_table(
     curves: "Sequence[Curve]", floor: "NoiseFloor", samplers: Mapping[str, str], grids: Mapping[str, str], costs: tuple[int, int]
-) -> pd.DataFrame:
+) -> pa.Table:
     """Rows of race_spec.
 
     Args:
@@ -145,26 +145,24 @@ def race_table(
     low = min([floor.low, *(float(curve.value[curve.value > 0].min(initial=floor.low)) for curve in curves)])
     high = max((float(curve.value.max()) for curve in curves), default=10 * floor.high)
     parts = [
-        pd.DataFrame({"kind": "floor", "low": [floor.low], "high": [floor.high]}),
-        pd.DataFrame({"kind": "corner", "nfe": costs, "value": [low, high]}),
+        {"kind": "floor", "low": floor.low, "high": floor.high},
+        {"kind": "corner", "nfe": costs, "value": [low, high]},
     ]
     for curve in curves:
         error = np.nan_to_num(curve.error)
         parts.append(
-            pd.DataFrame(
-                {
-                    "kind": "run",
-                    "sampler": samplers[curve.sampler],
-                    "grid": grids[curve.grid],
-                    "steps": curve.steps,
-                    "nfe": curve.nfe,
-                    "value": np.maximum(curve.value, low),
-                    "low": np.maximum(curve.value - error, low),
-                    "high": np.maximum(curve.value + error, low),
-                }
-            )
+            {
+                "kind": "run",
+                "sampler": samplers[curve.sampler],
+                "grid": grids[curve.grid],
+                "steps": curve.steps,
+                "nfe": curve.nfe,
+                "value": np.maximum(curve.value, low),
+                "low": np.maximum(curve.value - error, low),
+                "high": np.maximum(curve.value + error, low),
+            }
         )
-    return pd.concat(parts, ignore_index=True)
+    return rows(*parts)
 
 
 # Error budget: bars that hang from one another, from the whole down to the noise floor.
@@ -220,7 +218,7 @@ def _only(name: str, shade: str) -> alt.Scale:
     return alt.Scale(domain=[name], range=[shade])
 
 
-def budget_table(budget: "Budget", names: Mapping[str, str]) -> pd.DataFrame:
+def budget_table(budget: "Budget", names: Mapping[str, str]) -> pa.Table:
     """Rows of budget_spec.
 
     Args:
@@ -230,18 +228,18 @@ def budget_table(budget: "Budget", names: Mapping[str, str]) -> pd.DataFrame:
     Returns:
         A row for each bar; `alone` is where the bar would end if its cause were the only one that is made exact.
     """
-    rows, level = [_bar(_(TOTAL), budget.total.value, 0.0, budget.total.value, budget.total.error)], budget.total.value
+    bars, level = [_bar(_(TOTAL), budget.total.value, 0.0, budget.total.value, budget.total.error)], budget.total.value
     for part, amount in budget.parts.items():
         bar = _bar(names[part], amount.value, level, level - amount.value, amount.error)
-        rows.append(bar | {"alone": level - budget.alone[part].value, "marker": _(ALONE)})
+        bars.append(bar | {"alone": level - budget.alone[part].value, "marker": _(ALONE)})
         level -= amount.value
     rest = budget.remainder
-    rows.append(_bar(_(REMAINDER), rest.value, level, level - rest.value, rest.error))
+    bars.append(_bar(_(REMAINDER), rest.value, level, level - rest.value, rest.error))
     floor = budget.noise_floor
-    rows.append(
+    bars.append(
         _bar(_(FLOOR), floor.mean.value, 0.0, floor.mean.value, floor.mean.error) | {"low": floor.low, "high": floor.high}
     )
-    return pd.DataFrame(rows)
+    return rows(*bars)
 
 
 def _bar(part: str, amount: float, start: float, end: float, error: float) -> dict[str, object]:
@@ -311,7 +309,7 @@ def _ends(most: float) -> str:
 
 def difference_table(
     x: np.ndarray, difference: np.ndarray, mass: np.ndarray, lines: Sequence[np.ndarray], most: float
-) -> pd.DataFrame:
+) -> pa.Table:
     """Rows of difference_spec.
 
     Args:
@@ -324,12 +322,12 @@ def difference_table(
     half = np.abs(np.diff(x[:2, 0])).item() / 2
     clipped = np.nan_to_num(np.clip(difference, -most, most)).astype(np.float32)
     corners = {"x": x[:, 0] - half, "right": x[:, 0] + half, "y": x[:, 1] - half, "top": x[:, 1] + half}
-    cells = pd.DataFrame({"kind": "cell", **corners, "difference": clipped, "mass": mass.astype(np.float32)})
+    cells = {"kind": "cell", **corners, "difference": clipped, "mass": mass.astype(np.float32)}
     contours = [
-        pd.DataFrame({"kind": "contour", "x": line[:, 0], "y": line[:, 1], "line": i, "order": np.arange(len(line))})
+        {"kind": "contour", "x": line[:, 0], "y": line[:, 1], "line": i, "order": np.arange(len(line))}
         for i, line in enumerate(lines)
     ]
-    return pd.concat([cells, *contours], ignore_index=True)
+    return rows(cells, *contours)
 
 
 @cache
@@ -356,7 +354,7 @@ def log_curves_spec(mode: str) -> Spec:
     return finish(line, 430)
 
 
-def log_curves_table(x: np.ndarray, exact: np.ndarray, model: np.ndarray, mass: np.ndarray) -> pd.DataFrame:
+def log_curves_table(x: np.ndarray, exact: np.ndarray, model: np.ndarray, mass: np.ndarray) -> pa.Table:
     """Rows of log_curves_spec where there is mass, from the first such place to the last.
 
     Args:
@@ -367,11 +365,8 @@ def log_curves_table(x: np.ndarray, exact: np.ndarray, model: np.ndarray, mass: 
     """
     there = np.flatnonzero(mass > 0)
     x, exact, model, mass = (values[there[0] : there[-1] + 1] for values in (x, exact, model, mass))
-    parts = [
-        pd.DataFrame({"x": x, "value": np.where(mass > 0, y, np.nan), "series": _(name)})
-        for name, y in zip(CURVES, (exact, model), strict=True)
-    ]
-    return pd.concat(parts, ignore_index=True)
+    named = zip(CURVES, (exact, model), strict=True)
+    return rows(*({"x": x, "value": np.where(mass > 0, y, np.nan), "series": _(name)} for name, y in named))
 
 
 @cache
@@ -391,7 +386,7 @@ def scatter_spec(mode: str) -> Spec:
     return finish(dots + line, 170)
 
 
-def scatter_table(exact: np.ndarray, model: np.ndarray) -> pd.DataFrame:
+def scatter_table(exact: np.ndarray, model: np.ndarray) -> pa.Table:
     """Rows of scatter_spec.
 
     Args:
@@ -399,8 +394,4 @@ def scatter_table(exact: np.ndarray, model: np.ndarray) -> pd.DataFrame:
         model: log density at the same points, (N,).
     """
     ends = [float(exact.min()), float(exact.max())]
-    parts = [
-        pd.DataFrame({"kind": "point", "exact": exact, "model": model}),
-        pd.DataFrame({"kind": "line", "exact": ends, "model": ends}),
-    ]
-    return pd.concat(parts, ignore_index=True)
+    return rows({"kind": "point", "exact": exact, "model": model}, {"kind": "line", "exact": ends, "model": ends})

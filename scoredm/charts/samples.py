@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette, pictures
-from scoredm.charts.common import Spec, colours, finish, histogram
+from scoredm.charts.common import Spec, colours, finish, histogram, rows
 from scoredm.language import _, cache
 
 SIDE = 240  # pixels: a square window on a square, whatever the width of the page
@@ -126,7 +126,7 @@ def _bars(mode: str, shown: Panel) -> str:
     high = max(bars["y"].max(), curve[:, 1].max())
     low = -0.1 * high if shown.marked is not None else 0.0
     drawn = _square(mode, shown.title, np.array([*shown.box, low, 1.05 * high]), ("x", _("density")))
-    drawn.bars(bars["x"].to_numpy(), bars["right"].to_numpy(), bars["y"].to_numpy(), shown.colour, 0.55)
+    drawn.bars(bars["x"], bars["right"], bars["y"], shown.colour, 0.55)
     drawn.lines([curve], [palette.INK[mode]], 1.6)
     if shown.marked is not None:
         at = inside(shown.marked, shown.box)[:TICKS, 0]
@@ -193,7 +193,7 @@ def weights_spec(mode: str) -> Spec:
     return finish(found + error + exact, 150)
 
 
-def weights_table(exact: np.ndarray, found: np.ndarray, error: np.ndarray) -> pd.DataFrame:
+def weights_table(exact: np.ndarray, found: np.ndarray, error: np.ndarray) -> pa.Table:
     """Rows of weights_spec.
 
     Args:
@@ -203,8 +203,7 @@ def weights_table(exact: np.ndarray, found: np.ndarray, error: np.ndarray) -> pd
     """
     component = np.arange(1, len(exact) + 1)
     bars = {"low": found - 2 * error, "high": found + 2 * error}
-    parts = [
-        pd.DataFrame({"component": component, "weight": found, "series": _("found"), **bars}),
-        pd.DataFrame({"component": component, "weight": exact, "series": _("exact"), "low": exact, "high": exact}),
-    ]
-    return pd.concat(parts, ignore_index=True)
+    return rows(
+        {"component": component, "weight": found, "series": _("found"), **bars},
+        {"component": component, "weight": exact, "series": _("exact"), "low": exact, "high": exact},
+    )

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette
-from scoredm.charts.common import Spec, finish, histogram
+from scoredm.charts.common import Spec, finish, histogram, rows
 
 if TYPE_CHECKING:
     from scoredm.decomposition import Decomposition
@@ -77,7 +77,7 @@ def _component_name(k: int) -> str:
     return f"component {k + 1}"
 
 
-def score_tables(along: "Decomposition", probe: float, view: str, samples: np.ndarray | None = None) -> dict[str, pd.DataFrame]:
+def score_tables(along: "Decomposition", probe: float, view: str, samples: np.ndarray | None = None) -> dict[str, pa.Table]:
     """The tables of the four charts: "density", "log" and "score" for `curves_spec`, "shares" for `shares_spec`.
 
     Args:
@@ -102,18 +102,18 @@ def score_tables(along: "Decomposition", probe: float, view: str, samples: np.nd
     floor = {"log": float(log_p.max()) - LOG_DEPTH}
     drawn = {name: _curve_rows(x, *table, probe, floor.get(name, -np.inf)) for name, table in tables.items()}
     if samples is not None:
-        drawn["density"] = pd.concat([drawn["density"], _histogram_rows(samples, x)], ignore_index=True)
-    return drawn
+        drawn["density"].append(_histogram_rows(samples, x))
+    return {name: rows(*parts) for name, parts in drawn.items()}
 
 
-def _curve_rows(x: np.ndarray, values: np.ndarray, names: list[str], probe: float, floor: float) -> pd.DataFrame:
+def _curve_rows(x: np.ndarray, values: np.ndarray, names: list[str], probe: float, floor: float) -> list[dict[str, Any]]:
     parts = [
-        pd.DataFrame(_down_to(floor, x, y) | {"right": np.nan, "series": name, "component": None if name == "mixture" else name})
+        {**_down_to(floor, x, y), "right": None, "series": name, "component": None if name == "mixture" else name}
         for name, y in zip(names, values.T, strict=True)
     ]
     if x[0] <= probe <= x[-1]:
-        parts.append(pd.DataFrame({"x": [probe], "y": [np.nan], "right": [np.nan], "series": "probe", "component": None}))
-    return pd.concat(parts, ignore_index=True)
+        parts.append({"x": probe, "y": None, "right": None, "series": "probe", "component": None})
+    return parts
 
 
 def _down_to(floor: float, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
@@ -129,5 +129,5 @@ def _down_to(floor: float, x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray
     return {"x": places[order], "y": heights[order]}
 
 
-def _histogram_rows(values: np.ndarray, x: np.ndarray, bins: int = 60) -> pd.DataFrame:
-    return histogram(values, np.linspace(x[0], x[-1], bins + 1)).assign(series="samples", component=None)
+def _histogram_rows(values: np.ndarray, x: np.ndarray, bins: int = 60) -> dict[str, Any]:
+    return {**histogram(values, np.linspace(x[0], x[-1], bins + 1)), "series": "samples", "component": None}

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from scoredm.charts import palette
-from scoredm.charts.common import DASHED, SOLID, Spec, colours, finish, log_axis, time_axis
+from scoredm.charts.common import DASHED, SOLID, Spec, colours, finish, log_axis, rows, time_axis
 from scoredm.language import N_, _, cache
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def training_spec(mode: str, log: bool, notebook: bool) -> Spec:
     return finish(line, 350)
 
 
-def training_table(curves: "TrainingCurves | None", steps: int, floor: float, perfect: float | None = None) -> pd.DataFrame:
+def training_table(curves: "TrainingCurves | None", steps: int, floor: float, perfect: float | None = None) -> pa.Table:
     """Rows of training_spec.
 
     Args:
@@ -81,7 +81,7 @@ def training_table(curves: "TrainingCurves | None", steps: int, floor: float, pe
         ]
         if perfect is not None:
             parts.append((NOTEBOOK, curves.evaluated, curves.notebook_error))
-    return pd.concat([pd.DataFrame({"series": _(name), "step": x, "value": y}) for name, x, y in parts], ignore_index=True)
+    return rows(*({"series": _(name), "step": x, "value": y} for name, x, y in parts))
 
 
 @cache
@@ -102,7 +102,7 @@ def over_time_spec(mode: str, log: bool) -> Spec:
     return finish(layers, HEIGHT) | {"title": _("Loss, floor and error at each t")}
 
 
-def over_time_table(times: np.ndarray, floor: np.ndarray, found: "ErrorsOverTime | None", t: float) -> pd.DataFrame:
+def over_time_table(times: np.ndarray, floor: np.ndarray, found: "ErrorsOverTime | None", t: float) -> pa.Table:
     """Rows of over_time_spec, with the rule at t.
 
     Args:
@@ -111,10 +111,10 @@ def over_time_table(times: np.ndarray, floor: np.ndarray, found: "ErrorsOverTime
         found: None before there is a model.
         t: where the rule stands.
     """
-    parts = [(_(FLOOR), times, floor), (PRESENT, [t], [float("nan")])]
+    parts = [(_(FLOOR), times, floor), (PRESENT, t, None)]
     if found is not None:
         parts += [(_(LOSS), times, found.loss), (_(FRESH), times, found.error)]
-    return pd.concat([pd.DataFrame({"series": name, "t": x, "value": y}) for name, x, y in parts], ignore_index=True)
+    return rows(*({"series": name, "t": x, "value": y} for name, x, y in parts))
 
 
 @cache
@@ -134,7 +134,7 @@ def score_curves_spec(mode: str) -> Spec:
     return finish(layers.resolve_scale(y="independent"), 300)
 
 
-def score_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray | None, density: np.ndarray) -> pd.DataFrame:
+def score_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray | None, density: np.ndarray) -> pa.Table:
     """Rows of score_curves_spec.
 
     Args:
@@ -144,4 +144,4 @@ def score_curves_table(x: np.ndarray, exact: np.ndarray, learned: np.ndarray | N
         density: relative to its highest point, (N,).
     """
     parts = [(DENSITY, density), (_(EXACT), exact)] + ([] if learned is None else [(_(LEARNED), learned)])
-    return pd.concat([pd.DataFrame({"series": name, "x": x, "value": y}) for name, y in parts], ignore_index=True)
+    return rows(*({"series": name, "x": x, "value": y} for name, y in parts))

@@ -11,7 +11,7 @@ from scoredm.frames import Frames
 from scoredm.language import _, bound, ngettext
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
     from matplotlib.figure import Figure
 
     from scoredm.charts.common import Spec
@@ -27,7 +27,7 @@ def mode() -> str:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def chart(spec: "Spec", table: "pd.DataFrame", *, key: str, alt: str) -> None:
+def chart(spec: "Spec", table: "pa.Table", *, key: str, alt: str) -> None:
     """Draw a chart; alt says in words what it shows."""
     st.vega_lite_chart(table, spec | {"config": charts.common.look(mode())}, theme=None, key=key, alt=alt, width="stretch")
 

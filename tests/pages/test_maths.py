@@ -139,7 +139,7 @@ def test_flow_paths_do_not_cross_on_the_line() -> None:
 
 def test_tables_hold_both_sides() -> None:
     both = maths.dsm_sides(Experiment(), "zero", 0.3)
-    rows = charts.sides_table(maths.at_share(both, 0.25))
+    rows = charts.sides_table(maths.at_share(both, 0.25)).to_pandas()
     assert rows.loc[rows["series"] == charts.CHOSEN, "share"].tolist() == [0.25]
     dsm, esm, right = (rows.loc[rows["series"] == name, "loss"].to_numpy() for name in (charts.DSM, charts.ESM, charts.RIGHT))
     assert np.allclose(right - esm, both.floor)
@@ -151,7 +151,7 @@ def test_tables_hold_both_sides() -> None:
     assert np.all(np.abs(curve.spread - at_draws) < 4 * curve.error)
     weighted = maths.weightings(Experiment())
     level, shares = weighted.level, weighted.shares
-    assert set(charts.weightings_table(level, shares)["series"]) == set(charts.WEIGHTINGS.values())
+    assert set(charts.weightings_table(level, shares)["series"].to_pylist()) == set(charts.WEIGHTINGS.values())
     assert np.allclose(shares["likelihood"], shares["likelihood"][0]), "the likelihood weighting is flat in ln(sigma / alpha)"
     assert shares["tutorial"][-1] > 10 * shares["tutorial"][0]
     for share in shares.values():

@@ -292,18 +292,18 @@ def test_the_figure_has_the_samples_of_each_score_and_a_legend(target, count):
 def test_bars_of_every_histogram_are_a_density_over_the_whole_sample():
     bars = charts.common.histogram(np.array([0.5, 0.6, 1.5, 7.0, np.nan]), np.array([0.0, 1.0, 3.0]))
     np.testing.assert_allclose(bars["y"], [2 / 5, 1 / 5 / 2])
-    np.testing.assert_array_equal(bars[["x", "right"]], [[0, 1], [1, 3]])
+    np.testing.assert_array_equal([bars["x"], bars["right"]], [[0, 1], [1, 3]])
 
 
 def test_what_is_nearer_than_the_axis_stands_at_its_edge_and_what_is_lost_at_the_other():
-    rows = distances_table({"true": np.array([0.0, 1e-9, 0.5, 2.0]), "network": np.full(4, np.inf)}, 0.1)
+    rows = distances_table({"true": np.array([0.0, 1e-9, 0.5, 2.0]), "network": np.full(4, np.inf)}, 0.1).to_pandas()
     true, network = (np.asarray(rows[rows["series"] == name]["distance"]) for name in ("true score", "network"))
     assert true.min() == pytest.approx(1e-3)
     np.testing.assert_allclose([true.max(), network.min(), network.max()], 2, rtol=0.01)
 
 
 def test_a_loss_of_nothing_is_left_off_the_log_axis():
-    rows = losses_table(None, 100, 0.0, 0.8)
+    rows = losses_table(None, 100, 0.0, 0.8).to_pandas()
     assert set(rows["series"].dropna()) == {TEST_FLOOR}
     assert np.min(rows["loss"]) > 0.5
 
