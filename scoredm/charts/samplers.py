@@ -144,7 +144,7 @@ def race_table(
     """
     low = min([floor.low, *(float(curve.value[curve.value > 0].min(initial=floor.low)) for curve in curves)])
     high = max((float(curve.value.max()) for curve in curves), default=10 * floor.high)
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"kind": "floor", "low": floor.low, "high": floor.high},
         {"kind": "corner", "nfe": costs, "value": [low, high]},
     ]

@@ -107,7 +107,7 @@ def score_tables(along: "Decomposition", probe: float, view: str, samples: np.nd
 
 
 def _curve_rows(x: np.ndarray, values: np.ndarray, names: list[str], probe: float, floor: float) -> list[dict[str, Any]]:
-    parts = [
+    parts: list[dict[str, Any]] = [
         {**_down_to(floor, x, y), "right": None, "series": name, "component": None if name == "mixture" else name}
         for name, y in zip(names, values.T, strict=True)
     ]

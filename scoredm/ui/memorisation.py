@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -236,15 +237,19 @@ def panels(experiment: Experiment, points: "Points", task: "TrainingTask | None"
                 continue
             words = _("**{score}** · copies **{share}**")
             st.markdown(words.format(score=_(TITLES[source]), share=percent(found.copies.share)))
-            panel = _panel(experiment, points, source, found, "")
+            draw = partial(_draw, experiment, points, source, found, show.mode())
             alt = _("{score}: samples over the training points").format(score=_(TITLES[source]))
-            st.image(charts.samples.panel(show.mode(), panel), alt=alt)
+            st.image(cache.made_once(found, (source, show.mode()), draw), alt=alt)
     st.caption(legend)
 
 
-def _panel(experiment: Experiment, points: "Points", source: str, found: "Drawn", title: str, mode: str = "") -> "Panel":
+def _draw(experiment: Experiment, points: "Points", source: str, found: "Drawn", mode: str) -> str:
+    return charts.samples.panel(mode, _panel(experiment, points, source, found, "", mode))
+
+
+def _panel(experiment: Experiment, points: "Points", source: str, found: "Drawn", title: str, mode: str) -> "Panel":
     outline, at = cache.outline(experiment, 0.0), points.array()
-    colour = charts.memorisation.shades(mode or show.mode())[source]
+    colour = charts.memorisation.shades(mode)[source]
     box = screens.memorisation.window(outline.box, at)
     return charts.samples.Panel(title, found.samples, box, outline.lines, colour, marked=at)
 

@@ -11,7 +11,7 @@ from scoredm.address import REVERSE_STEPS, TABLE
 from scoredm.charts import palette
 from scoredm.frames import ArrowScale
 from scoredm.language import N_, _, ngettext
-from scoredm.ui import attempts, prose, show
+from scoredm.ui import attempts, cache, prose, show
 from scoredm.ui.show import number
 
 if TYPE_CHECKING:
@@ -179,15 +179,11 @@ def _vector(values: np.ndarray) -> str:
 
 def before_and_after(result: "screens.reverse.Result") -> None:
     """Draw both ends of the run beside an exact sample, and the estimates of both samples over the exact density."""
-    mode, truth = show.mode(), result.truth
-    plane = len(truth.outline.box) == 4
+    mode = show.mode()
+    plane = len(result.truth.outline.box) == 4
     with st.container(horizontal=True, key="panels"):
-        for panel in panels(result, mode):
-            alt = _("{title}: the sample over the exact density").format(title=panel.title)
-            st.image(charts.samples.panel(mode, panel), alt=alt)
-        alt = _("Estimated densities of this run and of an exact sample over the exact density")
-        drawn = charts.samples.overlay(mode, overlay(result, mode), truth.outline.box, _("All three densities"))
-        st.image(drawn, alt=alt)
+        for picture, alt in cache.made_once(result.comparison, ("before and after", mode), lambda: _pictures(result, mode)):
+            st.image(picture, alt=alt)
     words = _("What to look for: the end and the exact sample should look alike.")
     lines = (
         _(
@@ -198,6 +194,14 @@ def before_and_after(result: "screens.reverse.Result") -> None:
         else _("The black or white curves are exact. The last picture has kernel density estimates of both samples.")
     )
     st.caption(f"{words} {lines}")
+
+
+def _pictures(result: "screens.reverse.Result", mode: str) -> list[tuple[str, str]]:
+    """The pictures of `before_and_after`, each with what it shows in words."""
+    alt = _("{title}: the sample over the exact density")
+    drawn = [(charts.samples.panel(mode, panel), alt.format(title=panel.title)) for panel in panels(result, mode)]
+    densities = charts.samples.overlay(mode, overlay(result, mode), result.truth.outline.box, _("All three densities"))
+    return [*drawn, (densities, _("Estimated densities of this run and of an exact sample over the exact density"))]
 
 
 def panels(result: "screens.reverse.Result", mode: str) -> "list[Panel]":

@@ -9,6 +9,7 @@ import streamlit as st
 from scoredm import charts
 from scoredm.frames import Frames
 from scoredm.language import _, bound, ngettext
+from scoredm.ui import cache
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,12 +33,17 @@ def chart(spec: "Spec", table: "pa.Table", *, key: str, alt: str) -> None:
     st.vega_lite_chart(table, spec | {"config": charts.common.look(mode())}, theme=None, key=key, alt=alt, width="stretch")
 
 
-def panels(found: "Sequence[Panel]") -> None:
-    """Draw samples over exact lines, side by side where there is room."""
+def panels(found: "Sequence[Panel]", about: object = None) -> None:
+    """Draw samples over exact lines, side by side where there is room; about: the result that they show, if it is one."""
+
+    def draw() -> list[str]:
+        return [charts.samples.panel(mode(), panel) for panel in found]
+
+    drawn = draw() if about is None else cache.made_once(about, ("panels", mode()), draw)
     with st.container(horizontal=True):
-        for panel in found:
+        for panel, picture in zip(found, drawn, strict=True):
             alt = _("{title}: points or bars of the sample over the exact lines").format(title=panel.title)
-            st.image(charts.samples.panel(mode(), panel), alt=alt)
+            st.image(picture, alt=alt)
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -271,17 +271,18 @@ def samples(experiment: Experiment, settings: "screens.training.Settings", run: 
     st.markdown(_verdict(found))
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        series = _overlay(found, show.mode())
         alt = _(
             "Density estimates of the samples by the learned score, by the exact score and of the mixture, over the exact one"
         )
-        st.image(charts.samples.overlay(show.mode(), series, found.outline.box), alt=alt)
+        mode, box = show.mode(), found.outline.box
+        drawn = cache.made_once(found, ("overlay", mode), lambda: charts.samples.overlay(mode, _overlay(found, mode), box))
+        st.image(drawn, alt=alt)
     with right:
         _distances(found)
         st.caption(_overlay_words(found, experiment.dim))
         with st.container(horizontal=True):
             _downloads(experiment, settings, run, found)
-    show.panels(_panels(found, show.mode()))
+    show.panels(_panels(found, show.mode()), found)
 
 
 def _verdict(found: "Samples") -> str:
