@@ -117,7 +117,11 @@ def finish(chart: Any, height: int) -> Spec:
         chart: any Altair chart.
         height: in pixels.
     """
-    return chart.properties(width="container", height=height, padding=PADDING).to_dict()
+    spec = chart.properties(width="container", height=height, padding=PADDING).to_dict()
+    del spec["datasets"]  # an empty one, which Streamlit would take through pandas each time: the data come with the chart
+    for part in (spec, *spec.get("layer", ())):
+        part.pop("data", None)
+    return spec
 
 
 def histogram(values: np.ndarray, edges: np.ndarray) -> dict[str, np.ndarray]:
