@@ -5,7 +5,7 @@ import streamlit as st
 from scoredm import charts, screens
 from scoredm.language import _
 from scoredm.ui import cache, controls, forward, predict, shell, show
-from scoredm.ui.stage import stage
+from scoredm.ui.stage import sliding, stage
 
 PRESETS = {
     "1-D demo": {"target": "two-modes", "sde": "ve", "lam": 25.0, "n": 200, "steps": 100},
@@ -30,7 +30,7 @@ result = cache.forward(experiment, screens.forward.Settings(particles, steps, ca
 with picture:
     if plane:
         alt = _("{n} particles over the exact density, from the data to noise.").format(n=particles)
-        stage(result.frames, key="forward-2d", alt=alt, height=430, trails=6)
+        stage(result.frames, key="forward-2d", alt=alt, height=430, trails=6, follows=sliding(experiment, camera))
     else:
         alt = _("{n} paths over the density of x at each time; on the right their histogram beside the exact density.")
         stage(

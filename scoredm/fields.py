@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scoredm.frames import Density
 from scoredm.mixture import GaussianMixture
 from scoredm.score import GridScore, ScoreFn, exact_score
 from scoredm.sde import SDE
@@ -157,6 +158,42 @@ def density_pictures(
         shown = (below / 2).exp() if scale == "root" else (1 + below / LOG_RANGE).clamp(min=0)
         pictures[i] = shown.reshape(n, n).numpy()
     return pictures
+
+
+def density(
+    mixture: GaussianMixture,
+    sde: SDE,
+    times: Times,
+    cells: int = 64,
+    scale: Literal["root", "log"] = "root",
+    steps: int = 0,
+    alone: int = -1,
+) -> Density:
+    """p_t as its components, from which the stage draws what `density_pictures` computes.
+
+    Args:
+        mixture: the distribution of the data, in the plane.
+        sde: the forward diffusion.
+        times: T times.
+        cells: along each side of the picture.
+        scale: see `density_pictures`.
+        steps: see `bands`; 0 for none.
+        alone: the only component to draw, or -1 for all.
+    """
+    variances, axes = mixture.principal_axes
+    scales = np.array([sde.scales(float(t)) for t in times])
+    return Density(
+        weights=mixture.weights.numpy(),
+        means=mixture.means.numpy(),
+        variances=variances.flip(-1).numpy(),
+        angles=torch.atan2(axes[:, 1, 1], axes[:, 0, 1]).numpy(),
+        alpha=scales[:, 0],
+        sigma=scales[:, 1],
+        cells=cells,
+        scale=scale,
+        steps=steps,
+        alone=alone,
+    )
 
 
 def _log_cells(mixture: GaussianMixture, sde: SDE, prepared: GridScore, t: float, box: Sequence[float], n: int) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 
 LEARNED = -2  # the label of arrows that belong to a learned score
 
-Layer = Literal["particles", "image", "arrows", "ellipses", "margin"]
+Layer = Literal["particles", "image", "density", "draws", "arrows", "ellipses", "margin"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,48 @@ def round_size(lengths: Iterable[float]) -> float | None:
 
 
 @dataclass(frozen=True, eq=False)
+class Density:
+    """p_t of a mixture in the plane, as the stage draws it: relative to its highest cell, no component narrower than a cell.
+
+    Attributes:
+        weights: (K,).
+        means: (K, 2) of the data.
+        variances: (K, 2) of the data, along the axis of each component and across it.
+        angles: (K,) of these axes, in radians.
+        alpha: (T,) the factor on the data at each frame.
+        sigma: (T,) the standard deviation of the noise at each frame.
+        cells: along each side of the window.
+        scale: "root" shows sqrt(p / max p), "log" the logarithm over its top 12 nats.
+        steps: the number of flat steps in which it is shown; 0 for none.
+        alone: the only component that is drawn, or -1 for all.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    variances: np.ndarray
+    angles: np.ndarray
+    alpha: np.ndarray
+    sigma: np.ndarray
+    cells: int = 64
+    scale: Literal["root", "log"] = "root"
+    steps: int = 0
+    alone: int = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Samples of p_t at every t: alpha_t data + sigma_t noise.
+
+    Attributes:
+        data: clean, (N, 2); the first of them are the particles.
+        noise: standard, (N, 2).
+    """
+
+    data: np.ndarray
+    noise: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Frames:
     """Everything a stage can show, as arrays: T frames in playing order.
 
@@ -64,6 +106,8 @@ class Frames:
         labels: (N,) component of each particle; None draws all in one colour.
         image: (T or 1, H, W) in [0, 1], row 0 at y_min, each value at the centre of its cell of the frame's window.
         image_kind: what the image shows, which decides its colours.
+        density: p_t of a mixture instead of an image: the stage draws it from its components.
+        draws: what the particles of a single frame are made of, so that the stage can show them at other times.
         anchors: (T, M, 2) tails of arrows in data units.
         arrows: (T, M, 2) arrows as they are drawn, in data units.
         arrow_labels: (M,) component of each arrow; -1, or None for all, draws in the colour of text, LEARNED in that of what is
@@ -81,6 +125,8 @@ class Frames:
     labels: np.ndarray | None = None
     image: np.ndarray | None = None
     image_kind: Literal["density", "error"] = "density"
+    density: Density | None = None
+    draws: Draws | None = None
     anchors: np.ndarray | None = None
     arrows: np.ndarray | None = None
     arrow_labels: np.ndarray | None = None
@@ -91,6 +137,7 @@ class Frames:
         _check_camera(self)
         _check_particles(self)
         _check_image(self)
+        _check_density(self)
         _check_arrows(self)
         _check_curves(self)
 
@@ -158,6 +205,14 @@ def _check_image(frames: Frames) -> None:
     if not ((frames.image >= -1e-6) & (frames.image <= 1 + 1e-6)).all():
         low, high = np.min(frames.image), np.max(frames.image)
         raise ValueError(f"image of shape {frames.image.shape} has values in [{low}, {high}], expected [0, 1]")
+
+
+def _check_density(frames: Frames) -> None:
+    if frames.density is not None:
+        if frames.image is not None:
+            raise ValueError("image and density cannot both be drawn: give one of them")
+        _check_shape("density.alpha", frames.density.alpha, (len(frames.times),))
+        _check_shape("density.sigma", frames.density.sigma, (len(frames.times),))
 
 
 def _check_arrows(frames: Frames) -> None:

@@ -5,7 +5,7 @@ step = (high - low) / 65534, and read back as low + (q + 32767) step: off by at 
 "not a number", which the stage does not draw.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,6 +20,9 @@ MISSING = -32768
 # Particles further outside the window than this many of its widths are never seen, so they are moved in to this distance,
 # which keeps the steps between 16-bit values small.
 _REACH = 3.0
+
+
+Present = TypeVar("Present")
 
 
 class Encoded(NamedTuple):
@@ -51,6 +54,8 @@ def _encode(frames: Frames) -> Encoded:
     for name, layer in (
         ("particles", _particle_layer),
         ("image", _image_layer),
+        ("density", _density_layer),
+        ("draws", _draws_layer),
         ("arrows", _arrow_layer),
         ("ellipses", _ellipse_layer),
         ("margin", _margin_layer),
@@ -113,8 +118,7 @@ def _by_colour(labels: np.ndarray | None, n: int) -> tuple[np.ndarray, list[list
 
 
 def _camera_table(frames: Frames) -> pa.Table:
-    columns = {"t": frames.times, **{f"w{i}": frames.windows[:, i] for i in range(4)}}
-    return pa.table({name: np.ascontiguousarray(column, dtype=np.float64) for name, column in columns.items()})
+    return _plain_table({"t": frames.times, **{f"w{i}": frames.windows[:, i] for i in range(4)}})
 
 
 def _particle_layer(frames: Frames) -> tuple[dict[str, pa.Table], dict[str, Any]]:
@@ -135,6 +139,30 @@ def _image_layer(frames: Frames) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     count, height, width = image.shape
     layout = {"count": count, "height": height, "width": width, "kind": frames.image_kind}
     return {"image": pa.table({"v": levels.ravel()})}, layout
+
+
+def _density_layer(frames: Frames) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+    shown = _given(frames.density)
+    columns = {"weight": shown.weights, "x": shown.means[:, 0], "y": shown.means[:, 1], "angle": shown.angles}
+    columns |= {"along": shown.variances[:, 0], "across": shown.variances[:, 1]}
+    tables = {"density": _plain_table(columns), "scales": _plain_table({"alpha": shown.alpha, "sigma": shown.sigma})}
+    size = {"count": len(frames.times), "width": shown.cells, "height": shown.cells, "cells": shown.cells, "kind": "density"}
+    return tables, {**size, "scale": shown.scale, "steps": shown.steps, "alone": shown.alone}
+
+
+def _plain_table(columns: dict[str, np.ndarray]) -> pa.Table:
+    return pa.table({name: np.ascontiguousarray(column, dtype=np.float64) for name, column in columns.items()})
+
+
+def _draws_layer(frames: Frames) -> tuple[dict[str, pa.Table], dict[str, Any]]:
+    """Data and noise of samples as 16-bit integers, and the places of the particles among them."""
+    draws, shown = _given(frames.draws), 0 if frames.particles is None else frames.particles.shape[1]
+    columns = dict(zip("xyuv", np.concatenate([draws.data, draws.noise], 1).T, strict=True))
+    ranges = [_span(column, -np.inf, np.inf) for column in columns.values()]
+    coded = {name: quantise(column, *at) for (name, column), at in zip(columns.items(), ranges, strict=True)}
+    order = _by_colour(frames.labels, shown)[0]
+    layout = {"low": [low for low, _ in ranges], "step": [quantum(*at) for at in ranges], "order": order.tolist()}
+    return {"draws": pa.table(coded)}, layout
 
 
 def _arrow_layer(frames: Frames) -> tuple[dict[str, pa.Table], dict[str, Any]]:
@@ -164,7 +192,7 @@ def _margin_layer(frames: Frames) -> tuple[dict[str, pa.Table], dict[str, Any]]:
     return {"margin": pa.table({"v": margin.astype(np.float32).ravel()})}, {"count": margin.shape[1]}
 
 
-def _given(array: np.ndarray | None) -> np.ndarray:
-    if array is None:
-        raise ValueError("this layer has no array")
-    return array
+def _given(layer: Present | None) -> Present:
+    if layer is None:
+        raise ValueError("this layer is not there")
+    return layer

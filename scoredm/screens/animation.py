@@ -37,7 +37,8 @@ def animate(
         follow: in the plane, whether the window follows the spread of p_t.
 
     Returns:
-        At most MOST_FRAMES frames: in the plane p_t is an image; on the line it is a heat map over time, and in the margin.
+        At most MOST_FRAMES frames: in the plane over p_t, which the stage draws; on the line over a heat map of p_t,
+            which is in the margin too.
     """
     at = kept(len(times))
     draw = _on_the_line if mixture.dim == 1 else _in_the_plane
@@ -48,8 +49,8 @@ def _in_the_plane(
     mixture: GaussianMixture, sde: SDE, times: np.ndarray, paths: np.ndarray, labels: np.ndarray | None, follow: bool
 ) -> Frames:
     windows = fields.windows(mixture, sde, times.tolist(), follow)
-    image = fields.density_pictures(mixture, sde, times.tolist(), windows)
-    return Frames(times=times, windows=windows, particles=paths, labels=labels, image=image)
+    density = fields.density(mixture, sde, times.tolist())
+    return Frames(times=times, windows=windows, particles=paths, labels=labels, density=density)
 
 
 def _on_the_line(

@@ -9,7 +9,7 @@ import torch
 from scoredm import address, decomposition, fields
 from scoredm.decomposition import Decomposition
 from scoredm.experiment import Experiment
-from scoredm.frames import Frames
+from scoredm.frames import Density, Draws, Frames
 from scoredm.mixture import GaussianMixture
 from scoredm.streams import generator
 from scoredm.targets import format_mixture, parse_mixture
@@ -318,14 +318,16 @@ def field(experiment: Experiment, settings: Settings) -> Field:
     x, labels = _samples(experiment, settings)
     anchors, arrows, owners, full_length = _arrows(experiment, settings, window)
     outlined = _outlined(experiment, settings)
-    frames = Frames(np.array([settings.t]), window[None], image=_picture(experiment, settings, window))
+    frames = Frames(np.array([settings.t]), window[None], density=_density(experiment, settings))
     if len(outlined):
         frames = replace(frames, ellipses=_ellipses(experiment, settings, outlined, window))
     if len(x):
         frames = replace(frames, particles=x[None], labels=np.full(len(x), GREY) if len(x) > COLOURED else labels)
+    if needed := max(len(x), arrow_samples(settings)):
+        frames = replace(frames, draws=_draws(experiment, needed))
     if len(anchors):
         frames = replace(frames, anchors=anchors[None], arrows=arrows[None], arrow_labels=owners)
-    return Field(window, anchors, arrows, owners, full_length, 1 / _across(settings), outlined, x, labels, frames)
+    return Field(window, anchors, arrows, owners, full_length, 1 / across(settings), outlined, x, labels, frames)
 
 
 def _samples(experiment: Experiment, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
@@ -341,9 +343,29 @@ def draw_samples(experiment: Experiment, t: float) -> tuple[np.ndarray, np.ndarr
         experiment: target, SDE and seed.
         t: the time, in [0, 1].
     """
-    x0, labels = experiment.mixture.sample_labelled(SAMPLES, generator(experiment, "data"))
-    noise = torch.randn(x0.shape, generator=generator(experiment, "field"))
+    x0, noise, labels = _data_and_noise(experiment)
     return experiment.sde.perturb(x0, t, noise).numpy(), labels.numpy()
+
+
+def _data_and_noise(experiment: Experiment) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    x0, labels = experiment.mixture.sample_labelled(SAMPLES, generator(experiment, "data"))
+    return x0, torch.randn(x0.shape, generator=generator(experiment, "field")), labels
+
+
+def _draws(experiment: Experiment, n: int) -> Draws:
+    x0, noise, _labels = _data_and_noise(experiment)
+    return Draws(x0[:n].numpy(), noise[:n].numpy())
+
+
+def arrow_samples(settings: Settings) -> int:
+    """The number of samples at which arrows start; 0 where they start on a grid, or there are none.
+
+    Args:
+        settings: the view and the arrows.
+    """
+    if settings.arrows != "samples":
+        return 0
+    return ARROW_SAMPLES if across(settings) == ACROSS else ARROW_SAMPLES // 3
 
 
 def _window(experiment: Experiment, settings: Settings) -> np.ndarray:
@@ -351,18 +373,14 @@ def _window(experiment: Experiment, settings: Settings) -> np.ndarray:
     return fields.windows(experiment.mixture, experiment.sde, [settings.t] if follow else [0.0, 1.0], follow)[0]
 
 
-def _shown(experiment: Experiment, settings: Settings) -> GaussianMixture:
-    """The mixture whose density is drawn: the target, or the chosen component alone."""
-    mixture = experiment.mixture
-    return decomposition.component(mixture, _chosen(experiment, settings)) if settings.view == "component" else mixture
-
-
-def _picture(experiment: Experiment, settings: Settings, window: np.ndarray) -> np.ndarray:
-    """p_t in flat steps, (1, n, n): of the log density each step is one nat."""
-    shown = _shown(experiment, settings)
-    cells = 256 if shown.n_components <= 16 else 128
-    scale, steps = ("log", int(fields.LOG_RANGE)) if settings.picture == "log" else ("root", 10)
-    return fields.bands(fields.density_pictures(shown, experiment.sde, [settings.t], window[None], cells, scale), steps)
+def _density(experiment: Experiment, settings: Settings) -> Density:
+    """p_t, or the chosen component alone, in flat steps: of the log density each step is one nat."""
+    mixture, alone = experiment.mixture, settings.view == "component"
+    cells = 256 if alone or mixture.n_components <= 16 else 128
+    chosen = _chosen(experiment, settings) if alone else -1
+    if settings.picture == "log":
+        return fields.density(mixture, experiment.sde, [settings.t], cells, "log", int(fields.LOG_RANGE), chosen)
+    return fields.density(mixture, experiment.sde, [settings.t], cells, "root", 10, chosen)
 
 
 def _outlined(experiment: Experiment, settings: Settings) -> np.ndarray:
@@ -386,7 +404,12 @@ def _ellipses(experiment: Experiment, settings: Settings, outlined: np.ndarray, 
     return shapes
 
 
-def _across(settings: Settings) -> int:
+def across(settings: Settings) -> int:
+    """The number of arrows along an axis of the window.
+
+    Args:
+        settings: the view.
+    """
     return ACROSS_FEW if settings.view in ("weighted", "components") else ACROSS
 
 
@@ -394,12 +417,11 @@ def _arrows(experiment: Experiment, settings: Settings, window: np.ndarray) -> t
     """Anchors (M, 2), arrows (M, 2), owners (M,) and the length drawn in full."""
     if settings.arrows == "off":
         return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, dtype=int), 0.0
-    points = fields.grid_points(window.tolist(), _across(settings))
+    points = fields.grid_points(window.tolist(), across(settings))
     if settings.arrows == "samples":
-        few = ARROW_SAMPLES if _across(settings) == ACROSS else ARROW_SAMPLES // 3
-        points = torch.tensor(draw_samples(experiment, settings.t)[0][:few])
+        points = torch.tensor(draw_samples(experiment, settings.t)[0][: arrow_samples(settings)])
     vectors, owners = _vectors(experiment, settings, points)
-    spacing = float(window[1] - window[0]) / _across(settings)
+    spacing = float(window[1] - window[0]) / across(settings)
     if settings.view == "components":  # nothing is added up: each arrow has a length of its own
         flat = vectors.reshape(1, -1, 2)
         drawn, full_length = fields.arrow_lengths(flat, np.array([spacing]))[0], float(fields.full_lengths(flat)[0])
@@ -452,7 +474,8 @@ def printed_fields(experiment: Experiment, settings: Settings) -> tuple[PrintedF
 
 
 def _print(experiment: Experiment, settings: Settings) -> PrintedField:
-    found, shown = field(experiment, settings), _shown(experiment, settings)
+    found, mixture = field(experiment, settings), experiment.mixture
+    shown = decomposition.component(mixture, _chosen(experiment, settings)) if settings.view == "component" else mixture
     log_density = fields.density_pictures(shown, experiment.sde, [settings.t], found.window[None], PRINTED_CELLS, "log")[0]
     shapes = fields.ellipses(experiment.mixture, experiment.sde, [settings.t])[0, found.outlined]
     return PrintedField(settings.view, _chosen(experiment, settings), found, log_density, shapes)

@@ -208,19 +208,6 @@ def test_the_probe_moves_nothing_in_the_field():
     assert replace(settings, t=0.9).without_probe != settings.without_probe
 
 
-def test_the_steps_of_grey_are_a_factor_of_e_apart():
-    image = score.field(TUTORIAL, Settings(arrows="off")).frames.image
-    window = score.field(TUTORIAL, Settings(arrows="off")).window
-    assert image is not None
-    n = image.shape[1]
-    x = window[0] + (np.array([10, 100, 200]) + 0.5) / n * (window[1] - window[0])
-    y = window[2] + (np.array([20, 128, 90]) + 0.5) / n * (window[3] - window[2])
-    log_p = np.log(sum(0.5 * gaussian(m, S).pdf(np.stack([x, y], 1)) for m, S in TUTORIAL_PARTS))
-    top = -2.5229  # the log density of the tutorial's mixture at its higher peak
-    np.testing.assert_allclose(image[0][[20, 128, 90], [10, 100, 200]], np.round(12 + log_p - top) / 12, atol=1e-6)
-    assert len(np.unique(image)) <= 13
-
-
 def test_samples_follow_time_and_more_of_them_move_none():
     few, many = (score.field(TUTORIAL, Settings(t=0.5, samples=n)).samples for n in (100, 5000))
     np.testing.assert_array_equal(few, many[:100])
@@ -241,7 +228,7 @@ def test_many_samples_are_grey_under_the_arrows():
 
 def test_without_layers_there_is_a_density_alone():
     frames = score.field(TUTORIAL, Settings(samples=0, arrows="off", picture="root")).frames
-    assert frames.particles is frames.arrows is frames.ellipses is None and frames.image is not None
+    assert frames.particles is frames.arrows is frames.ellipses is None and frames.density is not None
     arrows = score.field(TUTORIAL, Settings(arrows="samples", samples=5000)).arrows
     assert arrows.shape == (score.ARROW_SAMPLES, 2)
 

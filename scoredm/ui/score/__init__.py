@@ -9,7 +9,7 @@ from scoredm.frames import ArrowScale
 from scoredm.language import N_, _
 from scoredm.ui import cache, predict, show
 from scoredm.ui.score import probe as probes
-from scoredm.ui.stage import stage
+from scoredm.ui.stage import ArrowField, sliding, stage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +66,17 @@ def plane(
         probe_arrows=probes.arrows(found, settings.view),
         probe_scale=scale,
         on_probe=lambda: probes.put_where_clicked(STAGE),
+        follows=sliding(experiment, settings.camera, settings.t, _arrow_field(field, settings)),
     )
+
+
+def _arrow_field(field: "screens.score.Field", settings: "screens.score.Settings") -> ArrowField | None:
+    """What the arrows are; None where there are none."""
+    if not len(field.anchors):
+        return None
+    score, bundle = screens.score, screens.score.BUNDLE if settings.view == "weighted" else 0
+    outlined = tuple(field.outlined.tolist())
+    return ArrowField(settings.view, outlined, score.across(settings), score.arrow_samples(settings), bundle)
 
 
 def _field_scale(field: "screens.score.Field", view: str) -> ArrowScale | None:

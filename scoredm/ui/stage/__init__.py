@@ -1,7 +1,8 @@
 """The stage: one animated canvas for everything that moves in the plane."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,13 +12,14 @@ from streamlit.components.v2 import component
 
 from scoredm.charts import palette
 from scoredm.charts.encoding import encode
+from scoredm.experiment import KINDS, Experiment
 from scoredm.frames import ArrowScale, Frames, Layer, round_size
 from scoredm.language import _
 from scoredm.ui import show
 
-__all__ = ["joined_modules", "probed", "stage"]
+__all__ = ["ArrowField", "Sliding", "joined_modules", "probed", "sliding", "stage"]
 
-MODULES = ("arithmetic.js", "drawing.js", "player.js")  # each imports only from those before it
+MODULES = ("arithmetic.js", "mixture.js", "drawing.js", "player.js")  # each imports only from those before it
 PROBE_LENGTH = 0.12  # of the reference arrow of the probe, as a share of the window's width
 
 _HERE = Path(__file__).parent
@@ -44,6 +46,56 @@ def joined_modules(folder: Path, names: Sequence[str]) -> str:
                 raise ValueError(f"{name} imports from {imported}, expected one of {list(names[:i])}")
         texts.append(_IMPORT.sub("", text))
     return "\n".join(texts)
+
+
+@dataclass(frozen=True)
+class ArrowField:
+    """What the arrows of a stage are, so that it can draw them at another time.
+
+    Attributes:
+        view: "mixture", "component", "components" or "weighted", see `screens.score`.
+        outlined: the components whose scores are drawn.
+        across: arrows along an axis, which are at most as long as the way from one to the next.
+        samples: the number of samples of p_t at which they start; 0 for a grid.
+        bundle: contributions drawn at each point.
+    """
+
+    view: str
+    outlined: tuple[int, ...]
+    across: int
+    samples: int
+    bundle: int
+
+
+@dataclass(frozen=True)
+class Sliding:
+    """Which sliders of the page the stage follows, and how.
+
+    Attributes:
+        kind: of the SDE, as in a link.
+        values: of its parameters, and of t where the stage shows a single time, by their names in a link.
+        follow: whether the window follows the spread of p_t.
+        arrows: what the arrows are; None where there are none.
+    """
+
+    kind: str
+    values: Mapping[str, float]
+    follow: bool
+    arrows: ArrowField | None = None
+
+
+def sliding(experiment: Experiment, camera: str, t: float | None = None, arrows: ArrowField | None = None) -> Sliding:
+    """How a stage follows the sliders of an experiment's SDE, and that of t where it shows a single time.
+
+    Args:
+        experiment: whose SDE it is.
+        camera: "follow" or "fixed".
+        t: the time; None where the frames are at several.
+        arrows: what the arrows are; None where there are none.
+    """
+    names = [parameter.name for parameter in KINDS[experiment.kind].parameters]
+    values = dict(zip(names, experiment.parameters, strict=True)) | ({} if t is None else {"t": t})
+    return Sliding(experiment.kind, values, camera == "follow", arrows)
 
 
 _component = component(
@@ -75,6 +127,7 @@ def stage(
     marks: Sequence[tuple[float, str]] = (),
     group: str = "",
     controls: bool = True,
+    follows: Sliding | None = None,
 ) -> tuple[float, float] | None:
     """Show an animation, and return the point that the reader clicked.
 
@@ -99,6 +152,7 @@ def stage(
         marks: what levels of the image mean, (level in [0, 1], text), shown along a strip of colours under the picture.
         group: stages of one group on a page play, pause and move together; "" for a stage alone.
         controls: whether it has its own buttons; a stage of a group can do without, if another of the group has them.
+        follows: how the stage follows the page's sliders before Python has answered, where `frames` has a density.
 
     Returns:
         The clicked point in data units, or None where nothing was clicked.
@@ -128,6 +182,7 @@ def stage(
         "marks": list(marks),
         "group": group,
         "controls": controls,
+        "sliding": None if follows is None else asdict(follows),
     }
     columns, layout = encode(frames)
     hidden = {*layers_hidden, *(["anchors"] if "arrows" in layers_hidden else [])}

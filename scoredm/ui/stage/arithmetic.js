@@ -210,15 +210,34 @@ const column = (table, name) => table.getChild(name).toArray()
 
 const coordinates = (table) => ({ x: column(table, "x"), y: column(table, "y") })
 
+/** The components of a mixture: weights, means, variances along and across an axis, and the angles of these axes. */
+function readMixture(table) {
+  const read = (name) => Float64Array.from(column(table, name))
+  const [means, variances] = [{ x: read("x"), y: read("y") }, { along: read("along"), across: read("across") }]
+  return { weights: read("weight"), means, variances, angles: read("angle") }
+}
+
+/** The factor on the data and the standard deviation of the noise at each frame. */
+const readScales = (table) => ({ alpha: column(table, "alpha"), sigma: column(table, "sigma") })
+
+/** Clean data (x, y) and noise (u, v) of samples, and which of them each particle is. */
+function readDraws(layout, table) {
+  const read = (name, axis) =>
+    Float64Array.from(column(table, name), (q) => dequantise(q, layout.low[axis], layout.step[axis]))
+  return { x: read("x", 0), y: read("y", 1), u: read("u", 2), v: read("v", 3), order: layout.order }
+}
+
 /** The frames in a component's data: the layout of each layer together with its columns; layers not sent are undefined. */
 export function readFrames({ layout, ...tables }) {
-  const { particles, image, arrows, ellipses, margin } = layout
+  const { particles, image, density, draws, arrows, ellipses, margin } = layout
   return {
     count: layout.frames,
     times: Array.from(column(tables.camera, "t"), Number),
     edges: [0, 1, 2, 3].map((i) => column(tables.camera, `w${i}`)),
     particles: particles && { ...particles, ...coordinates(tables.particles) },
     image: image && { ...image, levels: column(tables.image, "v") },
+    density: density && { ...density, ...readMixture(tables.density), ...readScales(tables.scales) },
+    draws: draws && readDraws(draws, tables.draws),
     arrows: arrows && {
       ...arrows,
       ...coordinates(tables.arrows),

@@ -21,6 +21,7 @@ import {
   visiblePixels,
   windowAt,
 } from "./arithmetic.js"
+import { densityLevels } from "./mixture.js"
 
 // ---------------------------------------------------------------- theme
 
@@ -107,24 +108,46 @@ function clip(context, box, draw) {
 
 // ---------------------------------------------------------------- image
 
-/** The image between two frames as a small canvas; levels are interpolated before they are coloured. */
+/** What is drawn under everything else: a density by its components, or Python's image. */
+export const imageOf = (frames) => frames.density ?? frames.image
+
+/** The levels of Python's image between two frames, row 0 at the lower edge. */
+function imageLevels({ count, width, height, levels }, { first, second, fraction }) {
+  const size = width * height
+  if (count === 1) return levels
+  return Uint8Array.from({ length: size }, (_, i) => Math.round(lerp(levels[first * size + i], levels[second * size + i], fraction)))
+}
+
+/** The levels of p_t between two frames, from its components. */
+function mixtureLevels(frames, at) {
+  const { density } = frames
+  const [alpha, sigma] = [density.alpha, density.sigma].map((scale) => lerp(scale[at.first], scale[at.second], at.fraction))
+  return densityLevels(density, alpha, sigma, windowAt(frames, at), density)
+}
+
+/** The image between two frames as a small canvas. */
 function imageTile(scene, at) {
-  const { image } = scene.frames
-  const still = image.count === 1
-  const [first, second, fraction] = still ? [0, 0, 0] : [at.first, at.second, at.fraction]
-  const ramp = scene.theme.ramps[image.kind]
+  const { frames, theme } = scene
+  const image = imageOf(frames)
+  const ramp = theme.ramps[image.kind]
+  const position = image.count === 1 ? 0 : at.first + at.fraction
   const kept = scene.cache.tile
-  if (kept?.image === image && kept.ramp === ramp && kept.position === first + fraction) return kept.canvas
+  if (kept?.image === image && kept.ramp === ramp && kept.position === position) return kept.canvas
   const canvas = kept?.canvas ?? new OffscreenCanvas(1, 1)
   Object.assign(canvas, { width: image.width, height: image.height })
-  const context = canvas.getContext("2d", { willReadFrequently: true })
-  const pixels = context.createImageData(image.width, image.height)
-  const [under, over] = [first * image.width * image.height, second * image.width * image.height]
-  for (let row = 0; row < image.height; row++) {
-    const target = (image.height - 1 - row) * image.width
-    for (let column = 0; column < image.width; column++) {
-      const cell = row * image.width + column
-      const level = 3 * Math.round(lerp(image.levels[under + cell], image.levels[over + cell], fraction))
+  const levels = frames.density ? mixtureLevels(frames, at) : imageLevels(image, at)
+  paintLevels(canvas.getContext("2d", { willReadFrequently: true }), levels, image, ramp)
+  scene.cache.tile = { position, ramp, image, canvas }
+  return canvas
+}
+
+/** Fill a canvas with the colours of levels, row 0 at the lower edge. */
+function paintLevels(context, levels, { width, height }, ramp) {
+  const pixels = context.createImageData(width, height)
+  for (let row = 0; row < height; row++) {
+    const target = (height - 1 - row) * width
+    for (let column = 0; column < width; column++) {
+      const level = 3 * levels[row * width + column]
       const pixel = 4 * (target + column)
       pixels.data[pixel] = ramp[level]
       pixels.data[pixel + 1] = ramp[level + 1]
@@ -133,8 +156,6 @@ function imageTile(scene, at) {
     }
   }
   context.putImageData(pixels, 0, 0)
-  scene.cache.tile = { position: first + fraction, ramp, image, canvas }
-  return canvas
 }
 
 /** The image, stretched over the window. */
@@ -559,7 +580,7 @@ function drawMarginAxis(scene, panel, most) {
 function drawPlane(scene, view, at) {
   const { context, frames, options, probe } = scene
   clip(context, view.box, () => {
-    if (frames.image) drawImage(scene, view, at)
+    if (imageOf(frames)) drawImage(scene, view, at)
     if (frames.particles && options.trails >= frames.count) drawWholePaths(scene, view, at)
     else if (frames.particles && options.trails > 0) drawFadingTrails(scene, view, at)
     if (frames.particles) drawParticles(scene, view, at)

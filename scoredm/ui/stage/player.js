@@ -15,7 +15,8 @@ import {
   timeText,
   unproject,
 } from "./arithmetic.js"
-import { createPainter, readTheme, sameTheme } from "./drawing.js"
+import { createPainter, imageOf, readTheme, sameTheme } from "./drawing.js"
+import { foreseen } from "./mixture.js"
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4]
 
@@ -68,6 +69,17 @@ function setName(element, name, title = name) {
 // Every stage on the page: those of one group play together.
 const present = new Set()
 
+const MOVED = "aria-valuenow" // what Streamlit's sliders say of themselves, while they are dragged too
+
+/** The values of the page's sliders, by their names in a link; the given one where there is no such slider. */
+function sliderValues(given) {
+  const read = (name) => document.querySelector(`.st-key-${name} [role="slider"]`)?.getAttribute(MOVED) ?? given[name]
+  return Object.fromEntries(Object.keys(given).map((name) => [name, Number(read(name))]))
+}
+
+const watcher = new MutationObserver(() => present.forEach((stage) => stage.slid()))
+watcher.observe(document.documentElement, { subtree: true, attributeFilter: [MOVED] })
+
 class Stage {
   constructor(parent) {
     this.root = document.createElement("div")
@@ -94,7 +106,7 @@ class Stage {
     this.loopButton = find(".loop-button")
     this.spoken = find(".spoken")
     this.painter = createPainter(this.canvas)
-    Object.assign(this, { position: 0, playing: false, loop: false, drawn: 0, request: 0 })
+    Object.assign(this, { position: 0, playing: false, loop: false, drawn: 0, request: 0, slideRequest: 0, foreseeing: false })
     Object.assign(this, { probe: null, probeArrows: [], theme: null })
     this.listen()
     this.observer = new ResizeObserver(() => this.resize())
@@ -133,16 +145,17 @@ class Stage {
     const before = this.frames
     this.setStateValue = setStateValue
     this.options = data.view
-    if (data !== this.data) {
-      this.data = data
-      this.frames = readFrames(data)
+    const fresh = data !== this.data
+    if (fresh) Object.assign(this, { data, given: readFrames(data) })
+    this.foresee()
+    if (fresh) {
       if (before) this.position = carryOver(before.times, this.position, this.frames.times)
       else this.open()
       if (!this.playing) this.position = Math.round(this.position)
     }
     if (!this.options.probe) this.probe = null
     else if (this.options.probeAt) this.probe = this.options.probeAt
-    this.probeArrows = this.options.probeArrows
+    this.probeArrows = this.foreseeing ? [] : this.options.probeArrows
     this.canvas.classList.toggle("probing", this.options.probe)
     this.transport.hidden = this.frames.count < 2 || !this.options.controls
     this.transport.classList.toggle("towards-data", this.falling)
@@ -151,6 +164,27 @@ class Stage {
     this.nameControls()
     this.resize()
     this.showPlaying()
+  }
+
+  /** Show what the sliders of the page say, which Python may not have computed yet; whether that has changed. */
+  foresee() {
+    const { sliding, components } = this.options
+    const values = sliding && sliderValues(sliding.values)
+    const before = this.frames
+    this.foreseeing = Boolean(sliding) && Object.keys(values).some((name) => values[name] !== sliding.values[name])
+    this.frames = this.foreseeing ? foreseen(this.given, sliding, values, components.length) : this.given
+    return this.frames !== before
+  }
+
+  /** A slider of the page has moved: the next picture follows it. */
+  slid() {
+    if (!this.options?.sliding || this.slideRequest) return
+    this.slideRequest = requestAnimationFrame(() => {
+      this.slideRequest = 0
+      if (!this.foresee()) return
+      this.probeArrows = this.foreseeing ? [] : this.options.probeArrows
+      this.draw()
+    })
   }
 
   open() {
@@ -212,11 +246,11 @@ class Stage {
   /** Under the plane a strip of the image's colours, and what its marked levels mean. */
   showImageScale() {
     const { marks } = this.options
-    this.strip.hidden = this.marks.hidden = !this.frames.image || marks.length === 0
+    this.strip.hidden = this.marks.hidden = !imageOf(this.frames) || marks.length === 0
     const { left, width } = this.view.box
     Object.assign(this.under.style, { marginLeft: `${left}px`, width: `${width}px` })
     if (this.strip.hidden) return
-    this.strip.style.backgroundImage = `linear-gradient(to right, ${rampStops(this.theme.ramps[this.frames.image.kind])})`
+    this.strip.style.backgroundImage = `linear-gradient(to right, ${rampStops(this.theme.ramps[imageOf(this.frames).kind])})`
     this.marks.replaceChildren(
       ...marks.map(([level, text]) => {
         const mark = document.createElement("span")
@@ -230,8 +264,9 @@ class Stage {
   /** Under the plane a reference arrow for the field of arrows at this frame, and one for the probe's arrows. */
   showArrowScales(frame) {
     const { arrowScales, probeScale } = this.options
-    this.showKey(this.arrowKey, this.frames.arrows ? (arrowScales[frame] ?? arrowScales[0]) : null)
-    this.showKey(this.probeKey, this.probe && !this.outside.textContent ? probeScale : null)
+    const known = !this.foreseeing // what an arrow stands for is Python's to say
+    this.showKey(this.arrowKey, known && this.frames.arrows ? (arrowScales[frame] ?? arrowScales[0]) : null)
+    this.showKey(this.probeKey, known && this.probe && !this.outside.textContent ? probeScale : null)
   }
 
   showKey(key, scale) {
@@ -379,6 +414,7 @@ class Stage {
 
   close() {
     cancelAnimationFrame(this.request)
+    cancelAnimationFrame(this.slideRequest)
     clearTimeout(this.speaking)
     this.observer.disconnect()
     present.delete(this)
