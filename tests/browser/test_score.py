@@ -2,9 +2,12 @@
 
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from scoredm import VESDE, fields
+from scoredm.targets import mixture
 from tests.browser.common import WHOLE, own
 
 
@@ -77,3 +80,36 @@ def test_the_table_of_the_probe_is_never_cut(page, app_url, link):
         page.set_viewport_size({"width": width, "height": 800})
         fits = "table => table.scrollWidth <= table.clientWidth && table.getBoundingClientRect().right <= innerWidth"
         page.wait_for_function(fits, arg=table.element_handle())  # once the page is laid out anew
+
+
+CUT = """
+    const send = WebSocket.prototype.send
+    WebSocket.prototype.send = function (message) { if (!window.cut) send.call(this, message) }
+"""
+REACHED = "([canvas, edge]) => Math.abs(canvas.dataset.window.split(' ')[1] - edge) < 1e-3"
+
+
+def slide(page: Page, name: str, key: str, times: int, window_then: np.ndarray) -> None:
+    """Press an arrow key on a slider, and wait until the stage shows a window."""
+    page.get_by_role("slider", name=name).first.focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+    page.wait_for_function(REACHED, arg=[stage(page).element_handle(), window_then[1]])
+    np.testing.assert_allclose(window(page), window_then, atol=1e-3)
+
+
+def test_sliders_move_the_picture_without_the_server(page, app_url, console_errors):
+    """What the browser sends is held back: window and picture still follow t and lambda, and go back with them."""
+    page.add_init_script(CUT)
+    page.goto(f"{app_url}/score?target=ring&t=0.3")
+    expect(stage(page)).to_be_visible(timeout=WHOLE)
+    expect(page.get_by_text("Your feedback")).to_be_attached(timeout=WHOLE)
+    page.evaluate("window.cut = true")
+    before = stage(page).screenshot()
+    at = {(lam, t): fields.windows(mixture("ring"), VESDE(lam), [t], follow=True)[0] for lam in (25.0, 27.0) for t in (0.3, 0.35)}
+    slide(page, "Time t", "ArrowRight", 5, at[25, 0.35])
+    slide(page, "λ", "ArrowRight", 4, at[27, 0.35])
+    assert stage(page).screenshot() != before
+    slide(page, "Time t", "ArrowLeft", 5, at[27, 0.3])
+    slide(page, "λ", "ArrowLeft", 4, at[25, 0.3])
+    assert own(console_errors) == []

@@ -69,16 +69,15 @@ function setName(element, name, title = name) {
 // Every stage on the page: those of one group play together.
 const present = new Set()
 
-const MOVED = "aria-valuenow" // what Streamlit's sliders say of themselves, while they are dragged too
-
 /** The values of the page's sliders, by their names in a link; the given one where there is no such slider. */
 function sliderValues(given) {
-  const read = (name) => document.querySelector(`.st-key-${name} [role="slider"]`)?.getAttribute(MOVED) ?? given[name]
+  const read = (name) => document.querySelector(`.st-key-${name} input[type="range"]`)?.value ?? given[name]
   return Object.fromEntries(Object.keys(given).map((name) => [name, Number(read(name))]))
 }
 
+// A slider of Streamlit's changes its attribute while it is dragged, long before it tells the server.
 const watcher = new MutationObserver(() => present.forEach((stage) => stage.slid()))
-watcher.observe(document.documentElement, { subtree: true, attributeFilter: [MOVED] })
+watcher.observe(document.documentElement, { subtree: true, attributeFilter: ["value"] })
 
 class Stage {
   constructor(parent) {
