@@ -12,6 +12,8 @@ from streamlit.components.v2 import manifest_scanner
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from scoredm.charts import common
+
 BROWSER = "tests/browser/"
 
 
@@ -48,3 +50,8 @@ def components_are_looked_for_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_chart_is_checked() -> None:
+    common.CHECKED = True

@@ -17,6 +17,8 @@ from scoredm.language import _
 
 Spec = dict[str, Any]
 
+CHECKED = False  # whether specs are compared with the schema of Vega-Lite, which takes longer than to make them; tests do it
+
 SOLID, DASHED = [1, 0], [6, 4]  # strokes
 PADDING = {"left": 2, "right": 8, "top": 4, "bottom": 2}
 
@@ -117,7 +119,7 @@ def finish(chart: Any, height: int) -> Spec:
         chart: any Altair chart.
         height: in pixels.
     """
-    spec = chart.properties(width="container", height=height, padding=PADDING).to_dict()
+    spec = chart.properties(width="container", height=height, padding=PADDING).to_dict(validate=CHECKED)
     del spec["datasets"]  # an empty one, which Streamlit would take through pandas each time: the data come with the chart
     for part in (spec, *spec.get("layer", ())):
         part.pop("data", None)
