@@ -1,18 +1,23 @@
 """The one place that caches: results of screen functions, and pictures made of them, shared between readers and never changed.
 
-Screen functions cache nothing themselves. A frozen experiment and frozen settings are the key; results are kept for all readers.
+Screen functions cache nothing themselves. A frozen experiment and frozen settings are the key. Results are kept for all readers;
+together they are bounded in bytes, and those that were used longest ago make room.
 """
 
-from collections.abc import Callable, Mapping
+import inspect
+import threading
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
-import numpy as np
+import cachetools
 import streamlit as st
 
 import scoredm
 from scoredm import charts, language, screens
 from scoredm.experiment import Experiment
+from scoredm.sizes import held_bytes
 
 if TYPE_CHECKING:
     from scoredm.budget import Plan
@@ -29,7 +34,11 @@ if TYPE_CHECKING:
     from scoredm.tasks import Training, TrainingState, TrainingTask
     from scoredm.training import TrainConfig
 
-BY_KEY: dict[str | type, Callable[[Any], Any]] = {"scoredm.studies.Job": lambda job: job.key}
+Args = ParamSpec("Args")
+Value = TypeVar("Value")
+
+MOST_BYTES = 200e6  # of all results together
+WITH_PICTURES = 2  # times its own size: a result with what is drawn of it
 
 
 @st.cache_resource(show_spinner=False)
@@ -38,13 +47,52 @@ def workshop() -> "scoredm.tasks.Workshop":
     return scoredm.tasks.Workshop()
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+def made_once(shown: object, name: Hashable, make: Callable[[], Value]) -> Value:
+    """What is drawn of a result that many readers look at: made for the first of them, and forgotten with the result.
+
+    Args:
+        shown: the result, such as the present look of a training run.
+        name: what is made of it, with the reader's choices; the reader's language is added.
+        make: makes it; the same for everybody, and never changed.
+    """
+    made = _made.setdefault(shown, {})
+    key = name, language.reader()
+    if key not in made:
+        made[key] = make()
+    return made[key]
+
+
+_made: "WeakKeyDictionary[Any, dict[Hashable, Any]]" = WeakKeyDictionary()
+
+
+def kept(function: Callable[Args, Value]) -> Callable[Args, Value]:
+    """Keep the values of a function for all readers, as long as there is room for them among those of all functions.
+
+    Who asks for a value that is being computed waits for it.
+
+    Args:
+        function: of hashable arguments; those whose names begin with an underscore follow from the others.
+    """
+    signature = inspect.signature(function)
+
+    def key(*args: Any, **kwargs: Any) -> Hashable:
+        given = signature.bind(*args, **kwargs).arguments
+        return function.__qualname__, *(value for name, value in given.items() if name[0] != "_")
+
+    return cachetools.cached(_values, key, condition=_changed)(function)
+
+
+_values: "cachetools.LRUCache[Any, Any]" = cachetools.LRUCache(MOST_BYTES, lambda value: WITH_PICTURES * held_bytes(value))
+_changed = threading.Condition()
+
+
+@kept
 def forward(experiment: Experiment, settings: "screens.forward.Settings") -> "screens.forward.Result":
     """See `screens.forward.run`."""
     return screens.forward.run(experiment, settings)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def home(experiment: Experiment, settings: "screens.home.Settings") -> "screens.home.Result":
     """See `screens.home.run`."""
     return screens.home.run(experiment, settings)
@@ -55,67 +103,67 @@ def step_pictures(experiment: Experiment, mode: str) -> Mapping[str, str]:
     return _step_pictures(experiment, mode, language.reader())
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def _step_pictures(experiment: Experiment, mode: str, in_language: str) -> Mapping[str, str]:  # noqa: ARG001 - part of the key
     story = home(experiment, screens.home.Settings()).story
     return {page: draw(story, mode) for page, draw in charts.pictures.STEPS.items()}
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def portrait(target: str) -> "screens.home.Portrait":
     """The target itself, small."""
     return screens.home.portray(Experiment(target).mixture)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@kept
 def thumbnail(target: str, mode: str) -> str:
     """The portrait as a picture, for the sidebar and the home page."""
     return charts.pictures.portrait(portrait(target), mode)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def reverse_paths(experiment: Experiment, eta: float) -> "screens.maths.ReversePaths":
     """See `screens.maths.reverse_paths`."""
     return screens.maths.reverse_paths(experiment, eta)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def dsm_sides(experiment: Experiment, wrong: str, t: float) -> "TwoSides":
     """See `screens.maths.dsm_sides`."""
     return screens.maths.dsm_sides(experiment, wrong, t)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def floor_curve(experiment: Experiment) -> "screens.maths.FloorCurve":
     """See `screens.maths.floor_curve`."""
     return screens.maths.floor_curve(experiment)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def weightings(experiment: Experiment) -> "screens.maths.Weightings":
     """See `screens.maths.weightings`."""
     return screens.maths.weightings(experiment)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def parametrisations(experiment: Experiment, t: float) -> "screens.maths.Parametrisations":
     """See `screens.maths.parametrisations`."""
     return screens.maths.parametrisations(experiment, t)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def fresh_samples(target: str, seed: int, n: int, count: int) -> "FreshSamples":
     """See `screens.comparing.fresh_samples`."""
     return screens.comparing.fresh_samples(target, seed, n, count)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def compare(experiment: Experiment, points: np.ndarray) -> "SampleComparison":
+@kept
+def compare(experiment: Experiment, points: "Points") -> "SampleComparison":
     """See `screens.comparing.compare`."""
-    return screens.comparing.compare(experiment, points, fresh_samples)
+    return screens.comparing.compare(experiment, points.array(), fresh_samples)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def outline(experiment: Experiment, t: float) -> "Outline":
     """See `screens.comparing.outline`."""
     return screens.comparing.outline(experiment, t)
@@ -126,7 +174,7 @@ def score_field(experiment: Experiment, settings: "screens.score.Settings") -> "
     return _score_field(experiment, settings.without_probe)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def _score_field(experiment: Experiment, settings: "screens.score.Settings") -> "screens.score.Field":
     return screens.score.field(experiment, settings)
 
@@ -136,7 +184,7 @@ def score_curves(experiment: Experiment, settings: "screens.score.Settings") -> 
     return _score_curves(experiment, settings.without_probe)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def _score_curves(experiment: Experiment, settings: "screens.score.Settings") -> "screens.score.Curves":
     return screens.score.curves(experiment, settings)
 
@@ -146,55 +194,55 @@ def score_longest_arrow(experiment: Experiment, settings: "screens.score.Setting
     return _score_longest_arrow(experiment, settings.without_time)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@kept
 def _score_longest_arrow(experiment: Experiment, settings: "screens.score.Settings") -> float:
     return screens.score.longest_arrow(experiment, settings)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def saddle(target: str) -> tuple[float, ...] | None:
     """See `screens.predictions.saddle`."""
     return screens.predictions.saddle(Experiment(target))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def race_jobs(experiment: Experiment, settings: "screens.race.Settings") -> "tuple[Job, ...]":
     """See `screens.race.jobs`."""
     return screens.race.jobs(experiment, settings)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=BY_KEY)
+@kept
 def race_end(job: "Job", _network: "ScoreFn | None") -> "screens.race.End":
     """See `screens.race.end`; the network follows from the job."""
     return screens.race.end(job, _network)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def budget_plan(experiment: Experiment, settings: "screens.budget.Settings") -> "Plan":
     """See `screens.budget.plan`."""
     return screens.budget.plan(experiment, settings)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def noise_floor(target: str, seed: int, metric: str, particles: int) -> "NoiseFloor":
     """See `screens.studying.noise_floor`."""
     return screens.studying.noise_floor(target, seed, metric, particles)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@kept
 def job_pace(target: str, score: str, metric: str, particles: int) -> "screens.studying.JobPace":
     """See `screens.studying.measure_job_pace`."""
     return screens.studying.measure_job_pace(target, score, metric, particles)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept
 def flow(experiment: Experiment, score: str, t_min: float, steps: int, _network: "ScoreFn | None" = None) -> "Encoding":
     """See `screens.likelihood.follow`; the same for every prior, and the network follows from the experiment."""
     score_fn = _network if score == "learned" and _network is not None else experiment.score
     return screens.likelihood.follow(experiment, score_fn, t_min, steps)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def likelihood(
     experiment: Experiment, settings: "screens.likelihood.Settings", _network: "ScoreFn | None"
 ) -> "screens.likelihood.Result":
@@ -211,7 +259,7 @@ def practice(experiment: Experiment, settings: "screens.practice.Settings") -> "
     return _practice(experiment, settings, language.reader())
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def _practice(experiment: Experiment, settings: "screens.practice.Settings", reader: str) -> "screens.practice.Result":
     del reader
     return screens.practice.run(experiment, settings)
@@ -222,24 +270,24 @@ def reverse(experiment: Experiment, settings: "screens.reverse.Settings") -> "sc
     return screens.reverse.run(experiment, settings, screens.reverse.Parts(_simulated, _truth, _compared, _animated))
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def _simulated(experiment: Experiment, settings: "screens.reverse.Settings") -> "screens.reverse.Run":
     return screens.reverse.simulate(experiment, settings)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def _truth(target: str, seed: int, n: int) -> "screens.reverse.Truth":
     return screens.reverse.tell_truth(target, seed, n)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def _compared(
     experiment: Experiment, settings: "screens.reverse.Settings", _run: "screens.reverse.Run", _exact: "screens.reverse.Truth"
 ) -> "screens.reverse.Comparison":
     return screens.reverse.compare(experiment, settings, _run, _exact, fresh_samples)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept
 def _animated(
     experiment: Experiment, settings: "screens.reverse.Settings", _run: "screens.reverse.Run"
 ) -> "screens.reverse.Animation":
@@ -251,7 +299,7 @@ def what_if(experiment: Experiment, settings: "screens.whatif.Settings") -> "scr
     return screens.whatif.run(experiment, settings, _line_run)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def _line_run(experiment: Experiment, settings: "screens.whatif.Settings") -> "screens.whatif.Run":
     return screens.whatif.try_line(experiment, settings)
 
@@ -266,19 +314,19 @@ def training_pace(config: "TrainConfig", dim: int) -> "TrainingPace":
     return _training_pace(replace(config, seed=0, steps=1, eval_every=1, learning_rate=1e-3, schedule="constant"), dim)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def training_reference(experiment: Experiment, eps: float) -> "TrainingReference":
     """See `screens.training.reference`."""
     return screens.training.reference(experiment, eps)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def training_places(experiment: Experiment, t: float) -> "Places":
     """See `screens.training.places`."""
     return screens.training.places(experiment, t)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def _training_look(
     experiment: Experiment, settings: "screens.training.Settings", step: int, _state: "TrainingState | None"
 ) -> "Look":
@@ -293,7 +341,7 @@ def training_look(experiment: Experiment, settings: "screens.training.Settings",
     return _training_look(experiment, settings, state.step if state is not None else 0, state)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def _one_point(
     experiment: Experiment,
     settings: "screens.onepoint.Settings",
@@ -305,7 +353,7 @@ def _one_point(
     return screens.onepoint.run(experiment, settings, None if _state is None else _state.model, _lowest_loss)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@kept
 def _lowest_loss(experiment: Experiment, t: float) -> float:
     return screens.onepoint.lowest_loss(experiment, t)
 
@@ -318,7 +366,7 @@ def one_point(experiment: Experiment, settings: "screens.onepoint.Settings", run
     return _one_point(experiment, settings, run.task.config, state.step, state)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def _training_samples(experiment: Experiment, config: "TrainConfig", step: int, _state: "TrainingState") -> "Samples":
     del step
     assert _state.model is not None
@@ -331,25 +379,25 @@ def training_samples(experiment: Experiment, settings: "screens.training.Setting
     return _training_samples(experiment, settings.config(experiment.seed), state.step, state)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def training_points(experiment: Experiment, count: int) -> "Points":
     """See `screens.memorisation.training_points`."""
     return screens.memorisation.training_points(experiment, count)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def exact_scores(experiment: Experiment, points: "Points") -> "screens.memorisation.ExactScores":
     """See `screens.memorisation.exact_scores`."""
     return screens.memorisation.exact_scores(experiment, points)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@kept
 def lowest_test_loss(experiment: Experiment) -> float:
     """See `screens.memorisation.lowest_test_loss`."""
     return screens.memorisation.lowest_test_loss(experiment)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept
 def network_samples(
     experiment: Experiment, points: "Points", copy_distance: float, _model: "ScoreFn", task: "TrainingTask"
 ) -> "screens.memorisation.Drawn":

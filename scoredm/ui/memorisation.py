@@ -140,7 +140,7 @@ def _unlike(experiment: Experiment, points: "Points") -> bool:
     mine = own()
     if mine is None or mine.points != points or len(points) < 2:
         return False
-    return not screens.memorisation.resemble(cache.compare(experiment, points.array()))
+    return not screens.memorisation.resemble(cache.compare(experiment, points))
 
 
 # The network

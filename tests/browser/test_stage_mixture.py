@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_scales_are_the_librarys(js: Call, kind: str) -> None:
 
 @pytest.mark.parametrize("target", [*TARGETS, MANY])
 @pytest.mark.parametrize("scale", ["root", "log"])
-def test_the_picture_is_the_librarys_to_one_grey_level(js: Call, target: str, scale: str) -> None:
+def test_the_picture_is_the_librarys_to_one_grey_level(js: Call, target: str, scale: Literal["root", "log"]) -> None:
     experiment, times = Experiment(target), [0.0, 0.02, 0.4, 1.0]
     mixture, sde = experiment.mixture, experiment.sde
     boxes = fields.windows(mixture, sde, times, follow=True)
@@ -145,8 +145,9 @@ def shown(experiment: Experiment, settings: Settings) -> tuple[dict[str, Any], d
     return found, asdict(sliding(experiment, settings.camera, settings.t, arrows)), field
 
 
-def columns(draws: Draws, n: int) -> dict[str, list[float]]:
-    return dict(zip("xyuv", np.concatenate([draws.data, draws.noise], 1).T.tolist(), strict=True)) | {"order": list(range(n))}
+def columns(draws: Draws, n: int) -> dict[str, Any]:
+    (x, y), (u, v) = draws.data.T.tolist(), draws.noise.T.tolist()
+    return {"x": x, "y": y, "u": u, "v": v, "order": list(range(n))}
 
 
 PLAIN_LISTS = """
