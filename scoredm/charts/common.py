@@ -17,7 +17,8 @@ from scoredm.language import _
 
 Spec = dict[str, Any]
 
-CHECKED = False  # whether specs are compared with the schema of Vega-Lite, which takes longer than to make them; tests do it
+# Whether specs are compared with Vega-Lite's schema, which takes longer than to make them; tests do it.
+CHECKED: bool = False
 
 SOLID, DASHED = [1, 0], [6, 4]  # strokes
 PADDING = {"left": 2, "right": 8, "top": 4, "bottom": 2}
