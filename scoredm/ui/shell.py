@@ -49,7 +49,7 @@ STYLE = """<style>
 [data-testid="stSidebarNavSeparator"] {margin-block: 0;}
 .stSidebar [data-testid="stVerticalBlock"] {gap: 0.3rem;}
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
-p:has(> .now) {display: none;}
+[data-testid="stElementContainer"]:has(.now) {display: none;}
 [data-testid="stForm"], [class*="st-key-predicted-"] {padding: 0.5rem 0.8rem; gap: 0.4rem;}
 :is([data-testid="stForm"], [class*="st-key-predicted-"]) .stMarkdown p {font-size: 0.9rem; line-height: 1.35;}
 .term {cursor: help; text-decoration: underline dotted; text-underline-offset: 0.2em;}
@@ -66,7 +66,8 @@ p:has(> .now) {display: none;}
   .stMarkdown table th {white-space: normal;}
   .st-key-probe table {font-size: 0.65rem;}
   .st-key-probe table :is(td, th) {padding: 0.15rem 0.15rem;}
-  p:has(> .now) {display: block; font-size: 0.875rem; opacity: 0.7;}
+  [data-testid="stElementContainer"]:has(.now) {display: block;}
+  p:has(> .now) {font-size: 0.875rem; opacity: 0.7;}
 }
 </style>"""
 
@@ -142,7 +143,9 @@ def header(name: str) -> Experiment:
     experiment: Experiment = _run.experiment
     now = _("{target} · {sde} · seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)
     lead = "" if lesson.hides("lead") else prose.read(name).lead
-    prose.write(lead, f'\n\n<span class="now">{now}</span>')
+    if lead:
+        prose.write(lead)
+    st.markdown(f'<span class="now">{now}</span>', unsafe_allow_html=True)
     controls.show_change()
     draw_portrait(experiment, _run.portrait)
     return experiment

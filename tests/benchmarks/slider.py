@@ -1,9 +1,10 @@
-"""Milliseconds from a move of the λ slider to the last change on each screen, and to rest; prints one line per screen.
+"""Milliseconds from a move of the λ slider to the stage's next picture, to the last change of the page, and to rest.
 
 Run as `python -m tests.benchmarks.slider [ADDRESS ...]`: without an address it serves the app of this folder; with several, such
 as of two versions, they take turns, in the other order in every second round. Each round has a Chromium of its own, and each
 figure is the median over rounds of the median of a round's moves. At rest, the answer is whole: on *Samplers* λ changes one word
-that comes early. A screen that does not exist at an address is left out there.
+that comes early. A stage that draws by itself has a picture before the server has answered. A screen that does not exist at an
+address is left out there.
 """
 
 import shutil
@@ -27,7 +28,13 @@ WATCH = """() => {
     new MutationObserver(note).observe(document.body, {subtree: true, childList: true, characterData: true});
     new MutationObserver(() => { window.rested = performance.now(); })
       .observe(document.querySelector('.stApp'), {attributeFilter: ['data-test-script-state']});
-    window.addEventListener('keydown', () => { window.moved = performance.now(); window.changed = null; }, true);
+    const drew = new MutationObserver(() => { window.drawn ??= performance.now(); });
+    const look = (root) => root.querySelectorAll('*').forEach((element) => {
+        if (element.shadowRoot) look(element.shadowRoot);
+        if (element.matches('canvas[data-frame]')) drew.observe(element, {attributeFilter: ['data-frame', 'data-drawn']});
+    });
+    look(document);
+    window.addEventListener('keydown', () => { window.moved = performance.now(); window.changed = window.drawn = null; }, true);
 }"""
 QUIET = 400  # milliseconds without a change: the answer was whole
 ANSWERED = f"""() => document.querySelector('[data-test-script-state="notRunning"]') && window.changed
@@ -47,11 +54,11 @@ def opened(browser: Browser, address: str, screen: str) -> Page | None:
     return page
 
 
-def milliseconds(page: Page, key: str) -> tuple[float, float]:
-    """From the key that moves the slider to the last change of the page, and to its rest."""
+def milliseconds(page: Page, key: str) -> list[float]:
+    """From the key that moves the slider to the stage's picture (NaN without a stage), the page's last change, and its rest."""
     page.keyboard.press(key)
     page.wait_for_function(ANSWERED, timeout=60_000)
-    return page.evaluate("[window.changed - window.moved, window.rested - window.moved]")
+    return page.evaluate("[window.drawn ?? NaN, window.changed, window.rested].map((time) => time - window.moved)")
 
 
 def measured(playwright: Playwright, address: str, screen: str) -> list[float] | None:
@@ -81,7 +88,8 @@ def main(addresses: list[str]) -> None:
                     if times is not None:
                         found[address].append(times)
             medians = [[statistics.median(column) for column in zip(*times, strict=True)] for times in found.values()]
-            cells = ["{:4.0f} ms, at rest {:4.0f}".format(*times) if times else "–" for times in medians]
+            words = "picture {:4.0f} ms, last change {:4.0f}, at rest {:4.0f}"
+            cells = [words.format(*times) if times else "–" for times in medians]
             print(f"{screen or 'home':13} {'   |   '.join(cells)}", flush=True)
 
 

@@ -99,17 +99,20 @@ def slide(page: Page, name: str, key: str, times: int, window_then: np.ndarray) 
 
 
 def test_sliders_move_the_picture_without_the_server(page, app_url, console_errors):
-    """What the browser sends is held back: window and picture still follow t and lambda, and go back with them."""
+    """What the browser sends is held back: window and picture still follow t and lambda, and go back; nothing else moves."""
     page.add_init_script(CUT)
     page.goto(f"{app_url}/score?target=ring&t=0.3")
     expect(stage(page)).to_be_visible(timeout=WHOLE)
     expect(page.get_by_text("Your feedback")).to_be_attached(timeout=WHOLE)
     page.evaluate("window.cut = true")
-    before = stage(page).screenshot()
+    before, height = stage(page).screenshot(), page.locator(".stage").evaluate("e => e.clientHeight")
     at = {(lam, t): fields.windows(mixture("ring"), VESDE(lam), [t], follow=True)[0] for lam in (25.0, 27.0) for t in (0.3, 0.35)}
     slide(page, "Time t", "ArrowRight", 5, at[25, 0.35])
     slide(page, "λ", "ArrowRight", 4, at[27, 0.35])
     assert stage(page).screenshot() != before
+    expect(page.locator(".arrow-key")).to_have_css("visibility", "hidden")  # its number belongs to the last picture
+    assert page.locator(".stage").evaluate("e => e.clientHeight") == height
     slide(page, "Time t", "ArrowLeft", 5, at[27, 0.3])
     slide(page, "λ", "ArrowLeft", 4, at[25, 0.3])
+    expect(page.locator(".arrow-key")).to_be_visible()
     assert own(console_errors) == []

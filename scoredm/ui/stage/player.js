@@ -263,9 +263,10 @@ class Stage {
   /** Under the plane a reference arrow for the field of arrows at this frame, and one for the probe's arrows. */
   showArrowScales(frame) {
     const { arrowScales, probeScale } = this.options
-    const known = !this.foreseeing // what an arrow stands for is Python's to say
-    this.showKey(this.arrowKey, known && this.frames.arrows ? (arrowScales[frame] ?? arrowScales[0]) : null)
-    this.showKey(this.probeKey, known && this.probe && !this.outside.textContent ? probeScale : null)
+    for (const key of [this.arrowKey, this.probeKey]) key.style.visibility = this.foreseeing ? "hidden" : ""
+    if (this.foreseeing) return // what an arrow stands for is Python's to say; the place stays, so that nothing else moves
+    this.showKey(this.arrowKey, this.frames.arrows ? (arrowScales[frame] ?? arrowScales[0]) : null)
+    this.showKey(this.probeKey, this.probe && !this.outside.textContent ? probeScale : null)
   }
 
   showKey(key, scale) {
