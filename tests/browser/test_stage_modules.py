@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 import scoredm.ui.stage as package
-from scoredm.ui.stage import MODULES, joined_modules
+from scoredm.ui.stage import MODULES, OFFER, joined_modules
 
 FOLDER = Path(package.__file__).parent
 ADDRESS = "http://modules.test"
@@ -47,7 +47,7 @@ def test_a_module_imports_exactly_what_it_uses_of_those_before_it(name: str) -> 
 
 
 def test_everything_exported_is_used() -> None:
-    text = "\n".join(map(code, MODULES))
+    text = "\n".join([*map(code, MODULES), OFFER])
     assert [word for name in MODULES for word in sorted(exported(name)) if occurrences(word, text) < 2] == []
 
 
@@ -71,7 +71,7 @@ def modules(chromium: Browser) -> Iterator[Page]:
 
 def test_joined_and_apart_the_modules_offer_the_same_component(modules: Page) -> None:
     joined = "data:text/javascript;base64," + base64.b64encode(joined_modules(FOLDER, MODULES).encode()).decode()
-    text = "async address => String((await import(address)).default)"
+    text = "async address => String((await import(address)).mount)"
     assert modules.evaluate(text, joined) == modules.evaluate(text, f"{ADDRESS}/{MODULES[-1]}")
 
 

@@ -45,7 +45,7 @@ def test_a_slip_is_named_with_its_effect_and_what_it_does_is_shown(open_page):
     (words,) = (element.value for element in at.warning)
     assert "0.0138" in words and "`dt-for-sqrt-dt`" in words
     assert re.search(r"\| Variance of x₁ at the end \| 0\.191 \| 2\.45 \| 2\.50 \|", table(at))
-    stages = [e for e in at.main.get("bidi_component") if "stage" in e.proto.component_name]
+    stages = [e for e in at.main.get("bidi_component") if e.proto.component_name == "scoredm_stage"]
     views = [json.loads(stage.proto.mixed.json)["view"] for stage in stages]
     assert [view["controls"] for view in views] == [True, False] and {view["group"] for view in views} == {"practice"}
     assert not at.session_state[attempts.KEPT]["reverse-sde"].passed

@@ -70,7 +70,7 @@ def words(at) -> str:
 
 def sent(at) -> dict[str, Any]:
     """What the stage is told beside its arrays."""
-    proto = next(element.proto for element in at.get("bidi_component") if "score-stage" in element.proto.id)
+    proto = next(element.proto for element in at.get("bidi_component") if element.proto.component_name == "scoredm_stage")
     return json.loads(proto.mixed.json)["view"] if proto.HasField("mixed") else json.loads(proto.json)["view"]
 
 

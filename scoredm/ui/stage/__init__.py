@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -98,11 +99,22 @@ def sliding(experiment: Experiment, camera: str, t: float | None = None, arrows:
     return Sliding(experiment.kind, values, camera == "follow", arrows)
 
 
-_component = component(
-    "scoredm_stage",
-    css=(_HERE / "stage.css").read_text(encoding="utf-8"),
-    js=joined_modules(_HERE, MODULES),
-)
+# Streamlit sends a component's code with each new picture of it. The stage's code is large, so it is in a component of its own,
+# which stays the same, and of which Streamlit therefore sends a short reference; a picture's own component waits for that code.
+OFFER = """
+window["{name}"] = mount
+window.dispatchEvent(new Event("{name}"))
+export default () => {{}}
+"""
+WAIT = """
+if (!window["{name}"]) await new Promise((offered) => window.addEventListener("{name}", offered, {{ once: true }}))
+export default window["{name}"]
+"""
+
+_modules = joined_modules(_HERE, MODULES)
+_name = f"scoredmStage{sha256(_modules.encode()).hexdigest()[:8]}"  # a page that is open while the server is renewed may have two
+_code = component("scoredm_stage_code", js=_modules + OFFER.format(name=_name))
+_picture = component("scoredm_stage", css=(_HERE / "stage.css").read_text(encoding="utf-8"), js=WAIT.format(name=_name))
 
 
 def stage(
@@ -191,7 +203,8 @@ def stage(
         "layout": {name: value for name, value in layout.items() if name not in hidden},
         **{name: table for name, table in columns.items() if name not in hidden},
     }
-    result = _component(key=key, data=data, on_probe_change=on_probe or _keep)
+    _code(key=f"stage-code-{key}")
+    result = _picture(key=key, data=data, on_probe_change=on_probe or _keep)
     return _point(result.get("probe")) if probe else None
 
 

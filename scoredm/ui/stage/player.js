@@ -175,15 +175,17 @@ class Stage {
     return this.frames !== before
   }
 
-  /** A slider of the page has moved: the next picture follows it. */
+  /** A slider of the page has moved: the next picture but one follows it, after the page has told the server. */
   slid() {
     if (!this.options?.sliding || this.slideRequest) return
-    this.slideRequest = requestAnimationFrame(() => {
-      this.slideRequest = 0
-      if (!this.foresee()) return
-      this.probeArrows = this.foreseeing ? [] : this.options.probeArrows
-      this.draw()
-    })
+    this.slideRequest = requestAnimationFrame(() => (this.slideRequest = requestAnimationFrame(() => this.slide())))
+  }
+
+  slide() {
+    this.slideRequest = 0
+    if (!this.foresee()) return
+    this.probeArrows = this.foreseeing ? [] : this.options.probeArrows
+    this.draw()
   }
 
   open() {
@@ -425,7 +427,7 @@ class Stage {
 const stages = new WeakMap()
 
 /** Streamlit calls this when the component appears and whenever its data change. */
-export default function mount(component) {
+export function mount(component) {
   const { parentElement } = component
   let stage = stages.get(parentElement)
   if (!stage) {
