@@ -147,6 +147,8 @@ def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
         yield from _of_table(message)
         return
     if isinstance(message, BidiComponent):
+        if message.component_name.endswith("code"):  # which shows nothing
+            return
         content = json.loads(message.mixed.json or message.json)
         if message.component_name.endswith("editor"):
             yield from _of_editor(content)
