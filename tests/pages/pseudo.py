@@ -139,7 +139,7 @@ def _of_block(block: Any) -> Iterator[tuple[str, str]]:
 
 def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
     name = type(message).__name__
-    if name == "Html":
+    if name == "Html" or (isinstance(message, BidiComponent) and message.component_name.endswith("code")):  # shows nothing
         return
     if name == "VegaLiteChart":
         yield from _of_chart(message, where)
@@ -147,8 +147,6 @@ def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
         yield from _of_table(message)
         return
     if isinstance(message, BidiComponent):
-        if message.component_name.endswith("code"):  # which shows nothing
-            return
         content = json.loads(message.mixed.json or message.json)
         if message.component_name.endswith("editor"):
             yield from _of_editor(content)
