@@ -175,17 +175,15 @@ class Stage {
     return this.frames !== before
   }
 
-  /** A slider of the page has moved: the next picture but one follows it, after the page has told the server. */
+  /** A slider of the page has moved: the next picture follows it. */
   slid() {
     if (!this.options?.sliding || this.slideRequest) return
-    this.slideRequest = requestAnimationFrame(() => (this.slideRequest = requestAnimationFrame(() => this.slide())))
-  }
-
-  slide() {
-    this.slideRequest = 0
-    if (!this.foresee()) return
-    this.probeArrows = this.foreseeing ? [] : this.options.probeArrows
-    this.draw()
+    this.slideRequest = requestAnimationFrame(() => {
+      this.slideRequest = 0
+      if (!this.foresee()) return
+      this.probeArrows = this.foreseeing ? [] : this.options.probeArrows
+      this.draw()
+    })
   }
 
   open() {
