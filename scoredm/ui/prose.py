@@ -47,31 +47,26 @@ def begin() -> None:
     EXPLAINED.set(frozenset())
 
 
-def write(text: str, end: str = "") -> None:
+def write(text: str) -> None:
     """Draw prose: a term of the glossary is explained at its first use on the page, a link to a page keeps the experiment.
 
     Args:
         text: Markdown.
-        end: what follows as it is, Markdown or HTML.
     """
     explained, terms = glossary.explain(text, read("glossary").lead, EXPLAINED.get())
     EXPLAINED.set(terms)
     query = controls.shared_query()
-    *parts, last = _parts(explained)
-    for part in parts:
-        _write_part(part, query, "")
-    _write_part(last, query, end)
+    for part in _parts(explained):
+        _write_part(part, query)
 
 
-def _write_part(part: str, query: str, end: str) -> None:
+def _write_part(part: str, query: str) -> None:
     exercise = EXERCISE.fullmatch(part)
     if exercise is None:
-        st.markdown(_linked(part, query) + end, unsafe_allow_html=True)
+        st.markdown(_linked(part, query), unsafe_allow_html=True)
         return
     before, words, name, after = exercise.groups()
     link_to_exercise(re.sub("<[^>]*>", "", f"{before}{words}{after}"), name)
-    if end:
-        st.markdown(end, unsafe_allow_html=True)
 
 
 def link_to_exercise(words: str, name: str, key: str = "") -> None:
