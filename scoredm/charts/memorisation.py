@@ -181,5 +181,6 @@ def losses_table(curves: "TrainingCurves | None", steps: int, train_floor: float
         parts += [(_(TRAIN), curves.steps, curves.dsm), (_(TEST), curves.evaluated, test_floor + curves.test_error)]
     seen = [(name, at[loss > LEAST_LOSS], loss[loss > LEAST_LOSS]) for name, at, loss in parts]
     every = np.concatenate([loss for _name, _at, loss in seen])
-    edges = {"series": None, "step": 0, "loss": [every.min() / ROOM, every.max() * ROOM]}
+    low, high = (every.min(), every.max()) if len(every) else (LEAST_LOSS, 1.0)
+    edges = {"series": None, "step": 0, "loss": [low / ROOM, high * ROOM]}
     return rows(*({"series": name, "step": at, "loss": loss} for name, at, loss in seen), edges)

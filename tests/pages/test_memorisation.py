@@ -306,6 +306,8 @@ def test_a_loss_of_nothing_is_left_off_the_log_axis():
     rows = losses_table(None, 100, 0.0, 0.8).to_pandas()
     assert set(rows["series"].dropna()) == {TEST_FLOOR}
     assert np.min(rows["loss"]) > 0.5
+    nothing = losses_table(None, 100, 0.0, 0.0).to_pandas()  # of a mixture that is almost a point
+    assert nothing["series"].isna().all() and (nothing["loss"] > 0).all()
 
 
 def test_the_words_on_the_page_keep_to_the_fields_terms(open_page):
