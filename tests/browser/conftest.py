@@ -1,5 +1,6 @@
 """A real Chromium, Streamlit servers on free ports, and pages that remember what the console complained about."""
 
+import base64
 import os
 import shutil
 import socket
@@ -89,6 +90,16 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
         browser.close()
+
+
+@contextmanager
+def functions_of(browser: Browser, source: str) -> Generator[Callable[..., Any]]:
+    """Yields js(body, *arguments): the value of a function body that sees a module as S and the arguments as a."""
+    page = browser.new_page()
+    address = "data:text/javascript;base64," + base64.b64encode(source.encode()).decode()
+    page.evaluate("async address => { window.S = await import(address) }", address)
+    yield lambda body, *arguments: page.evaluate(f"a => {{ {body} }}", list(arguments))
+    page.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The functions of arithmetic.js, called in Chromium and compared with identities, numpy and the Python encoder."""
 
-import base64
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +11,7 @@ from playwright.sync_api import Browser
 
 import scoredm.ui.stage
 from scoredm.charts.encoding import quantise, quantum
+from tests.browser.conftest import functions_of
 
 SOURCE = Path(scoredm.ui.stage.__file__).parent / "arithmetic.js"
 Call = Callable[..., Any]
@@ -19,16 +19,8 @@ Call = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def js(chromium: Browser) -> Iterator[Call]:
-    """js(body, *arguments): the value of a function body that sees the module as S and the arguments as a."""
-    page = chromium.new_page()
-    address = "data:text/javascript;base64," + base64.b64encode(SOURCE.read_bytes()).decode()
-    page.evaluate("async address => { window.S = await import(address) }", address)
-
-    def call(body: str, *arguments: Any) -> Any:
-        return page.evaluate(f"a => {{ {body} }}", list(arguments))
-
-    yield call
-    page.close()
+    with functions_of(chromium, SOURCE.read_text(encoding="utf-8")) as call:
+        yield call
 
 
 BOX = {"left": 50, "top": 10, "width": 400, "height": 300}

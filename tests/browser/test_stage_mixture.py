@@ -1,6 +1,5 @@
 """The functions of mixture.js, called in Chromium and compared with the library: p_t to one grey level, and what is foreseen."""
 
-import base64
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from scoredm.experiment import KINDS, Experiment
 from scoredm.frames import Density, Draws
 from scoredm.screens.score import Settings
 from scoredm.ui.stage import ArrowField, Sliding, joined_modules, sliding
+from tests.browser.conftest import functions_of
 
 FOLDER = Path(package.__file__).parent
 Call = Callable[..., Any]
@@ -27,17 +27,8 @@ COLOURS = 8
 
 @pytest.fixture(scope="module")
 def js(chromium: Browser) -> Iterator[Call]:
-    """js(body, *arguments): the value of a function body that sees the modules as S and the arguments as a."""
-    page = chromium.new_page()
-    source = joined_modules(FOLDER, ("arithmetic.js", "mixture.js"))
-    address = "data:text/javascript;base64," + base64.b64encode(source.encode()).decode()
-    page.evaluate("async address => { window.S = await import(address) }", address)
-
-    def call(body: str, *arguments: Any) -> Any:
-        return page.evaluate(f"a => {{ {body} }}", list(arguments))
-
-    yield call
-    page.close()
+    with functions_of(chromium, joined_modules(FOLDER, ("arithmetic.js", "mixture.js"))) as call:
+        yield call
 
 
 def sent(density: Density) -> dict[str, Any]:
@@ -106,6 +97,7 @@ def test_the_steps_of_grey_are_a_factor_of_e_apart(js: Call) -> None:
     body = "return Array.from(S.densityLevels(a[0], a[0].alpha[0], a[0].sigma[0], a[1], a[0]))"
     image = np.array(js(body, sent(density), window.tolist())).reshape(n, n)
     np.testing.assert_allclose(image[rows, columns], 255 * np.round(12 + log_p - top) / 12, atol=0.51)
+    assert len(np.unique(image)) <= 13
 
 
 @pytest.mark.parametrize("target", TARGETS)
