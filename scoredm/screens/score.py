@@ -315,8 +315,10 @@ def field(experiment: Experiment, settings: Settings) -> Field:
         settings: time, view and layers.
     """
     window = _window(experiment, settings)
-    x, labels = _samples(experiment, settings)
-    anchors, arrows, owners, full_length = _arrows(experiment, settings, window)
+    draws, labels = _draws(experiment)
+    samples = _noisy(experiment, draws, settings.t)
+    x, labels = samples[: settings.samples], labels[: settings.samples]
+    anchors, arrows, owners, full_length = _arrows(experiment, settings, window, samples)
     outlined = _outlined(experiment, settings)
     frames = Frames(np.array([settings.t]), window[None], density=_density(experiment, settings))
     if len(outlined):
@@ -324,16 +326,10 @@ def field(experiment: Experiment, settings: Settings) -> Field:
     if len(x):
         frames = replace(frames, particles=x[None], labels=np.full(len(x), GREY) if len(x) > COLOURED else labels)
     if needed := max(len(x), arrow_samples(settings)):
-        frames = replace(frames, draws=_draws(experiment, needed))
+        frames = replace(frames, draws=Draws(draws.data[:needed], draws.noise[:needed]))
     if len(anchors):
         frames = replace(frames, anchors=anchors[None], arrows=arrows[None], arrow_labels=owners)
     return Field(window, anchors, arrows, owners, full_length, 1 / across(settings), outlined, x, labels, frames)
-
-
-def _samples(experiment: Experiment, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """The first samples of p_t (N, D) and the components they come from (N,)."""
-    x, labels = draw_samples(experiment, settings.t)
-    return x[: settings.samples], labels[: settings.samples]
 
 
 def draw_samples(experiment: Experiment, t: float) -> tuple[np.ndarray, np.ndarray]:
@@ -343,18 +339,19 @@ def draw_samples(experiment: Experiment, t: float) -> tuple[np.ndarray, np.ndarr
         experiment: target, SDE and seed.
         t: the time, in [0, 1].
     """
-    x0, noise, labels = _data_and_noise(experiment)
-    return experiment.sde.perturb(x0, t, noise).numpy(), labels.numpy()
+    draws, labels = _draws(experiment)
+    return _noisy(experiment, draws, t), labels
 
 
-def _data_and_noise(experiment: Experiment) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    x0, labels = experiment.mixture.sample_labelled(SAMPLES, generator(experiment, "data"))
-    return x0, torch.randn(x0.shape, generator=generator(experiment, "field")), labels
+def _draws(experiment: Experiment) -> tuple[Draws, np.ndarray]:
+    """Data and noise of SAMPLES samples, and the component that each comes from."""
+    data, labels = experiment.mixture.sample_labelled(SAMPLES, generator(experiment, "data"))
+    noise = torch.randn(data.shape, generator=generator(experiment, "field"))
+    return Draws(data.numpy(), noise.numpy()), labels.numpy()
 
 
-def _draws(experiment: Experiment, n: int) -> Draws:
-    x0, noise, _labels = _data_and_noise(experiment)
-    return Draws(x0[:n].numpy(), noise[:n].numpy())
+def _noisy(experiment: Experiment, draws: Draws, t: float) -> np.ndarray:
+    return experiment.sde.perturb(torch.from_numpy(draws.data), t, torch.from_numpy(draws.noise)).numpy()
 
 
 def arrow_samples(settings: Settings) -> int:
@@ -413,13 +410,15 @@ def across(settings: Settings) -> int:
     return ACROSS_FEW if settings.view in ("weighted", "components") else ACROSS
 
 
-def _arrows(experiment: Experiment, settings: Settings, window: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+def _arrows(
+    experiment: Experiment, settings: Settings, window: np.ndarray, samples: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Anchors (M, 2), arrows (M, 2), owners (M,) and the length drawn in full."""
     if settings.arrows == "off":
         return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, dtype=int), 0.0
     points = fields.grid_points(window.tolist(), across(settings))
     if settings.arrows == "samples":
-        points = torch.tensor(draw_samples(experiment, settings.t)[0][: arrow_samples(settings)])
+        points = torch.tensor(samples[: arrow_samples(settings)])
     vectors, owners = _vectors(experiment, settings, points)
     spacing = float(window[1] - window[0]) / across(settings)
     if settings.view == "components":  # nothing is added up: each arrow has a length of its own
@@ -452,7 +451,8 @@ def curves(experiment: Experiment, settings: Settings) -> Curves:
     one = settings.view == "component"
     components = np.array([_chosen(experiment, settings)]) if one else decomposition.heaviest(p_t, MOST_COMPONENTS)
     points = fields.line_points(p_t, *_interval(experiment, settings), 241)
-    return Curves(decomposition.decompose(p_t, points[:, None], components), _samples(experiment, settings)[0][:, 0])
+    samples = draw_samples(experiment, settings.t)[0][: settings.samples, 0]
+    return Curves(decomposition.decompose(p_t, points[:, None], components), samples)
 
 
 def _interval(experiment: Experiment, settings: Settings) -> tuple[float, float]:

@@ -112,7 +112,8 @@ export default window["{name}"]
 """
 
 _modules = joined_modules(_HERE, MODULES)
-_name = f"scoredmStage{sha256(_modules.encode()).hexdigest()[:8]}"  # a page that is open while the server is renewed may have two
+# With its version: a page that stays open while the app is updated has two.
+_name = f"scoredmStage{sha256(_modules.encode()).hexdigest()[:8]}"
 _code = component("scoredm_stage_code", js=_modules + OFFER.format(name=_name))
 _picture = component("scoredm_stage", css=(_HERE / "stage.css").read_text(encoding="utf-8"), js=WAIT.format(name=_name))
 

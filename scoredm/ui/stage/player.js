@@ -154,7 +154,7 @@ class Stage {
     }
     if (!this.options.probe) this.probe = null
     else if (this.options.probeAt) this.probe = this.options.probeAt
-    this.probeArrows = this.foreseeing ? [] : this.options.probeArrows
+    this.probeArrows = this.options.probeArrows
     this.canvas.classList.toggle("probing", this.options.probe)
     this.transport.hidden = this.frames.count < 2 || !this.options.controls
     this.transport.classList.toggle("towards-data", this.falling)
@@ -180,9 +180,7 @@ class Stage {
     if (!this.options?.sliding || this.slideRequest) return
     this.slideRequest = requestAnimationFrame(() => {
       this.slideRequest = 0
-      if (!this.foresee()) return
-      this.probeArrows = this.foreseeing ? [] : this.options.probeArrows
-      this.draw()
+      if (this.foresee()) this.draw()
     })
   }
 
@@ -223,7 +221,8 @@ class Stage {
 
   /** What a painter needs to know. */
   scene() {
-    const { frames, options, theme, width, height, size, thickness, ratio, position, probe, probeArrows } = this
+    const { frames, options, theme, width, height, size, thickness, ratio, position, probe } = this
+    const probeArrows = this.foreseeing ? [] : this.probeArrows // Python computes them
     return { frames, options, theme, width, height, size, thickness, ratio, position, probe, probeArrows }
   }
 
@@ -264,7 +263,7 @@ class Stage {
   showArrowScales(frame) {
     const { arrowScales, probeScale } = this.options
     for (const key of [this.arrowKey, this.probeKey]) key.style.visibility = this.foreseeing ? "hidden" : ""
-    if (this.foreseeing) return // what an arrow stands for is Python's to say; the place stays, so that nothing else moves
+    if (this.foreseeing) return // Python computes what an arrow's length means; the key keeps its place, so that nothing moves
     this.showKey(this.arrowKey, this.frames.arrows ? (arrowScales[frame] ?? arrowScales[0]) : null)
     this.showKey(this.probeKey, this.probe && !this.outside.textContent ? probeScale : null)
   }
