@@ -20,6 +20,26 @@ from tests.browser.conftest import functions_of
 
 FOLDER = Path(package.__file__).parent
 Call = Callable[..., Any]
+PAINTED = """
+    const canvas = Object.assign(document.createElement("canvas"), { width: 300, height: 240 })
+    const theme = S.readTheme(document.body, { light: ["#ffffff", "#000000"], dark: ["#000000", "#ffffff"] })
+    const options = { equalAspect: true, trails: 0, xLabel: "x", yLabel: "y" }
+    const scene = { options, theme, width: 300, height: 240, size: 12, thickness: 1, ratio: 1, position: 0, probe: null }
+    const prototype = OffscreenCanvasRenderingContext2D.prototype
+    const original = prototype.putImageData
+    let drawn = 0
+    prototype.putImageData = function (...given) { drawn += 1; return original.apply(this, given) }
+    const pixels = (painter, frames) => {
+        painter.paint({ ...scene, frames })
+        return canvas.toDataURL()
+    }
+    const painter = S.createPainter(canvas)
+    const pictures = a.map((frames) => pixels(painter, frames))
+    const count = drawn
+    const fresh = a.map((frames) => pixels(S.createPainter(canvas), frames))
+    prototype.putImageData = original
+    return { count, pictures, fresh }
+"""
 MANY = "".join(f"m{k % 20 - 9}_{k // 20 - 5}s0.3" for k in range(200))
 TARGETS = ["tutorial", "ring", "needle", "checkerboard", "m-2,0s0.5;m2,1c1,0.6,1;m0,-3s1,2"]
 COLOURS = 8
@@ -28,6 +48,12 @@ COLOURS = 8
 @pytest.fixture(scope="module")
 def js(chromium: Browser) -> Iterator[Call]:
     with functions_of(chromium, joined_modules(FOLDER, ("arithmetic.js", "mixture.js"))) as call:
+        yield call
+
+
+@pytest.fixture(scope="module")
+def drawing(chromium: Browser) -> Iterator[Call]:
+    with functions_of(chromium, joined_modules(FOLDER, ("arithmetic.js", "mixture.js", "drawing.js"))) as call:
         yield call
 
 
@@ -194,3 +220,35 @@ def test_paths_keep_their_data_and_the_direction_of_their_noise(js: Call) -> Non
     sde = Experiment(kind="vp").sde
     exact = np.stack([sde.scales(t)[0] * data + sde.scales(t)[1] * noise for t in (0.0, 0.5, 1.0)])
     np.testing.assert_allclose(np.array(found).T.reshape(exact.shape), exact, atol=1e-9)
+
+
+def alone(lam: float, **changes: Any) -> dict[str, Any]:
+    """The frames of a density alone, as the browser reads them, with some of its columns changed."""
+    given, _follows, _field = shown(Experiment(parameters=(lam,)), Settings(t=0.2, arrows="off"))
+    window = fields.windows(Experiment(parameters=(lam,)).mixture, Experiment(parameters=(lam,)).sde, [0.2], follow=True)
+    density = {**given["density"], "count": 1, "width": 64, "height": 64, "cells": 64, "kind": "density", **changes}
+    return {"times": given["times"], "count": 1, "edges": window.T.tolist(), "density": density}
+
+
+def test_what_was_drawn_ahead_is_not_drawn_again_when_python_sends_it(js: Call, drawing: Call) -> None:
+    follows = asdict(sliding(Experiment(), "follow", 0.2))
+    ahead = js("return S.foreseen(a[0], a[1], { lam: 7, t: 0.2 }, 8)", alone(25), follows)
+    assert drawing(PAINTED, alone(25), ahead, alone(7))["count"] == 2
+    assert drawing(PAINTED, alone(25), ahead, alone(7.00001))["count"] == 3
+
+
+def test_a_density_in_another_window_is_drawn_anew(drawing: Call) -> None:
+    found = drawing(PAINTED, alone(25), alone(25) | {"edges": [[-9.0], [9.0], [-9.0], [9.0]]})
+    assert found["count"] == 2
+    assert found["pictures"] == found["fresh"]
+
+
+CHANGES = [{"scale": "root"}, {"steps": 5}, {"alone": 1}, {"weights": [0.9, 0.1]}, {"angles": [0.4, 0.4]}, {"cells": 32}]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+def test_any_other_density_is_drawn_anew(drawing: Call, change: dict[str, Any]) -> None:
+    size = {"width": change["cells"], "height": change["cells"]} if "cells" in change else {}
+    found = drawing(PAINTED, alone(25), alone(25, **change, **size))
+    assert found["count"] == 2
+    assert found["pictures"] == found["fresh"]

@@ -111,6 +111,9 @@ function clip(context, box, draw) {
 /** What is drawn under everything else: a density by its components, or Python's image. */
 export const imageOf = (frames) => frames.density ?? frames.image
 
+// Digits to which the numbers of two densities that look the same agree: Python and the browser round otherwise.
+const SAME_DIGITS = 9
+
 /** The levels of Python's image between two frames, row 0 at the lower edge. */
 function imageLevels({ count, width, height, levels }, { first, second, fraction }) {
   const size = width * height
@@ -118,26 +121,34 @@ function imageLevels({ count, width, height, levels }, { first, second, fraction
   return Uint8Array.from({ length: size }, (_, i) => Math.round(lerp(levels[first * size + i], levels[second * size + i], fraction)))
 }
 
-/** The levels of p_t between two frames, from its components. */
-function mixtureLevels(frames, at) {
+/** What p_t between two frames is drawn from: {alpha, sigma, window} and the density's components and scale. */
+function densityAt(frames, at) {
   const { density } = frames
   const [alpha, sigma] = [density.alpha, density.sigma].map((scale) => lerp(scale[at.first], scale[at.second], at.fraction))
-  return densityLevels(density, alpha, sigma, windowAt(frames, at), density)
+  return { density, alpha, sigma, window: windowAt(frames, at) }
 }
+
+/** A text that is the same for two densities that look the same, such as one drawn ahead and Python's after it. */
+const densityName = ({ density, alpha, sigma, window }) =>
+  JSON.stringify([{ ...density, alpha, sigma }, window], (_, value) => {
+    if (typeof value === "number") return Number(value.toPrecision(SAME_DIGITS))
+    return ArrayBuffer.isView(value) ? Array.from(value) : value
+  })
 
 /** The image between two frames as a small canvas. */
 function imageTile(scene, at) {
   const { frames, theme } = scene
   const image = imageOf(frames)
   const ramp = theme.ramps[image.kind]
-  const position = image.count === 1 ? 0 : at.first + at.fraction
+  const shown = frames.density && densityAt(frames, at)
+  const name = shown ? densityName(shown) : image.count === 1 ? 0 : at.first + at.fraction
   const kept = scene.cache.tile
-  if (kept?.image === image && kept.ramp === ramp && kept.position === position) return kept.canvas
+  if (kept?.name === name && kept.ramp === ramp && (shown || kept.image === image)) return kept.canvas
   const canvas = kept?.canvas ?? new OffscreenCanvas(1, 1)
   Object.assign(canvas, { width: image.width, height: image.height })
-  const levels = frames.density ? mixtureLevels(frames, at) : imageLevels(image, at)
+  const levels = shown ? densityLevels(shown.density, shown.alpha, shown.sigma, shown.window, shown.density) : imageLevels(image, at)
   paintLevels(canvas.getContext("2d", { willReadFrequently: true }), levels, image, ramp)
-  scene.cache.tile = { position, ramp, image, canvas }
+  scene.cache.tile = { name, ramp, image, canvas }
   return canvas
 }
 
