@@ -1,5 +1,6 @@
 """scoredm, the app: `streamlit run app.py`."""
 
-from scoredm.ui import shell
+from scoredm.ui import background, shell
 
 shell.navigation().run()
+background.prepare()

@@ -10,6 +10,8 @@ same run, and a study that waits for a network gives its threads to others meanw
 
 import copy
 import math
+import os
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -26,6 +28,7 @@ from scoredm.studies import Job, Record, failed, perform
 from scoredm.targets import mixture_of
 from scoredm.training import TrainConfig, Trainer, TrainMetrics
 from scoredm.work import Pool, Unit, Work
+from scoredm.workers import GivenUp, Process, Worker, packed, unpacked
 
 LOOK_SECONDS = 0.5  # while a run goes on, everybody who looks within this time sees the same state
 NETWORKS = 64  # training runs kept for everybody
@@ -76,8 +79,56 @@ class TrainingState:
 
 
 @final
+@dataclass(frozen=True)
+class Slice:
+    """What came of a slice of a training run.
+
+    Attributes:
+        trainer: the run as it is now, packed, from which it goes on.
+        history: a record of each of its steps.
+        model: the learned score, packed, on the CPU and without gradients.
+        error: why the run cannot go on; "" if it can.
+    """
+
+    trainer: bytes
+    history: tuple[TrainMetrics, ...]
+    model: bytes
+    error: str
+
+
+def advance(task: TrainingTask, trainer: bytes | None, seconds: float) -> Slice:
+    """Train for a while, at least one step.
+
+    Args:
+        task: what is trained, and how.
+        trainer: from the slice before; None to begin.
+        seconds: after which no step is begun.
+    """
+    end = time.monotonic() + seconds
+    going = _begun(task) if trainer is None else unpacked(trainer)
+    error = ""
+    try:
+        while not going.done:
+            next(going)
+            if time.monotonic() >= end:
+                break
+    except FloatingPointError as diverged:
+        error = str(diverged)
+    history, going.history = tuple(going.history), []
+    model = copy.deepcopy(going.score_fn).cpu().requires_grad_(False).eval()
+    return Slice(packed(going), history, packed(model), error)
+
+
+def _begun(task: TrainingTask) -> Trainer:
+    data = None if task.points is None else task.points.tensor()
+    return Trainer(mixture_of(task.target), task.sde, task.config, None, data)
+
+
+@final
 class Training(Work):
     """One training run, shared by everybody who asks for the same task."""
+
+    sliced = True
 
     def __init__(self, task: TrainingTask, pool: Pool) -> None:
         """Wait for a viewer; data and weights are drawn in the first unit.
@@ -88,14 +139,16 @@ class Training(Work):
         """
         super().__init__(pool)
         self.task = task
-        self._trainer: Trainer | None = None
-        self._published: tuple[int, Model | None] = 0, None
+        self._trainer: bytes | None = None
+        self._history: list[TrainMetrics] = []
+        self._packed: tuple[int, bytes | None] = 0, None
+        self._model: tuple[int, Model | None] = 0, None
         self._look = -math.inf, TrainingState((), None, resting=False)
 
     @property
     def history(self) -> Sequence[TrainMetrics]:
         """A record of each step so far; it only grows."""
-        return self._trainer.history if self._trainer is not None else ()
+        return self._history
 
     @property
     def step(self) -> int:
@@ -105,7 +158,7 @@ class Training(Work):
     @property
     def done(self) -> bool:
         """Whether every step of the recipe has been taken, and the model is there."""
-        return self._published[0] >= self.task.config.steps
+        return self._packed[0] >= self.task.config.steps
 
     @property
     def share(self) -> float:
@@ -116,6 +169,14 @@ class Training(Work):
     def model(self) -> Model | None:
         """The learned score after the last good unit, a copy on the CPU that never changes; None before the first."""
         return self._published[1]
+
+    @property
+    def _published(self) -> tuple[int, Model | None]:
+        """A step and the learned score after it, unpacked for the first who asks."""
+        step, model = self._packed
+        if model is not None and self._model[0] != step:
+            self._model = step, unpacked(model)
+        return self._model
 
     def look(self) -> TrainingState:
         """The run as it is now; while it goes on, as it was at most LOOK_SECONDS ago, the same for everybody who looks."""
@@ -130,19 +191,16 @@ class Training(Work):
         """A slice of the run."""
         return self._train_a_slice
 
-    def _train_a_slice(self) -> None:
-        end = time.monotonic() + work.SLICE_SECONDS
-        if self._trainer is None:
-            task = self.task
-            data = None if task.points is None else task.points.tensor()
-            self._trainer = Trainer(mixture_of(task.target), task.sde, task.config, None, data)
-        trainer = self._trainer
-        while self.watched and not trainer.done:
-            next(trainer)
-            if time.monotonic() >= end:
-                break
-        if trainer.step > self._published[0]:
-            self._published = trainer.step, copy.deepcopy(trainer.score_fn).cpu().requires_grad_(False).eval()
+    def _train_a_slice(self, worker: Worker) -> None:
+        taken = worker.compute(self.wanted, advance, self.task, self._trainer, work.SLICE_SECONDS)
+        self._trainer = taken.trainer
+        self._history.extend(taken.history)
+        if taken.history:
+            self._packed = self.step, taken.model
+        if taken.error:
+            raise FloatingPointError(taken.error)
+        if self.done:
+            self._trainer = None  # nothing goes on from here
 
 
 @final
@@ -311,11 +369,16 @@ class Study(Work):
         task = _task(job)
         return None if task is None else self._networks.get(task)
 
-    def _run(self, job: Job, network: Training | None) -> None:
+    def _run(self, job: Job, network: Training | None, worker: Worker) -> None:
         if network is not None and network.error is not None:
             record = failed(job, f"the network could not be trained: {network.error}")
         else:
-            record = perform(job, network.model if network is not None else None)
+            try:
+                record = worker.compute(self.wanted, perform, job, network.model if network is not None else None)
+            except GivenUp:
+                with self.pool.lock:
+                    self._left.appendleft(job)
+                raise
         with self.pool.lock:
             self._records.keep(record)
             self.rows.append(record)
@@ -408,13 +471,80 @@ class Checks(Work, Generic[Key, Outcome]):
         self.current = self._waiting.popleft()
         return partial(self._run, self.current)
 
-    def _run(self, key: Key) -> None:
+    def _run(self, key: Key, worker: Worker) -> None:
         try:
-            outcome = self._perform(key)
+            outcome = worker.compute(self.wanted, self._perform, key)
             with self.pool.lock:
                 self.outcomes[key] = outcome
+        except GivenUp:
+            with self.pool.lock:
+                self._waiting.appendleft(key)
+            raise
         finally:
             self.current = None
+
+
+@final
+class Computation(Work, Generic[Outcome]):
+    """One call that somebody waits for; given up when nobody does any longer.
+
+    Attributes:
+        over: set once there is a value or an error.
+    """
+
+    def __init__(self, pool: Pool, function: Callable[..., Outcome], *args: object) -> None:
+        """Wait for a viewer.
+
+        Args:
+            pool: whose threads compute it.
+            function: of a module.
+            args: what it is given.
+        """
+        super().__init__(pool)
+        self.over = threading.Event()
+        self._call = function, args
+        self._taken = False
+        self._values: list[Outcome] = []
+        self._failure: Exception | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it has a value, or failed."""
+        return self.over.is_set()
+
+    @property
+    def share(self) -> float:
+        """1 once it is done."""
+        return float(self.done)
+
+    @property
+    def value(self) -> Outcome:
+        """The value, once it is done.
+
+        Raises:
+            Exception: What the function raised.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return self._values[0]
+
+    def take(self) -> Unit | None:
+        """The call itself, once."""
+        if self._taken:
+            return None
+        self._taken = True
+        return self._run
+
+    def _run(self, worker: Worker) -> None:
+        function, args = self._call
+        try:
+            self._values.append(worker.compute(self.wanted, function, *args))
+        except GivenUp:
+            self._taken = False
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again where the value is asked for
+            self._failure = error
+        self.over.set()
 
 
 @final
@@ -422,17 +552,21 @@ class Workshop:
     """All long work of a process.
 
     Attributes:
+        processes: how many processes compute it; 0 where the threads of the pool do.
         pool: the threads.
         networks: training runs.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, processes: int = 0) -> None:
         """Start the threads.
 
         Args:
             threads: how many; by default as `Pool` does.
+            processes: how many compute for as many threads; 0 to compute in this process.
         """
-        self.pool = Pool(threads)
+        self.processes = processes
+        self.pool = Pool(processes, Process) if processes else Pool(threads)
+        self._prepared = False
         self.networks = Networks(self.pool)
         self._records = Records()
         self._studies: OrderedDict[tuple[str, ...], Study] = OrderedDict()
@@ -459,3 +593,18 @@ class Workshop:
             perform_one: runs a check and says what came of it, whatever goes wrong.
         """
         return Checks(self.pool, perform_one)
+
+    def compute(self, function: Callable[..., Outcome], *args: object) -> Computation[Outcome]:
+        """A call for a reader who waits for its value.
+
+        Args:
+            function: of a module.
+            args: what it is given.
+        """
+        return Computation(self.pool, function, *args)
+
+    def prepare(self) -> None:
+        """Start the processes, if they are not there yet, so that nobody waits for them later."""
+        for _ in range(0 if self._prepared else self.processes):
+            self.compute(os.getpid).renew("")
+        self._prepared = True

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import NamedTuple, final
 
 import numpy as np
@@ -182,7 +183,8 @@ class Trainer:
     """Trains a network on samples of a mixture, or on given points, one optimiser step per `next`.
 
     Iterating yields a TrainMetrics after each step and ends after config.steps. A run can be interrupted between two steps and
-    continued later with the same numbers. `score_fn` is the learned score; it changes while training continues.
+    continued later with the same numbers, also from a pickle of it. `score_fn` is the learned score; it changes while training
+    continues. `history` has a record of each step; whoever needs the memory may empty it between two steps.
 
     Raises:
         FloatingPointError: if the loss is no longer finite; the message has the step and the likely causes.
@@ -214,6 +216,7 @@ class Trainer:
         self.mixture = mixture
         self.device = torch.device(device) if device is not None else default_device()
         self.history: list[TrainMetrics] = []
+        self._last: TrainMetrics | None = None
         seeds = torch.Generator().manual_seed(config.seed)
         data = mixture.sample(config.data_size, seeds) if data is None else data
         data = _checked(data, mixture.dim)  # a narrow mixture far from 0 is sampled in double precision, the network is in single
@@ -229,7 +232,7 @@ class Trainer:
     @property
     def step(self) -> int:
         """Steps taken so far."""
-        return len(self.history)
+        return self._last.step if self._last else 0
 
     @property
     def done(self) -> bool:
@@ -248,13 +251,14 @@ class Trainer:
         loss = self._advance()
         step = self.step + 1
         evaluated = step in (1, self.config.steps) or step % self.config.eval_every == 0
-        last = self.history[-1] if self.history else None
+        last = self._last
         if evaluated or last is None:
             errors = self._evaluation(self.score_fn)
         else:
             errors = _Errors(last.train_error, last.test_error, last.notebook_error)
         seconds = (last.seconds if last else 0.0) + time.perf_counter() - start
         metrics = TrainMetrics(step, loss, self.floor, *errors, evaluated, seconds)
+        self._last = metrics
         self.history.append(metrics)
         return metrics
 
@@ -395,7 +399,11 @@ def _weighting(sde: SDE, data: Tensor, config: TrainConfig) -> Callable[[Tensor]
             f'the weighting "{config.weighting}" is not finite, because the standard deviation of the data is '
             f'{spread:g}; use data that differ, or the weighting "sigma2"'
         )
-    return lambda t: WEIGHTINGS[config.weighting](sde, t, spread) / mean
+    return partial(_weight, config.weighting, sde, spread, mean)
+
+
+def _weight(name: str, sde: SDE, spread: float, mean: float, t: Tensor) -> Tensor:
+    return WEIGHTINGS[name](sde, t, spread) / mean
 
 
 def uniform_times(n: int, eps: float, generator: torch.Generator, *, even: bool) -> Tensor:

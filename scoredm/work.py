@@ -3,7 +3,7 @@
 Pages are interrupted and rerun at any moment, so long work cannot live in them. A `Work` hands out units: a slice of a training
 run, one job of a study, one check. A `Pool` of threads takes the next unit from the work that has had least time so far, so all
 work shares the cores fairly, however long its units are. Work goes on while some viewer's lease on it is alive, so that what
-nobody watches stops by itself.
+nobody watches stops by itself. Each thread has a `Worker` that computes its units, in a process beside that of the pages.
 
 One lock, the pool's, guards who waits, who watches and what is handed out. It is held for moments only, never during a unit.
 """
@@ -18,12 +18,16 @@ from collections.abc import Callable, Iterable
 from typing import final
 from weakref import WeakSet
 
-LEASE_SECONDS = 5.0
-SLICE_SECONDS = 0.05  # how long a unit takes that can be cut anywhere
-MAX_THREADS = 8
-MARKS = 40  # the pace is measured over so many units
+from scoredm.workers import GivenUp, Here, Worker
 
-Unit = Callable[[], None]
+LEASE_SECONDS = 4.0
+SLICE_SECONDS = 0.1  # how long a unit takes that can be cut anywhere
+MAX_THREADS = 8
+LONG_SECONDS = 0.5  # a unit that takes longer keeps others waiting
+MARKS = 40  # the pace is measured over so many units
+IDLE_SECONDS = 60.0  # a worker that has nothing to do for so long gives back what it holds
+
+Unit = Callable[[Worker], None]
 
 
 class Work(ABC):
@@ -35,6 +39,7 @@ class Work(ABC):
     """
 
     at_once = 1  # units that may be under way at the same time
+    sliced = False  # whether its units are cut after SLICE_SECONDS
 
     def __init__(self, pool: "Pool") -> None:
         """Wait for a viewer.
@@ -46,6 +51,7 @@ class Work(ABC):
         self.error: str | None = None
         self.used = 0.0  # seconds of the pool's threads
         self.under_way = 0
+        self._unit_seconds: float | None = None
         self._leases: dict[str, float] = {}
         self._marks: deque[tuple[float, float]] = deque(maxlen=MARKS)
         self._pace: float | None = None
@@ -81,6 +87,10 @@ class Work(ABC):
         now = time.monotonic()
         return any(end > now for end in tuple(self._leases.values()))
 
+    def wanted(self) -> bool:
+        """Whether a unit that is under way is to go on."""
+        return self.watched and not self.pool.stopping
+
     @property
     def running(self) -> bool:
         """Whether somebody watches and something is left to do."""
@@ -90,6 +100,11 @@ class Work(ABC):
     def resting(self) -> bool:
         """Whether no thread has a unit of it or is about to take one."""
         return not self.under_way and not self.pool.has(self)
+
+    @property
+    def has_long_units(self) -> bool:
+        """Whether its units take long, as far as is known: one thread is kept free of such, so that short ones do not wait."""
+        return not self.sliced and (self._unit_seconds is None or self._unit_seconds > LONG_SECONDS)
 
     @property
     def seconds_left(self) -> float | None:
@@ -145,6 +160,7 @@ class Work(ABC):
         """
         self.under_way -= 1
         self.used += seconds - SLICE_SECONDS
+        self._unit_seconds = seconds
         self._marks.append((time.monotonic(), self.share))
         (began, before), (now, after) = self._marks[0], self._marks[-1]
         if after > before:
@@ -162,21 +178,29 @@ class Pool:
     Attributes:
         lock: guards the queue, and what work hands out and takes back.
         size: number of threads.
+        workers: what computes the units of each thread.
+        stopping: whether it was told to shut down.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, make_worker: Callable[[], Worker] = Here) -> None:
         """Start the threads; they end with `shutdown`, at the latest when the process exits.
 
         Args:
             threads: how many; by default one per core and at most MAX_THREADS.
+            make_worker: makes the worker of a thread; by default the thread itself computes.
         """
         self.lock = threading.RLock()
         self.size = threads or min(MAX_THREADS, os.cpu_count() or 1)
+        self.workers = [make_worker() for _ in range(self.size)]
+        self.stopping = False
         self._changed = threading.Condition(self.lock)
         self._queue: list[Work] = []
+        self._long = 0  # long units under way
         self._least = 0.0  # time used by the work that was taken up last: a newcomer has no claim to what was before it
-        self._stopping = False
-        self._threads = [threading.Thread(target=self._work, name=f"work-{i}", daemon=True) for i in range(self.size)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(worker,), name=f"work-{i}", daemon=True)
+            for i, worker in enumerate(self.workers)
+        ]
         for thread in self._threads:
             thread.start()
         # A thread still inside torch when the interpreter goes down aborts the process.
@@ -206,39 +230,59 @@ class Pool:
             self._changed.notify()
 
     def shutdown(self) -> None:
-        """Stop all threads after the units they are in, and wait for them; the work stays as it is."""
+        """Stop all threads and wait for them; the work stays as it is.
+
+        A unit that another process computes is given up; one that a thread of this process computes ends first.
+        """
         with self._changed:
-            self._stopping = True
+            self.stopping = True
             self._changed.notify_all()
+        for worker in self.workers:
+            worker.end()
         for thread in self._threads:
             thread.join()
+        for worker in self.workers:
+            worker.end()  # a thread may have started a process in the meantime
         atexit.unregister(self.shutdown)
 
-    def _work(self) -> None:
-        while (taken := self._next()) is not None:
-            work, unit = taken
+    def _work(self, worker: Worker) -> None:
+        while (taken := self._next(worker)) is not None:
+            work, unit, is_long = taken
             began = time.monotonic()
             try:
-                unit()
+                unit(worker)
+            except GivenUp:
+                pass  # nobody watches: whoever does later has it begun again
             except Exception as error:  # noqa: BLE001 - whatever fails, the thread goes on and the viewers are told
                 work.error = str(error) or type(error).__name__
-            with self.lock:
+            with self._changed:
                 waiting = work.finish(time.monotonic() - began)
+                self._long -= is_long
+                self._changed.notify_all()
             for other in [work, *waiting]:
                 self.enqueue(other)
 
-    def _next(self) -> tuple[Work, Unit] | None:
-        """Wait for a unit; None when the threads are to stop."""
+    def _next(self, worker: Worker) -> tuple[Work, Unit, bool] | None:
+        """Wait for a unit, and say whether it may take long; None when the threads are to stop."""
         with self._changed:
             while True:
-                self._changed.wait_for(lambda: self._queue or self._stopping)
-                if self._stopping:
+                if not self._changed.wait_for(lambda: self._possible() or self.stopping, IDLE_SECONDS):
+                    worker.end()
+                    continue
+                if self.stopping:
                     return None
-                work = min(self._queue, key=lambda waiting: waiting.used)
+                work = min(self._possible(), key=lambda waiting: waiting.used)
                 self._queue.remove(work)
                 unit = work.take() if work.running else None
                 if unit is not None:
                     self._least = max(self._least, work.used)
+                    is_long = work.has_long_units
+                    self._long += is_long
                     work.begin()
                     self.enqueue(work)
-                    return work, unit
+                    return work, unit, is_long
+
+    def _possible(self) -> list[Work]:
+        """The work of the queue that may be taken up now: of several threads one is kept free of long units."""
+        full = self._long >= max(1, self.size - 1)
+        return [work for work in self._queue if not (full and work.has_long_units)]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 os.environ["OMP_NUM_THREADS"] = "1"  # for torch here and in every process that a test starts: a second thread slows small work
+os.environ["SCOREDM_WORKERS"] = "0"  # what a test changes holds for what is computed; servers that tests start have processes
 
 import pytest
 from streamlit.components.v2 import manifest_scanner

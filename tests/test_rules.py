@@ -110,9 +110,13 @@ def named(path: Path) -> set[str]:
     return {*used, *(name.rpartition(".")[2] for name in imported(path))}
 
 
-def test_one_module_starts_threads():
-    starts = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "Process"}
-    assert relative([path for path in modules("scoredm", "pages") if starts & named(path)]) == ["scoredm/work.py"]
+@pytest.mark.parametrize(
+    ("starts", "where"),
+    [({"Thread", "Timer", "ThreadPoolExecutor"}, "work.py"), ({"ProcessPoolExecutor", "multiprocessing"}, "workers.py")],
+    ids=["threads", "processes"],
+)
+def test_one_module_starts_threads_and_one_processes(starts, where):
+    assert relative([path for path in modules("scoredm", "pages") if starts & named(path)]) == [f"scoredm/{where}"]
 
 
 @pytest.mark.parametrize("folder", ["pages", "scoredm/ui", "scoredm/charts", "scoredm/screens"])

@@ -14,6 +14,7 @@ from scoredm.memorisation import Points
 from scoredm.samplers import Sampler, euler_maruyama
 from scoredm.studies import Job, perform, race
 from scoredm.tasks import Checks, Records, Study, TrainingTask, Workshop
+from scoredm.workers import Here
 from tests.common import PATIENCE, wait_until
 
 
@@ -48,8 +49,8 @@ def test_paused_and_renewed_a_run_gives_the_numbers_of_an_unbroken_trainer(shop)
     assert [astuple(metrics)[:-1] for metrics in run.history] == [astuple(metrics)[:-1] for metrics in unbroken]
 
 
-def test_release_stops_a_run_within_the_step_it_is_in(shop, monkeypatch):
-    monkeypatch.setattr(work, "SLICE_SECONDS", 600.0)
+def test_release_stops_a_run_after_the_slice_it_is_in(shop, monkeypatch):
+    monkeypatch.setattr(work, "SLICE_SECONDS", 0.0)  # a slice is a step at least
     run = shop.networks.get(task())
     run.renew("a")
     wait_until(lambda: run.step > 5)
@@ -264,18 +265,19 @@ def test_jobs_wait_for_the_one_network_that_all_screens_share_and_sample_with_it
 
 
 def test_a_study_that_waits_for_its_network_blocks_no_other_and_needs_nobody_else_to_train_it(shop, monkeypatch):
-    gate = threading.Event()
+    gate, at_gate = threading.Event(), threading.Event()
     step = Trainer.__next__
 
     def waits(trainer: Trainer):
         if trainer.step == 3:
+            at_gate.set()
             gate.wait(PATIENCE)
         return step(trainer)
 
     monkeypatch.setattr(Trainer, "__next__", waits)
     learned, exact = shop.study(jobs(recipe=task(steps=10).config)), shop.study(jobs("ddim"))
     learned.renew("a")
-    wait_until(lambda: learned.waits_for is not None and learned.waits_for.step == 3)
+    wait_until(lambda: learned.waits_for is not None and at_gate.is_set())
     finish(exact)
     assert learned.rows == [] and not learned.done
     gate.set()
@@ -299,7 +301,7 @@ def test_the_share_of_a_study_counts_evaluations_of_the_score(shop):
     study = Study([first, second], shop.pool, Records(), shop.networks)
     unit = study.take()
     assert unit is not None
-    unit()
+    unit(Here())
     assert study.share == pytest.approx(11 / 1002)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from scoredm import work
 from scoredm.work import Pool, Unit, Work
+from scoredm.workers import Worker
 from tests.common import wait_until
 
 
@@ -33,7 +34,7 @@ class Counting(Work):
         self.taken += 1
         return self.act
 
-    def act(self) -> None:
+    def act(self, _worker: Worker) -> None:
         self.most_at_once = max(self.most_at_once, self.under_way)
         time.sleep(self.seconds)
         with self.pool.lock:
@@ -177,7 +178,7 @@ def test_release_passes_on_to_what_is_needed(pool, long_lease):
 
 
 def test_failing_work_says_why_and_the_thread_lives_on(pool, long_lease):
-    def fail() -> None:
+    def fail(_worker: Worker) -> None:
         raise FloatingPointError("the loss became nan at step 1")
 
     broken, sound = Counting(pool), Counting(pool, total=5)
@@ -192,7 +193,7 @@ def test_failing_work_says_why_and_the_thread_lives_on(pool, long_lease):
 
 
 def test_a_failure_without_words_is_named(pool, long_lease):
-    def fail() -> None:
+    def fail(_worker: Worker) -> None:
         raise MemoryError
 
     broken = Counting(pool)
@@ -234,7 +235,7 @@ def test_time_at_rest_does_not_count_into_the_pace(pool, long_lease):
 def test_a_slow_first_unit_does_not_count_into_the_pace(pool, long_lease):
     counting, pauses = Counting(pool, total=1000), iter([0.5])
 
-    def act() -> None:
+    def act(_worker: Worker) -> None:
         time.sleep(next(pauses, 0.001))
         with pool.lock:
             counting.count += 1

@@ -55,6 +55,11 @@ def _reader() -> _Reader:
     return st.session_state.setdefault("_background", _Reader())
 
 
+def prepare() -> None:
+    """Start what computes long work, once the first page of this server has been drawn."""
+    cache.workshop().prepare()
+
+
 # What a reader wants
 
 

@@ -18,6 +18,7 @@ import scoredm
 from scoredm import charts, language, screens
 from scoredm.experiment import Experiment
 from scoredm.sizes import held_bytes
+from scoredm.ui import waiting
 
 if TYPE_CHECKING:
     from scoredm.budget import Plan
@@ -38,13 +39,32 @@ Args = ParamSpec("Args")
 Value = TypeVar("Value")
 
 MOST_BYTES = 200e6  # of all results together
+MOST_EVALUATIONS = 1e7  # of components at points: what takes more, some tenths of a second, is computed by a worker
 WITH_PICTURES = 2  # times its own size: a result with what is drawn of it
 
 
 @st.cache_resource(show_spinner=False)
 def workshop() -> "scoredm.tasks.Workshop":
-    """All long work of this process: one pool of threads, and the trained networks and studies that readers share."""
-    return scoredm.tasks.Workshop()
+    """All long work of this server: its pool and processes, and the trained networks and studies that readers share."""
+    return scoredm.tasks.Workshop(processes=scoredm.workers.suggested())
+
+
+def by_worker(function: Callable[..., Value], *args: object) -> Value:
+    """The value of a function that takes long, computed beside the process of the pages: see `waiting.for_value`."""
+    return waiting.for_value(workshop(), function, *args)
+
+
+def by_size(experiment: Experiment, evaluations: float, function: Callable[..., Value], *args: object) -> Value:
+    """The same for what takes long where the mixture is large; else it is computed here, which saves the way to the worker.
+
+    Args:
+        experiment: whose mixture it is.
+        evaluations: at how many points the function evaluates each component, about.
+        function: of a module.
+        args: what it is given.
+    """
+    long = evaluations * experiment.mixture.n_components > MOST_EVALUATIONS
+    return by_worker(function, *args) if long else function(*args)
 
 
 def made_once(shown: object, name: Hashable, make: Callable[[], Value]) -> Value:
@@ -124,7 +144,7 @@ def thumbnail(target: str, mode: str) -> str:
 @kept
 def reverse_paths(experiment: Experiment, eta: float) -> "screens.maths.ReversePaths":
     """See `screens.maths.reverse_paths`."""
-    return screens.maths.reverse_paths(experiment, eta)
+    return by_size(experiment, 4e5, screens.maths.reverse_paths, experiment, eta)
 
 
 @kept
@@ -136,7 +156,7 @@ def dsm_sides(experiment: Experiment, wrong: str, t: float) -> "TwoSides":
 @kept
 def floor_curve(experiment: Experiment) -> "screens.maths.FloorCurve":
     """See `screens.maths.floor_curve`."""
-    return screens.maths.floor_curve(experiment)
+    return by_size(experiment, 4e5, screens.maths.floor_curve, experiment)
 
 
 @kept
@@ -154,7 +174,7 @@ def parametrisations(experiment: Experiment, t: float) -> "screens.maths.Paramet
 @kept
 def fresh_samples(target: str, seed: int, n: int, count: int) -> "FreshSamples":
     """See `screens.comparing.fresh_samples`."""
-    return screens.comparing.fresh_samples(target, seed, n, count)
+    return by_size(Experiment(target), n * count, screens.comparing.fresh_samples, target, seed, n, count)
 
 
 @kept
@@ -214,7 +234,7 @@ def race_jobs(experiment: Experiment, settings: "screens.race.Settings") -> "tup
 @kept
 def race_end(job: "Job", _network: "ScoreFn | None") -> "screens.race.End":
     """See `screens.race.end`; the network follows from the job."""
-    return screens.race.end(job, _network)
+    return by_worker(screens.race.end, job, _network)
 
 
 @kept
@@ -226,20 +246,20 @@ def budget_plan(experiment: Experiment, settings: "screens.budget.Settings") -> 
 @kept
 def noise_floor(target: str, seed: int, metric: str, particles: int) -> "NoiseFloor":
     """See `screens.studying.noise_floor`."""
-    return screens.studying.noise_floor(target, seed, metric, particles)
+    return by_worker(screens.studying.noise_floor, target, seed, metric, particles)
 
 
 @kept
 def job_pace(target: str, score: str, metric: str, particles: int) -> "screens.studying.JobPace":
     """See `screens.studying.measure_job_pace`."""
-    return screens.studying.measure_job_pace(target, score, metric, particles)
+    return by_worker(screens.studying.measure_job_pace, target, score, metric, particles)
 
 
 @kept
 def flow(experiment: Experiment, score: str, t_min: float, steps: int, _network: "ScoreFn | None" = None) -> "Encoding":
     """See `screens.likelihood.follow`; the same for every prior, and the network follows from the experiment."""
     score_fn = _network if score == "learned" and _network is not None else experiment.score
-    return screens.likelihood.follow(experiment, score_fn, t_min, steps)
+    return by_worker(screens.likelihood.follow, experiment, score_fn, t_min, steps)
 
 
 @kept
@@ -272,7 +292,7 @@ def reverse(experiment: Experiment, settings: "screens.reverse.Settings") -> "sc
 
 @kept
 def _simulated(experiment: Experiment, settings: "screens.reverse.Settings") -> "screens.reverse.Run":
-    return screens.reverse.simulate(experiment, settings)
+    return by_size(experiment, settings.particles * settings.steps, screens.reverse.simulate, experiment, settings)
 
 
 @kept
@@ -301,7 +321,7 @@ def what_if(experiment: Experiment, settings: "screens.whatif.Settings") -> "scr
 
 @kept
 def _line_run(experiment: Experiment, settings: "screens.whatif.Settings") -> "screens.whatif.Run":
-    return screens.whatif.try_line(experiment, settings)
+    return by_worker(screens.whatif.try_line, experiment, settings)
 
 
 @st.cache_data(max_entries=64, ttl=60, show_spinner=False)
@@ -317,7 +337,7 @@ def training_pace(config: "TrainConfig", dim: int) -> "TrainingPace":
 @kept
 def training_reference(experiment: Experiment, eps: float) -> "TrainingReference":
     """See `screens.training.reference`."""
-    return screens.training.reference(experiment, eps)
+    return by_size(experiment, 1e6, screens.training.reference, experiment, eps)
 
 
 @kept
@@ -370,7 +390,7 @@ def one_point(experiment: Experiment, settings: "screens.onepoint.Settings", run
 def _training_samples(experiment: Experiment, config: "TrainConfig", step: int, _state: "TrainingState") -> "Samples":
     del step
     assert _state.model is not None
-    return screens.training.sample(experiment, config.eps, _state.model, fresh_samples)
+    return by_worker(screens.training.sample, experiment, config.eps, _state.model)
 
 
 def training_samples(experiment: Experiment, settings: "screens.training.Settings", run: "Training") -> "Samples":
@@ -394,7 +414,7 @@ def exact_scores(experiment: Experiment, points: "Points") -> "screens.memorisat
 @kept
 def lowest_test_loss(experiment: Experiment) -> float:
     """See `screens.memorisation.lowest_test_loss`."""
-    return screens.memorisation.lowest_test_loss(experiment)
+    return by_size(experiment, 1e6, screens.memorisation.lowest_test_loss, experiment)
 
 
 @kept
@@ -403,4 +423,4 @@ def network_samples(
 ) -> "screens.memorisation.Drawn":
     """See `screens.memorisation.draw`; the task says which network it is, once it is trained."""
     del task
-    return screens.memorisation.draw(experiment, points, _model, copy_distance)
+    return by_worker(screens.memorisation.draw, experiment, points, _model, copy_distance)

@@ -46,11 +46,12 @@ def running(script: Path, log: Path, *args: str) -> Generator[str]:
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.fileWatcherType", "none"]
     paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {name: value for name, value in os.environ.items() if name != "SCOREDM_WORKERS"}
     with log.open("w", encoding="utf-8") as output:
         server = subprocess.Popen(
             [*command, "--", *args],
             cwd=root,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
