@@ -30,7 +30,6 @@ from scoredm.training import TrainConfig, Trainer, TrainMetrics
 from scoredm.work import Pool, Unit, Work
 from scoredm.workers import GivenUp, Process, Worker, packed, unpacked
 
-LOOK_SECONDS = 0.5  # while a run goes on, everybody who looks within this time sees the same state
 NETWORKS = 64  # training runs kept for everybody
 STUDIES = 32  # studies kept for everybody
 RECORDS = 20_000  # results of jobs kept for everybody
@@ -179,10 +178,10 @@ class Training(Work):
         return self._model
 
     def look(self) -> TrainingState:
-        """The run as it is now; while it goes on, as it was at most LOOK_SECONDS ago, the same for everybody who looks."""
+        """The run as it is now; while it goes on, as it was at the last look of anybody, if that was not long ago."""
         now, resting, (step, model) = time.monotonic(), self.resting, self._published
         taken, state = self._look
-        if not (state.resting and state.step == step if resting else now - taken < LOOK_SECONDS):
+        if not (state.resting and state.step == step if resting else now - taken < self.pool.look_seconds):
             state = TrainingState(self.history[:step], model, resting)
             self._look = now, state
         return state

@@ -21,9 +21,12 @@ from weakref import WeakSet
 from scoredm.workers import GivenUp, Here, Worker
 
 LEASE_SECONDS = 4.0
+LOOK_SECONDS = 0.5  # how often a viewer looks at work that goes on; in a crowd less often
+MOST_LOOKS = 8  # of all viewers together, in a second
 SLICE_SECONDS = 0.1  # how long a unit takes that can be cut anywhere
 MAX_THREADS = 8
 LONG_SECONDS = 0.5  # a unit that takes longer keeps others waiting
+LOOKS_OF_A_LEASE = 4
 MARKS = 40  # the pace is measured over so many units
 IDLE_SECONDS = 60.0  # a worker that has nothing to do for so long gives back what it holds
 
@@ -112,7 +115,7 @@ class Work(ABC):
         return None if self._pace is None else (1 - self.share) * self._pace
 
     def renew(self, viewer: str) -> None:
-        """Note that a viewer wants the work to go on for the next LEASE_SECONDS.
+        """Note that a viewer wants the work to go on until the next looks, LEASE_SECONDS at least.
 
         Args:
             viewer: a name of the viewer's own.
@@ -120,7 +123,7 @@ class Work(ABC):
         for other in self.needs:
             other.renew(viewer)
         with self.pool.lock:
-            self._leases[viewer] = time.monotonic() + LEASE_SECONDS
+            self._leases[viewer] = time.monotonic() + self.pool.note(viewer)
         self.pool.enqueue(self)
 
     def release(self, viewer: str) -> None:
@@ -195,6 +198,7 @@ class Pool:
         self.stopping = False
         self._changed = threading.Condition(self.lock)
         self._queue: list[Work] = []
+        self._viewers: dict[str, float] = {}  # until when each is expected to look again
         self._long = 0  # long units under way
         self._least = 0.0  # time used by the work that was taken up last: a newcomer has no claim to what was before it
         self._threads = [
@@ -205,6 +209,25 @@ class Pool:
             thread.start()
         # A thread still inside torch when the interpreter goes down aborts the process.
         atexit.register(self.shutdown)
+
+    @property
+    def look_seconds(self) -> float:
+        """How often a viewer should look: so often that all together look at most MOST_LOOKS times a second."""
+        now = time.monotonic()
+        with self.lock:
+            self._viewers = {viewer: end for viewer, end in self._viewers.items() if end > now}
+            return max(LOOK_SECONDS, len(self._viewers) / MOST_LOOKS)
+
+    def note(self, viewer: str) -> float:
+        """Count a viewer, and say for how many seconds a lease should last: long enough for some looks.
+
+        Args:
+            viewer: a name of the viewer's own.
+        """
+        with self.lock:
+            seconds = max(LEASE_SECONDS, LOOKS_OF_A_LEASE * self.look_seconds)
+            self._viewers[viewer] = time.monotonic() + seconds
+            return seconds
 
     def has(self, work: Work) -> bool:
         """Whether work waits for a thread.

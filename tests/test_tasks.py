@@ -89,16 +89,16 @@ def test_the_model_of_a_run_that_is_done_is_the_trainers_last(shop):
 
 def test_a_look_belongs_together_is_shared_for_a_while_and_is_the_last_state_at_rest(shop, monkeypatch):
     run = shop.networks.get(task())
-    monkeypatch.setattr(tasks, "LOOK_SECONDS", 600.0)
+    monkeypatch.setattr(work, "LOOK_SECONDS", 600.0)
     run.renew("a")
     wait_until(lambda: run.step > 10)
     first = run.look()
     steps = first.step
     wait_until(lambda: run.step > steps + 20)
     assert run.look() is first and first.step == steps, "the same for everybody"
-    monkeypatch.setattr(tasks, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(work, "LOOK_SECONDS", 0.0)
     wait_until(lambda: run.look().step > steps)  # what is shown is as new as the last slice, which may be under way
-    monkeypatch.setattr(tasks, "LOOK_SECONDS", 600.0)
+    monkeypatch.setattr(work, "LOOK_SECONDS", 600.0)
     run.release("a")
     wait_until(lambda: run.resting)
     last = run.look()

@@ -272,3 +272,18 @@ def test_a_process_that_ends_in_mid_training_ends_cleanly():
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_crowd_looks_less_often_and_its_leases_last_as_long(pool, monkeypatch):
+    assert pool.look_seconds == work.LOOK_SECONDS
+    counting = Counting(pool)
+    for viewer in range(60):
+        counting.renew(str(viewer))
+    assert pool.look_seconds == 60 / work.MOST_LOOKS
+    now = time.monotonic()
+    assert counting._leases["59"] - now > 2 * pool.look_seconds
+    assert counting._leases["0"] - now < 2 * work.LEASE_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: now + 120)
+    assert pool.look_seconds == work.LOOK_SECONDS
+    counting.renew("59")
+    assert pool.look_seconds == work.LOOK_SECONDS

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import torch
 
 from scoredm import VESDE, TrainConfig, Trainer, targets, work, workers
 from scoredm.networks import ScoreNet
-from scoredm.tasks import TrainingTask, Workshop
+from scoredm.tasks import Computation, TrainingTask, Workshop
 from scoredm.workers import GivenUp, Here, Process, packed, unpacked
 from tests.common import wait_until
 
@@ -121,17 +122,20 @@ def test_a_trainer_goes_on_from_its_pickle_with_the_same_numbers(average, weight
     assert torch.equal(broken.score_fn(x, 0.5), whole.score_fn(x, 0.5))
 
 
-def test_a_run_and_a_study_in_processes_have_the_numbers_of_this_process():
+def value(asked: Computation[Any]) -> Any:
+    """The value of a call, for somebody who goes on waiting."""
+    wait_until(lambda: (asked.renew("a"), asked.ended)[1])
+    return asked.value
+
+
+def test_a_run_in_processes_has_the_numbers_of_this_process():
     shop, task = Workshop(processes=2), TrainingTask("tutorial", VESDE(), TrainConfig(data_size=300, batch=32, steps=60, width=8))
     try:
         run = shop.networks.get(task)
-        run.renew("a")
-        wait_until(lambda: run.ended)
+        wait_until(lambda: (run.renew("a"), run.ended)[1])
         trainer = Trainer(targets.mixture("tutorial"), VESDE(), task.config, "cpu")
         assert (run.error, [row.dsm for row in run.history]) == (None, [row.dsm for row in trainer])
-        asked = shop.compute(divmod, 17, 5)
-        asked.renew("a")
-        assert asked.over.wait(30) and asked.value == (3, 2)
+        assert value(shop.compute(divmod, 17, 5)) == (3, 2)
     finally:
         shop.pool.shutdown()
     assert [worker.pid for worker in shop.pool.workers if isinstance(worker, Process)] == [None, None]
@@ -142,13 +146,11 @@ def test_what_everybody_has_left_is_given_up_and_begun_again_for_the_next(monkey
     shop = Workshop(processes=1)
     try:
         asked = shop.compute(time.sleep, 30)
-        asked.renew("a")
-        wait_until(lambda: asked.under_way)
+        wait_until(lambda: (asked.renew("a"), asked.under_way)[1])
         asked.release("a")
         wait_until(lambda: asked.resting)
         assert not asked.ended
-        asked.renew("b")
-        wait_until(lambda: asked.under_way)
+        wait_until(lambda: (asked.renew("b"), asked.under_way)[1])
     finally:
         began = time.monotonic()
         shop.pool.shutdown()
@@ -159,9 +161,7 @@ def test_an_idle_worker_gives_its_process_back(monkeypatch):
     monkeypatch.setattr(work, "IDLE_SECONDS", 0.2)
     shop = Workshop(processes=1)
     try:
-        asked = shop.compute(os.getpid)
-        asked.renew("a")
-        assert asked.over.wait(30)
+        value(shop.compute(os.getpid))
         (worker,) = shop.pool.workers
         assert isinstance(worker, Process)
         wait_until(lambda: worker.pid is None)

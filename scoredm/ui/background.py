@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from scoredm.tasks import Checks, Study, Training, TrainingTask
     from scoredm.work import Work
 
-POLL_SECONDS = 0.5
 STOP_SECONDS = 0.4  # Stop waits so long for the units under way
 HELD = 6  # training runs kept for one session, though others' may have pushed them out of the common store
 
@@ -92,7 +91,7 @@ def moving(work: "Work | None") -> bool:
 
 
 def watch(draw: Callable[[], None], *works: "Work | None") -> None:
-    """Draw something that shows long work, and draw it again every POLL_SECONDS while the work is to go on.
+    """Draw something that shows long work, and draw it again and again while the work is to go on; in a crowd less often.
 
     Whether it is polled depends on what readers want, and not on whether a thread has the work at this moment: a lease that ran
     out while the page was computed is renewed here. When work starts, and once all has ended or stopped and the units under way
@@ -103,6 +102,7 @@ def watch(draw: Callable[[], None], *works: "Work | None") -> None:
         works: what is shown; None for work that does not exist yet.
     """
     live = _changing(works)
+    seconds = _look_seconds() if live else None
 
     def look() -> None:
         reader = _reader()
@@ -111,9 +111,15 @@ def watch(draw: Callable[[], None], *works: "Work | None") -> None:
                 work.renew(reader.name)
         if live != _changing(works):  # it ended, or a button in what is drawn here started it
             st.rerun()
+        if seconds is not None and not 0.5 < _look_seconds() / seconds < 2:  # many have come or gone
+            st.rerun()
         draw()
 
-    st.fragment(look, run_every=POLL_SECONDS if live else None)()
+    st.fragment(look, run_every=seconds)()
+
+
+def _look_seconds() -> float:
+    return cache.workshop().pool.look_seconds
 
 
 def _changing(works: "Sequence[Work | None]") -> bool:

@@ -34,7 +34,7 @@ def for_value(shop: "Workshop", function: Callable[..., Value], *args: object) -
         while not asked.ended:
             asked.renew(viewer)
             asked.over.wait(LOOK_SECONDS)
-            "" in st.session_state  # noqa: B015 - where Streamlit looks whether the script is to end
+            "waiting" in st.session_state  # noqa: B015 - where Streamlit looks whether the script is to end
     finally:
         asked.release(viewer)
     return asked.value

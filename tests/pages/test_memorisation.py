@@ -163,10 +163,10 @@ def test_a_run_whose_lease_ran_out_while_the_page_was_computing_is_still_polled(
         asked.clear()
         next(b for b in at.button if b.label == str(count)).click().run()
         assert not at.exception and says(at, "**Training**, step 0 of 50")
-        assert background.POLL_SECONDS in asked
+        assert work.LOOK_SECONDS in asked
     asked.clear()
     at.toggle(key="mnet").set_value(False).run()
-    assert background.POLL_SECONDS not in asked
+    assert work.LOOK_SECONDS not in asked
 
 
 def test_a_run_that_ends_while_the_page_is_computing_is_shown_at_once(open_page, monkeypatch):

@@ -279,7 +279,7 @@ def test_a_run_that_is_wanted_and_not_done_is_polled_though_its_lease_ran_out_wh
     monkeypatch.setattr(view, "buttons", slow)
     press(at, "train")
     assert not at.exception
-    assert every == [background.POLL_SECONDS]
+    assert every == [work.LOOK_SECONDS]
     before = step_of(at)
     monkeypatch.setattr(view, "buttons", shown)
     monkeypatch.setattr(work, "LEASE_SECONDS", 5.0)
@@ -293,7 +293,7 @@ def test_nothing_is_polled_before_training_and_after_it(open_page, seeds, monkey
     at = open_page("training", **SHORT, seed=next(seeds))
     assert every == [None]
     train_to_the_end(at)
-    assert every[-1] is None and background.POLL_SECONDS in every
+    assert every[-1] is None and work.LOOK_SECONDS in every
 
 
 def test_pause_keeps_the_step_and_continue_goes_on(open_page, seeds):
