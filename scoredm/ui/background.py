@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
+from streamlit.errors import StreamlitInvalidLayoutContextError
 
 from scoredm.ui import cache
 
@@ -113,7 +114,11 @@ def watch(draw: Callable[[], None], *works: "Work | None") -> None:
             st.rerun()
         if seconds is not None and not 0.5 < _look_seconds() / seconds < 2:  # many have come or gone
             st.rerun()
-        draw()
+        try:
+            draw()
+        except StreamlitInvalidLayoutContextError:
+            st.empty()  # a look that a run of the whole page has overtaken ends here: that run has made the places outside anew
+            raise
 
     st.fragment(look, run_every=seconds)()
 

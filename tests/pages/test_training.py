@@ -18,7 +18,7 @@ from scoredm.screens import onepoint
 from scoredm.screens.training import STEPS, Settings
 from scoredm.statistics import Measurement
 from scoredm.training import mean_floor
-from scoredm.ui import background, cache
+from scoredm.ui import cache
 from scoredm.ui.show import number
 from scoredm.ui.training import recipe, view
 from tests.common import pictures, wait_for_work
