@@ -26,6 +26,8 @@ from scoredm.sde import SDE, Time
 from scoredm.simulation import sample
 
 MAX_POINTS = 5000
+MAX_BYTES = 1_000_000  # of a file of points
+MAX_LINE = 1000  # characters of a line of it
 MAX_SIZE = 1e6  # of a coordinate: beyond it float32 loses the distances between points
 COPY_QUANTILE = 0.05  # a copy is nearer to a training point than this share of fresh data
 BLOCK_NUMBERS = 1 << 17  # of responsibilities at a time: they stay within a core's cache
@@ -404,9 +406,16 @@ def read_points(text: str) -> np.ndarray:
         ValueError: for anything else than 1 to 5000 rows of 1 or 2 finite numbers within +-1e6; the message is written for the
             author of the file.
     """
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"The file has more than {MAX_BYTES} characters; at most {MAX_POINTS} points can be used")
     lines = [(i, line) for i, line in enumerate(text.lstrip("\ufeff").splitlines(), 1) if line.strip(" \t,;")]
     if not lines:
         raise ValueError("The file has no numbers in it")
+    if len(lines) > MAX_POINTS + 1:  # before any of them is read
+        raise ValueError(f"The file has {len(lines)} rows; at most {MAX_POINTS} points can be used")
+    for i, line in lines:
+        if len(line) > MAX_LINE:
+            raise ValueError(f"Line {i} has {len(line)} characters; at most {MAX_LINE} are read")
     rows = [(i, _cells(i, line)) for i, line in lines]
     if not any(_is_number(cell) for cell in rows[0][1]):
         rows = rows[1:]

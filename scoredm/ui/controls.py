@@ -18,6 +18,7 @@ from scoredm.address import PAGES, SHARED, TABLE, Link, parameters, write_link
 from scoredm.language import _
 from scoredm.markdown import as_text
 from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, plain, shortened
+from scoredm.ui import received
 
 NOTICES = "_notices"  # session state: name -> (message, the value that is used instead)
 PAGE = "_page"  # session state: the page of the last run
@@ -62,6 +63,13 @@ def begin(page: str) -> None:
     state = st.session_state
     _thread.run = _Run(page, arrived=state.get(PAGE) not in (None, page), back=state.pop(BACK, False), notices=st.empty())
     state[PAGE] = page
+    say_refused()
+
+
+def say_refused() -> None:
+    """Say that something the browser sent was not used, if there was anything."""
+    if received.take_refused():
+        _say(_("Your browser sent a value that no control of this page can have. The control keeps the value it had."))
 
 
 def enter_page() -> None:
@@ -328,9 +336,19 @@ def _reconcile(parameter: Parameter, default: Any, written: Callable[[Any], Any]
 
 def _complain(parameter: Parameter, complaint: str, value: Any, written: Callable[[Any], Any]) -> None:
     """Keep what is said of a link: what was wrong, and the value in use."""
+    st.session_state.setdefault(NOTICES, {})[parameter.name] = (notice(parameter, complaint, _in_words(value, written)), value)
+
+
+def notice(parameter: Parameter, complaint: str, value: str) -> str:
+    """What is said of a bad value, in Markdown.
+
+    Args:
+        parameter: that it is for.
+        complaint: what is wrong with it, which may repeat it.
+        value: what is used instead, in words.
+    """
     message = _("{label}: {complaint}. Using {value} instead.")
-    shown = message.format(label=_(parameter.label), complaint=as_text(complaint), value=as_text(_in_words(value, written)))
-    st.session_state.setdefault(NOTICES, {})[parameter.name] = (shown, value)
+    return message.format(label=_(parameter.label), complaint=as_text(complaint), value=as_text(value))
 
 
 def _same(parameter: Parameter, asked: list[str], right: list[str]) -> bool:
@@ -352,10 +370,15 @@ def _show_notice(name: str, present: Any) -> None:
         return
     message, stand_in = notices[name]
     if present is None or present == stand_in:
-        _run().messages.append(message)
-        _run().notices.warning("  \n".join(_run().messages), icon=":material/info:")
+        _say(message)
     else:
         del notices[name]
+
+
+def _say(message: str) -> None:
+    """Add a message, in Markdown, to those at the top of the page."""
+    _run().messages.append(message)
+    _run().notices.warning("  \n".join(_run().messages), icon=":material/info:")
 
 
 def _find_again(parameter: Parameter, default: Any, written: Callable[[Any], Any]) -> None:
@@ -496,7 +519,7 @@ def _shared() -> Mapping[str, Parameter]:
 
 def _value_in_words(name: str, value: Any) -> str:
     parameter = _shared()[name]
-    return _(parameter.titles[value]) if isinstance(parameter, Choice) else shortened(parameter.write(value))
+    return _(parameter.titles[value]) if isinstance(parameter, Choice) else as_text(shortened(parameter.write(value)))
 
 
 def _take_back() -> None:

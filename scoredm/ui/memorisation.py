@@ -15,6 +15,7 @@ from scoredm.address import default
 from scoredm.experiment import Experiment
 from scoredm.language import N_, _, ngettext
 from scoredm.markdown import as_text
+from scoredm.parameters import shortened
 from scoredm.ui import background, cache, controls, show
 
 if TYPE_CHECKING:
@@ -115,7 +116,10 @@ def _brought(key: str) -> None:
 
 def _take(name: str, content: bytes) -> None:
     """Keep the points of a file for this session; where it cannot be read, keep the last ones and what was wrong."""
+    name = shortened(name)
     try:
+        if len(content) > scoredm.memorisation.MAX_BYTES:
+            raise ValueError(_("the file is larger than 1 MB"))
         points = scoredm.memorisation.Points.of(scoredm.memorisation.read_points(content.decode("utf-8")))
     except UnicodeDecodeError:
         words = _("{name} is not a text file. Save your table as CSV (UTF-8). The page still uses the points it had.")

@@ -86,12 +86,12 @@ def task(name: str) -> None:
 
 def take_link(name: str) -> None:
     """Put the code of a link that was opened into the editor; it counts as checked, so that the link shows its verdict."""
-    asked = st.query_params.get(CODE.name)
-    if asked is None or asked == st.session_state.get(LINKED):
+    asked = st.query_params.get_all(CODE.name)
+    if not asked or asked == [st.session_state.get(LINKED)]:
         return
-    text, complaint = CODE.read(asked)
+    text, complaint = CODE.read_all(asked)
     if complaint:
-        st.warning(_("{label}: {complaint}.").format(label=_(CODE.label), complaint=complaint))
+        st.warning(_("{label}: {complaint}.").format(label=_(CODE.label), complaint=as_text(complaint)))
     else:
         one = attempts.attempt(name)
         one.replace(text)

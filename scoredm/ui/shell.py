@@ -14,7 +14,7 @@ from scoredm.address import PAGES
 from scoredm.experiment import Experiment
 from scoredm.language import _
 from scoredm.markdown import as_text
-from scoredm.ui import controls, lesson, prose, reader
+from scoredm.ui import controls, lesson, prose, reader, received
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment, draw_portrait
 
@@ -108,6 +108,7 @@ def navigation() -> StreamlitPage:
 
     The experiment belongs to the router and not to a page: its part of the link then stays complete from page to page.
     """
+    received.check_messages()
     st.set_page_config(page_title="scoredm", page_icon=str(ICON), layout="wide")
     pages = _run.pages = _entries()
     groups = {
@@ -167,6 +168,7 @@ def sections(name: str) -> None:
     if not lesson.running():  # its own Next leads on
         _show_next(name)
     feedback(name)
+    controls.say_refused()
     with st.sidebar:
         _show_link()
         st.caption(_("Computed on: **{device}**").format(device=scoredm.default_device().type.upper()))

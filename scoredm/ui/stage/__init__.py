@@ -1,6 +1,7 @@
 """The stage: one animated canvas for everything that moves in the plane."""
 
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -263,7 +264,7 @@ def _keep() -> None:
 
 def _point(value: object) -> tuple[float, float] | None:
     """The clicked point, or None for anything a browser should not have sent."""
-    if not (isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)):
+    if not (isinstance(value, list | tuple) and len(value) == 2 and all(type(v) in (int, float) for v in value)):
         return None
-    x, y = (float(v) for v in value)
-    return (x, y) if np.isfinite([x, y]).all() else None
+    x, y = value
+    return (float(x), float(y)) if all(abs(v) <= sys.float_info.max for v in value) else None
