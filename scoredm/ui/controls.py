@@ -105,10 +105,18 @@ def chosen(name: str) -> Any:
 
 
 def carry(parameter: Parameter, value: Any) -> None:
-    """Keep a value in the address and in the link, though no widget shows it."""
+    """Keep a value in the address and in the link, though no widget shows it, and say where the address asks for another."""
     _run().values[parameter.name] = parameter, value
+    if complaint := _complaint(parameter):
+        _say(notice(parameter, complaint, parameter.write(value)))
     if value != parameter.default and parameter.name not in st.query_params:
         st.query_params[parameter.name] = parameter.write(value)
+
+
+def _complaint(parameter: Parameter) -> str | None:
+    """What is wrong with what the address says of a parameter; None where nothing is."""
+    asked = st.query_params.get_all(parameter.name)
+    return parameter.read_all(asked).complaint if asked else None
 
 
 def keep(parameter: Parameter, value: Any) -> None:
