@@ -357,6 +357,15 @@ def test_no_visitor_sees_what_another_wrote(server: Server):
         assert b"Your feedback" in seen and not [mark for mark in (*marks, "Download my feedback") if mark.encode() in seen]
 
 
+def test_no_visitor_sees_anothers_points():
+    one, other = (AppTest.from_file(APP, default_timeout=60).switch_page("pages/memorisation.py").run() for _visit in range(2))
+    one.file_uploader[0].set_value(("mine.csv", b"0,0\n1,1\n2,3\n", "text/csv")).run()
+    other.run()
+    own, theirs = ([text.value for text in [*at.markdown, *at.info]] for at in (one, other))
+    assert any("mine" in text for text in own) and not any("mine.csv" in text or "mine\\.csv" in text for text in theirs)
+    assert not one.exception and other.number_input(key="mn").disabled is False and one.number_input(key="mn").disabled is True
+
+
 # Nothing that is sent can become code, or HTML
 
 # Files that draw HTML, looked at one by one: prose and lessons, which lie beside the code; styles; the title of the experiment,
