@@ -225,7 +225,7 @@ def test_points_that_look_like_no_draw_of_the_target_are_reported(open_page):
         (b"1,2,3\n4,5,6", "3 columns; it must have 1"),
         (b"1\ntwo\n", "“two”, which is not a number"),
         (b"\xff\xfe\x00\x81", "not a text file"),
-        (b"1,2\n3," + b"4" * 200_000, "cannot be read as a table"),
+        (b"1,2\n3," + b"4" * 200_000, "200002 characters; at most 1000"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_words_and_nothing_is_lost(open_page, content, words):
