@@ -51,11 +51,11 @@ class Sight:
 
 @dataclass
 class _Request:
-    """What was asked for, and which runs have begun since: the end of one of them is the answer."""
+    """What was asked for, and the runs that answer it: the first that draws it, and those after it, should its end be lost."""
 
     fragment: str
     sent: float = field(default_factory=time.perf_counter)
-    runs: set[str] = field(default_factory=set)
+    runs: list[str] = field(default_factory=list)
     answered: float | None = None
     event: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -76,6 +76,8 @@ class Visitor:
         polls: the seconds from each request of a fragment that is drawn again and again to its end.
         received: bytes that came over the websocket.
         exceptions: messages of exceptions that the page showed.
+        ends_lost: how often Streamlit did not say that a whole page was drawn. It drops the last messages of a run when a poll
+            arrives just after its end; the page is then at rest when that poll is answered.
     """
 
     def __init__(self, address: str, link: str = "") -> None:
@@ -83,6 +85,7 @@ class Visitor:
         self.polls: list[float] = []
         self.received = 0
         self.exceptions: list[str] = []
+        self.ends_lost = 0
         self._page, self._query = parts.path, dict(parse_qsl(parts.query, keep_blank_values=True))
         self._script = ""  # the hash of the page's script, once the server has said it
         self._run = ""
@@ -345,12 +348,12 @@ class Visitor:
         self._run, self._script = run.script_run_id, message.new_session.page_script_hash
         fragments = set(run.fragment_ids)
         for fragment in fragments & self._asked.keys():
-            self._drawing[fragment] = self._asked.pop(fragment)
+            self._drawing.setdefault(fragment, self._asked.pop(fragment))
         if not fragments:
             self._stop_timers()
         for request in self._pending:
-            if not fragments or request.fragment in fragments:
-                request.runs.add(run.script_run_id)
+            if not fragments or request.fragment in fragments or request.runs:
+                request.runs.append(run.script_run_id)
 
     def _draw(self, path: tuple[int, ...], delta: Delta) -> None:
         kind = delta.WhichOneof("type")
@@ -378,6 +381,7 @@ class Visitor:
                 self.polls.append(now - self._drawing.pop(fragment))
         self._drop_old(run.script_run_id, set(run.fragment_ids))
         for request in [one for one in self._pending if run.script_run_id in one.runs]:
+            self.ends_lost += request.fragment == "" and bool(run.fragment_ids)
             request.answered = now
             request.event.set()
             self._pending.remove(request)

@@ -107,6 +107,9 @@ class Person:
         moves: seconds of each move.
         unanswered: for how long the last request had waited when the class ended.
         polls: seconds of each poll.
+        received: bytes.
+        ends_lost: how often Streamlit did not say that the page was whole, see `Visitor`.
+        exceptions: that the page showed.
         failure: what went wrong on the way.
     """
 
@@ -119,6 +122,7 @@ class Person:
     unanswered: float | None = None
     polls: list[float] = field(default_factory=list)
     received: int = 0
+    ends_lost: int = 0
     exceptions: list[str] = field(default_factory=list)
     failure: str | None = None
 
@@ -244,6 +248,7 @@ class Crowd:
                     await self._visit(visitor, person, random.Random(number))
                 finally:
                     person.received, person.unanswered = visitor.received, visitor.waiting
+                    person.ends_lost = visitor.ends_lost
         except (OSError, WebSocketException, LookupError) as error:
             person.failure = f"{person.link or 'home'}: {type(error).__name__}: {error}"
             await asyncio.Event().wait()  # the others go on

@@ -66,6 +66,7 @@ def rows(outcome: Outcome, *, screens: bool = False) -> list[tuple[str, str]]:
         ("received", f"{sum(one.received for one in people) / 1e6:.1f} MB"),
         *_costs(outcome),
         ("connections lost, and other failures", str(sum(one.failure is not None for one in people))),
+        ("ends of runs that Streamlit lost", str(sum(one.ends_lost for one in people))),
         ("exceptions on pages", str(sum(len(one.exceptions) for one in people))),
         ("exceptions in the server's log", "not known" if outcome.log is None else str(len(tracebacks(outcome.log)))),
     ]
