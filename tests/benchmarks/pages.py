@@ -112,7 +112,8 @@ def open_tab(browser: Browser, app: App, turn: int) -> tuple[Page, list[int]]:
         socket.on("framereceived", lambda payload: sizes.append(len(payload)))
 
     page.on("websocket", listen)
-    app.warm.append(arrive(page, app.linked(turn), app.last))
+    app.warm.append(arrive(page, f"{app.address}/{app.link}", app.last))
+    arrive(page, app.linked(turn), app.last)
     watch(page)
     return page, sizes
 
@@ -283,6 +284,10 @@ def measure(browser: Browser, screen: Screen, apps: Sequence[App], fresh: int, c
     for turn in range(fresh):
         for app in apps[:: -1 if turn % 2 else 1]:
             app.fresh.append(first_visit(browser, app.script, app.link, *app.args, last=app.last))
+    for app in apps:
+        page = tab(browser)
+        arrive(page, f"{app.address}/{app.link}", app.last)
+        page.close()
     for turn in range(TURNS):
         for app in apps[:: -1 if turn % 2 else 1]:
             take_turn(browser, app, screen if app is apps[0] else None, turn, max(1, count // TURNS))
