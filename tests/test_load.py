@@ -1,8 +1,11 @@
 """A small class at a server of its own: everybody is answered, all that was set going ends, and the report says what happened."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.browser.conftest import ROOT, running
@@ -10,6 +13,7 @@ from tests.common import PATIENCE
 from tests.load import report
 from tests.load.client import Sight
 from tests.load.crowd import Crowd, Outcome, Plan, Work, people_of
+from tests.load.server import Meter
 
 SHORT = "recipe=custom&points=500&batch=128&iters=150"
 PLAN = Plan(
@@ -71,6 +75,22 @@ def test_the_report_agrees_with_what_was_measured(outcome: Outcome) -> None:
     polls = [seconds for person in outcome.people for seconds in person.polls]
     assert polls and all(0 < seconds < outcome.seconds for seconds in polls)
     assert all(line.count("|") == 3 for line in report.table(list(rows.items())).splitlines())
+
+
+def test_what_a_server_has_started_counts_too_also_when_it_has_ended() -> None:
+    meter = Meter(psutil.Process())
+    before = meter.last
+    burn = (
+        "import sys, time; full = b'x' * 80_000_000\nwhile time.process_time() < 0.5: pass\nprint(); sys.stdout.flush(); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", burn], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline()
+        meter.look()
+        assert meter.last > before + 80 and meter.children_cpu >= 0.4
+        child.communicate(b"\n")
+    meter.look()
+    assert meter.last < before + 80 and meter.children_cpu >= 0.4
+    assert meter.peak == max(megabytes for _seconds, megabytes in meter.memory) and meter.after(0.0) == before
 
 
 def test_the_people_of_a_class() -> None:
