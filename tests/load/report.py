@@ -75,9 +75,9 @@ def rows(outcome: Outcome, *, screens: bool = False) -> list[tuple[str, str]]:
 def _moves(people: list[Person], *, screens: bool) -> list[tuple[str, str]]:
     every = [seconds for one in people for seconds in one.moves]
     waiting = [one.unanswered for one in people if one.opening is not None and one.unanswered is not None]
-    found = [("moves", _times(every, len(every) + len(waiting)))]
+    found = [("moves", _times(every))]
     if waiting:
-        found.append(("moves unanswered at the end", f"{len(waiting)}, the longest for {max(waiting):.1f} s"))
+        found.append(("moves and presses unanswered at the end", f"{len(waiting)}, the longest for {max(waiting):.1f} s"))
     if screens:
         for name in dict.fromkeys(one.screen for one in people):
             found.append((f"moves on {name}", _times([s for one in people if one.screen == name for s in one.moves])))

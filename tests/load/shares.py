@@ -146,7 +146,7 @@ def _seconds(found: float | None) -> str:
 
 
 async def _training(address: str, link: str) -> float | None:
-    """Open a link to *Training*, press the button, and return the seconds until the page says that it is done; None for too many."""
+    """Open a link to *Training*, press the button, and return the seconds until the page says Done; None for too many."""
     async with Visitor(address, link) as visitor:
         await visitor.opened()
         began, end = time.perf_counter(), visitor.look_out(DONE)
