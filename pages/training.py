@@ -4,7 +4,7 @@ import streamlit as st
 
 from scoredm import screens
 from scoredm.ui import background, cache, controls, predict, shell
-from scoredm.ui.training import onepoint, recipe, view
+from scoredm.ui.training import onepoint, recipe, resume, view
 
 experiment = shell.header("training")
 top = st.container(horizontal=True, vertical_alignment="bottom")
@@ -24,7 +24,7 @@ with curves:
 with top:
     settings = recipe.choose(t, smoothing, custom)
 task = view.task(experiment, settings)
-run = background.training(task)
+run = resume.follow(task, status)
 with top:
     view.buttons(task, run)
 

@@ -49,7 +49,7 @@ STYLE = """<style>
 [data-testid="stSidebarNavSeparator"] {margin-block: 0;}
 .stSidebar [data-testid="stVerticalBlock"] {gap: 0.3rem;}
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
-[class*="st-key-stage-code-"] {display: none;}
+:is([class*="st-key-stage-code-"], .st-key-training-wanted) {display: none;}
 [data-testid="stElementContainer"]:has(.now) {display: none;}
 [data-testid="stForm"], [class*="st-key-predicted-"] {padding: 0.5rem 0.8rem; gap: 0.4rem;}
 :is([data-testid="stForm"], [class*="st-key-predicted-"]) .stMarkdown p {font-size: 0.9rem; line-height: 1.35;}
