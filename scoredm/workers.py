@@ -17,7 +17,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
@@ -199,12 +199,9 @@ def _serve(connection: Connection) -> None:
     if hasattr(os, "nice"):
         os.nice(LESS_URGENT)
     torch.set_num_threads(1)
-    while True:
-        try:
-            request = connection.recv_bytes()
-        except EOFError:
-            return
-        connection.send_bytes(_outcome(request))
+    with suppress(EOFError, OSError):  # the server is gone
+        while True:
+            connection.send_bytes(_outcome(connection.recv_bytes()))
 
 
 def _outcome(request: bytes) -> bytes:
