@@ -4,12 +4,12 @@ import ast
 import json
 import os
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import streamlit as st
@@ -288,19 +288,23 @@ def test_the_files_of_a_visit_are_bounded_together():
 
 @pytest.mark.parametrize("size,answer", [(900_000, 204), (1_100_000, 413)])
 def test_the_server_itself_refuses_a_large_file(server: Server, size: int, answer: int):
+    body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.csv"\r\n\r\n' + b"1" * size + b"\r\n--b--\r\n"
+    connection = HTTPConnection(urlsplit(server.url).netloc)
+    connection.request("GET", "/_stcore/health")
+    health = connection.getresponse()
+    cookie = (health.getheader("Set-Cookie") or "").partition(";")[0]
+    health.read()
     with visiting(server.url) as visitor:
         visitor.open("home")
-        body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.csv"\r\n\r\n' + b"1" * size + b"\r\n--b--\r\n"
-        cookie = urllib.request.urlopen(f"{server.url}/_stcore/health").headers["Set-Cookie"].partition(";")[0]
+        connection.putrequest("PUT", f"/_stcore/upload_file/{visitor.session}/1")
         headers = {"Content-Type": "multipart/form-data; boundary=b", "Cookie": cookie, "X-Xsrftoken": cookie.partition("=")[2]}
-        request = urllib.request.Request(
-            f"{server.url}/_stcore/upload_file/{visitor.session}/1", data=body, headers=headers, method="PUT"
-        )
-        try:
-            found = urllib.request.urlopen(request).status
-        except urllib.error.HTTPError as error:
-            found = error.code
-    assert found == answer
+        for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        if answer == 204:  # a file that is too large is refused before it is sent
+            connection.send(body)
+        assert connection.getresponse().status == answer
+    connection.close()
 
 
 # What no visitor may ask for, and what no visitor sees
