@@ -289,7 +289,7 @@ def test_the_files_of_a_visit_are_bounded_together():
 @pytest.mark.parametrize("size,answer", [(900_000, 204), (1_100_000, 413)])
 def test_the_server_itself_refuses_a_large_file(server: Server, size: int, answer: int):
     body = b'--b\r\nContent-Disposition: form-data; name="f"; filename="a.csv"\r\n\r\n' + b"1" * size + b"\r\n--b--\r\n"
-    connection = HTTPConnection(urlsplit(server.url).netloc)
+    connection = HTTPConnection(urlsplit(server.url).netloc, timeout=20)
     connection.request("GET", "/_stcore/health")
     health = connection.getresponse()
     cookie = (health.getheader("Set-Cookie") or "").partition(";")[0]
