@@ -89,6 +89,7 @@ def test_watched_work_is_done_to_its_end_and_not_beyond(pool, long_lease):
 
 def test_an_expired_lease_stops_it_and_a_new_one_goes_on(pool, monkeypatch):
     monkeypatch.setattr(work, "LEASE_SECONDS", 0.2)
+    monkeypatch.setattr(work, "LOOKS_OF_A_LEASE", 0)
     counting = Counting(pool)
     counting.renew("a")
     wait_until(lambda: counting.count)

@@ -151,6 +151,7 @@ def test_the_network_is_trained_and_its_numbers_are_the_screens(open_page):
 
 def test_a_run_whose_lease_ran_out_while_the_page_was_computing_is_still_polled(open_page, monkeypatch):
     monkeypatch.setattr(work, "LEASE_SECONDS", -1.0)  # every lease has run out before the page looks: no thread touches the run
+    monkeypatch.setattr(work, "LOOKS_OF_A_LEASE", 0)
     asked, fragment = [], st.fragment
 
     def record(function, *, run_every=None):

@@ -269,6 +269,7 @@ def test_a_run_that_is_wanted_and_not_done_is_polled_though_its_lease_ran_out_wh
     at = open_page("training", **LONG, seed=next(seeds))
     every = polled(monkeypatch)
     monkeypatch.setattr(work, "LEASE_SECONDS", 0.05)
+    monkeypatch.setattr(work, "LOOKS_OF_A_LEASE", 0)
     shown = view.buttons
 
     def slow(task, run):
