@@ -103,7 +103,7 @@ class Failure:
 
 
 def failures(records: Iterable[Record]) -> tuple[Failure, ...]:
-    """The runs that failed, in the order of their records.
+    """The runs that failed, in the same order whichever ended first.
 
     Args:
         records: of any runs.
@@ -117,7 +117,7 @@ def failures(records: Iterable[Record]) -> tuple[Failure, ...]:
             "diverged" if "NaN and infinity" in record["error"] else "other",
             record["error"].partition(": ")[2] or record["error"],
         )
-        for record in records
+        for record in sorted(records, key=lambda record: (record["sampler"], record["grid"], record["steps"], record["seed"]))
         if record["error"]
     )
 
