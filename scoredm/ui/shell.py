@@ -14,7 +14,7 @@ from scoredm.address import PAGES
 from scoredm.experiment import Experiment
 from scoredm.language import _
 from scoredm.markdown import as_text
-from scoredm.ui import controls, lesson, prose, reader, received
+from scoredm.ui import controls, lesson, prose, reader, received, startup
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment, draw_portrait
 
@@ -110,6 +110,7 @@ def navigation() -> StreamlitPage:
     """
     received.check_messages()
     st.set_page_config(page_title="scoredm", page_icon=str(ICON), layout="wide")
+    startup.begin()
     pages = _run.pages = _entries()
     groups = {
         _("The class"): [pages[name] for name in PAGES if PAGES[name].in_class],
