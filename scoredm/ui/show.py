@@ -9,6 +9,7 @@ import streamlit as st
 from scoredm import charts
 from scoredm.frames import Frames
 from scoredm.language import _, bound, ngettext
+from scoredm.markdown import as_text
 from scoredm.ui import cache
 
 if TYPE_CHECKING:
@@ -130,7 +131,12 @@ def download(name: str, draw: Callable[[], "Figure"], label: str | None = None) 
     if not place.open:  # buttons that nobody sees would cost every rerun
         return
     with place:
-        for file_format, mime in charts.figures.FORMATS.items():
+        try:
+            formats = charts.figures.FORMATS
+        except OSError as error:  # matplotlib looks for a folder that it may write to, when it is loaded
+            st.error(_("This server cannot draw figures: {reason}.").format(reason=as_text(str(error))))
+            return
+        for file_format, mime in formats.items():
             st.download_button(
                 file_format.upper(),
                 bound(lambda f=file_format: charts.figures.as_bytes(draw, f)),
