@@ -109,11 +109,11 @@ def _status(experiment: Experiment, settings: "screens.training.Settings", run: 
     """One line: what to do, or how far it is."""
     config = settings.config(experiment.seed)
     about = cache.training_pace(config, experiment.dim).seconds(config)
-    if run is None or (not run.step and not background.moving(run)):
+    if run is not None and run.error is not None:
+        st.error(_("Training stopped: {reason}. Press Reset, change the recipe, and train again.").format(reason=run.error))
+    elif run is None or (not run.step and not background.moving(run)):
         words = _("**Press Train: about {time} on this machine.** {recipe}")
         st.progress(0.0, words.format(time=show.duration(about), recipe=recipe.words(config)))
-    elif run.error is not None:
-        st.error(_("Training stopped: {reason}. Press Reset, change the recipe, and train again.").format(reason=run.error))
     else:
         left = run.seconds_left if run.seconds_left is not None else (1 - run.share) * about
         seconds = run.history[-1].seconds if run.step else 0.0
