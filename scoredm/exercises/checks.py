@@ -346,5 +346,8 @@ def _wrong_shape(name: str, answers: list[Any], rights: list[Any]) -> str:
 def _factor(answers: list[Any], rights: list[Any]) -> float | None:
     """The one number that the right answers would have to be multiplied by, if there is one."""
     found, right = (np.concatenate([np.ravel(one) for one in values]) for values in (answers, rights))
-    factor = float(found @ right / (right @ right))
-    return factor if factor and np.allclose(found, factor * right, rtol=CLOSE, atol=CLOSE * abs(factor)) else None
+    with np.errstate(over="ignore", invalid="ignore"):  # answers may be as large as numbers get; then there is no such factor
+        factor = float(found @ right / (right @ right))
+    if not factor or not np.isfinite(factor):
+        return None
+    return factor if np.allclose(found, factor * right, rtol=CLOSE, atol=CLOSE * abs(factor)) else None
