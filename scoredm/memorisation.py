@@ -21,6 +21,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from scoredm.grids import EARLIEST, log_snr_times, time_of_log_snr
+from scoredm.parameters import shortened
 from scoredm.score import ScoreFn
 from scoredm.sde import SDE, Time
 from scoredm.simulation import sample
@@ -470,8 +471,10 @@ def _numbers(line: int, cells: Sequence[str], columns: int) -> list[float]:
     for cell in cells:
         if not _is_number(cell):
             raise ValueError(
-                f"Line {line} has “{cell[:20]}”, which is not a number" if cell else f"Line {line} has an empty cell"
+                f"Line {line} has “{shortened(cell)}”, which is not a number" if cell else f"Line {line} has an empty cell"
             )
         if not abs(float(cell)) <= MAX_SIZE:
-            raise ValueError(f"Line {line} has {cell[:20]}; every number must lie within ±{MAX_SIZE:g}, and none be missing")
+            raise ValueError(
+                f"Line {line} has {shortened(cell)}; every number must lie within ±{MAX_SIZE:g}, and none be missing"
+            )
     return [float(cell) for cell in cells]

@@ -372,7 +372,7 @@ def test_tables_as_people_write_them_are_read(text, expected):
         ("x\n" + "1\n" * 200_000, "200001 rows; at most 5000"),
         ("1,2\n3," + "4" * 200_000, "Line 2 has 200002 characters; at most 1000 are read"),
         ('1,2\n"' + "4" * 200_000 + '",3', "Line 2 has 200004 characters"),
-        ("4" * 999, "Line 1 has 44444444444444444444; every number must lie within"),
+        ("4" * 999, "Line 1 has 4{40}…; every number must lie within"),
         ("1\n" * 600_000, "more than 1000000 characters"),
         ("1\n1_000", "Line 2 has “1_000”, which is not a number"),
     ],
