@@ -29,14 +29,23 @@ result = cache.forward(experiment, screens.forward.Settings(particles, steps, ca
 
 with picture:
     if plane:
-        alt = _("{n} particles over the exact density, from the data to noise.").format(n=particles)
-        stage(result.frames, key="forward-2d", alt=alt, height=430, trails=6, follows=sliding(experiment, camera))
+        alt = _("{n} particles over the exact density, from the data at t = 0 to noise at t = 1, with {sde}.")
+        stage(
+            result.frames,
+            key="forward-2d",
+            alt=alt.format(n=particles, sde=experiment.sde_label),
+            height=430,
+            trails=6,
+            follows=sliding(experiment, camera),
+        )
     else:
-        alt = _("{n} paths over the density of x at each time; on the right their histogram beside the exact density.")
+        alt = _(
+            "{n} paths over the density of x at each time, with {sde}; on the right their histogram beside the exact density."
+        )
         stage(
             result.frames,
             key="forward-1d",
-            alt=alt.format(n=particles),
+            alt=alt.format(n=particles, sde=experiment.sde_label),
             x_label=_("time t"),
             y_label="x",
             equal_aspect=False,

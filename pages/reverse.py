@@ -68,10 +68,11 @@ with numbers, st.spinner(_("Sampling…")):
 
 with picture:
     frames, drawn = result.animation.frames, result.run.shown.shape[1]
+    alt = _("{n} particles move from noise at t = 1 to data at t = {end}, over the exact density, in {steps} steps with {sde}.")
     stage(
         frames,
         key=f"reverse-{experiment.dim}d",
-        alt=_("{n} particles move from noise at t = 1 to data, over the exact density.").format(n=drawn),
+        alt=alt.format(n=drawn, end=f"{frames.times[-1]:.3g}", steps=steps, sde=experiment.sde_label),
         height=430,
         start="last",
         arrow_scale=reverse.arrow_scales(result.animation),
@@ -92,7 +93,7 @@ with numbers:
 with shown:
     reverse.update(result.update)
 
-st.subheader(_("Before and after"), anchor=False)
+st.header(_("Before and after"), anchor=False)
 reverse.before_and_after(result)
 
 show.download("before-after", lambda: reverse.figure(result))

@@ -88,6 +88,7 @@ def look(mode: str) -> Spec:
         "font": "Source Sans, sans-serif",
         "autosize": {"type": "fit", "contains": "padding"},
         "view": {"stroke": grid},
+        "mark": {"aria": False},  # a screen reader would read every single point; the axes and the legend keep their descriptions
         "axis": {
             "labelColor": muted,
             "titleColor": ink,

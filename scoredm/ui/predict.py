@@ -95,30 +95,32 @@ def _kept() -> dict[str, Response]:
 
 def _draw_question(question: "Question[Any, Any]", posed: "Posed", about: Hashable, act: Callable[[], object] | None) -> None:
     """The question over its control, and the buttons beside it; nothing is run again before a button is pressed."""
-    text = _(":material/psychology_alt: **Predict first** · {question}").format(question=_filled(question.text, posed.values))
-    with st.form(f"predict-{question.name}"), st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        _control(question, posed.answer, text)
-        args = (question.name, posed, about, act)
-        st.form_submit_button(_("Check"), on_click=_check, args=args, key=f"check-{question.name}", type="primary")
-        st.form_submit_button(_("Show me"), on_click=_show, args=args, key=f"show-{question.name}", type="tertiary")
+    words = _filled(question.text, posed.values)
+    with st.form(f"predict-{question.name}"):
+        st.markdown(_(":material/psychology_alt: **Predict first** · {question}").format(question=words))
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            _control(question, posed.answer, words)
+            args = (question.name, posed, about, act)
+            st.form_submit_button(_("Check"), on_click=_check, args=args, key=f"check-{question.name}", type="primary")
+            st.form_submit_button(_("Show me"), on_click=_show, args=args, key=f"show-{question.name}", type="tertiary")
 
 
 def _control(question: "Question[Any, Any]", answer: "Answer", label: str) -> None:
-    """The widget of a prediction; a place has none, the page's own probe is there."""
-    kinds, key = screens.predictions, _key(question.name)
+    """The widget of a prediction, whose label is heard and not seen; a place has none, the page's own probe is there."""
+    kinds = screens.predictions
+    named: dict[str, Any] = {"key": _key(question.name), "label_visibility": "collapsed"}
     match answer:
         case kinds.Slider(low, high, step):
             middle = low + step * round((high - low) / 2 / step)
-            st.slider(label, low, high, middle, step, format=_format(step), key=key)
+            st.slider(label, low, high, middle, step, format=_format(step), **named)
         case kinds.Scale(numbers):
             middle = numbers[len(numbers) // 2]
-            st.select_slider(label, numbers, middle, format_func=_short, key=key)
+            st.select_slider(label, numbers, middle, format_func=_short, **named)
         case kinds.Options(titles):
             shown = {name: _titled(title) for name, title in titles.items()}
-            st.pills(label, list(shown), format_func=shown.__getitem__, key=key, wrap=True, width="stretch")
+            st.pills(label, list(shown), format_func=shown.__getitem__, wrap=True, width="stretch", **named)
         case kinds.Place(x):
-            point = _("Your point: {place}").format(place=_place(x))
-            st.markdown(f"{label}  \n{point}")
+            st.markdown(_("Your point: {place}").format(place=_place(x)))
 
 
 def _key(name: str) -> str:

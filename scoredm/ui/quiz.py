@@ -25,7 +25,7 @@ def show() -> None:
 def _ask(number: int, question: Question) -> bool:
     """Draw a question; return whether the right choice is chosen."""
     options = [option.text for option in question.options]
-    label = _("**{number}.** {question}").format(number=number, question=question.text)
+    label = _("{number} · {question}").format(number=number, question=question.text)
     chosen = st.radio(label, options, index=None, key=f"quiz-{number}")
     if chosen is None:
         return False

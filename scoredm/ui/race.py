@@ -158,7 +158,7 @@ def table(standing: "screens.race.Standing", *, several: bool) -> str:
 
 def _ends(experiment: Experiment, settings: "screens.race.Settings") -> None:
     """Draw where the particles of each sampler end, at equal evaluations of the score."""
-    st.subheader(_("End points"), anchor=False)
+    st.header(_("End points"), anchor=False)
     with st.spinner(_("Sampling"), show_time=False):
         ends = [cache.race_end(job, _network(experiment, settings)) for job in screens.race.end_jobs(experiment, settings)]
     mode, outline = show.mode(), cache.outline(experiment, 0.0)

@@ -14,7 +14,7 @@ from scoredm.address import PAGES
 from scoredm.experiment import Experiment
 from scoredm.language import _
 from scoredm.markdown import as_text
-from scoredm.ui import controls, lesson, prose, reader, received, startup
+from scoredm.ui import controls, lesson, prose, reader, received, startup, theme
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment, draw_portrait
 
@@ -30,7 +30,8 @@ ICON = Path(__file__).with_name("icon.png")  # a picture of ours: an icon by nam
 # Room for the stage, and for the experiment below the pages: Streamlit's own margins push them below the fold at 1280 x 800.
 STYLE = """<style>
 .stMainBlockContainer {padding: 3.4rem 2.2rem 2rem;}
-.stMainBlockContainer h2 {padding: 0 0 0.2rem; font-size: 1.6rem;}
+.stMainBlockContainer h1 {padding: 0 0 0.2rem; font-size: 1.6rem; font-weight: 600;}
+.stMainBlockContainer h2 {padding: 0.3rem 0 0.2rem; font-size: 1.35rem;}
 .stMainBlockContainer [data-testid="stVerticalBlock"] {gap: 0.7rem;}
 .stMarkdown table {font-variant-numeric: tabular-nums; font-size: 0.875rem;}
 .stMarkdown table {display: block; max-width: max-content; overflow-x: auto;}
@@ -48,8 +49,10 @@ STYLE = """<style>
 [data-testid="stSidebarNavLink"] {margin-block: 0; padding-block: 0; height: 1.45rem;}
 [data-testid="stSidebarNavSeparator"] {margin-block: 0;}
 .stSidebar [data-testid="stVerticalBlock"] {gap: 0.3rem;}
+[data-testid="stCaptionContainer"] {opacity: 0.75;}
+.stMultiSelect input {min-width: 1.5rem;}
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
-:is([class*="st-key-stage-code-"], .st-key-training-wanted) {display: none;}
+:is([class*="st-key-stage-code-"], .st-key-training-wanted, .st-key-theme) {display: none;}
 [data-testid="stElementContainer"]:has(.now) {display: none;}
 [data-testid="stForm"], [class*="st-key-predicted-"] {padding: 0.5rem 0.8rem; gap: 0.4rem;}
 :is([data-testid="stForm"], [class*="st-key-predicted-"]) .stMarkdown p {font-size: 0.9rem; line-height: 1.35;}
@@ -109,7 +112,6 @@ def navigation() -> StreamlitPage:
     The experiment belongs to the router and not to a page: its part of the link then stays complete from page to page.
     """
     received.check_messages()
-    st.set_page_config(page_title="scoredm", page_icon=str(ICON), layout="wide")
     startup.begin()
     pages = _run.pages = _entries()
     groups = {
@@ -117,7 +119,10 @@ def navigation() -> StreamlitPage:
         _("Beyond the class"): [pages[name] for name in PAGES if not PAGES[name].in_class],
     }
     asked = st.navigation(groups)
+    st.set_page_config(page_title=f"{asked.title} · scoredm", page_icon=str(ICON), layout="wide")
     st.html(STYLE)
+    with st.sidebar:
+        theme.follow()
     lesson.begin(asked.url_path or "home")
     following = controls.next_page()
     if following is not None and following != (asked.url_path or "home"):
@@ -142,7 +147,7 @@ def header(name: str) -> Experiment:
         navigation().run()
         st.stop()
     lesson.strip()
-    st.header(title(name), anchor=False)
+    st.title(title(name), anchor=False)
     experiment: Experiment = _run.experiment
     now = _("{target} · {sde} · seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)
     lead = "" if lesson.hides("lead") else prose.read(name).lead

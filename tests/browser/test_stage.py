@@ -1,6 +1,7 @@
 """The stage in Chromium: what it draws, how it plays, and what it says to Python."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from itertools import count
@@ -368,7 +369,7 @@ def test_a_probe_outside_the_picture_is_pointed_to_and_told(visit: Visit, query:
     expect(page.get_by_text("outside the picture")).to_have_count(0)
     canvas = visit.show(f"show=picture&arrows=1&outside={query}")
     expect(page.get_by_text("The probe is outside the picture")).to_be_visible()
-    expect(page.get_by_role("img", name="two dots The probe is outside the picture")).to_be_visible()
+    expect(page.get_by_role("img", name="two dots. The probe is outside the picture")).to_be_visible()
     expect(page.locator(".probe-key")).to_be_hidden()
     rows, columns = np.nonzero((plain != pixels(canvas)).any(axis=-1))
     x, y, unit = probe_on(plain)
@@ -438,6 +439,12 @@ def test_it_says_what_it_shows(visit: Visit) -> None:
     page, canvas = visit.page, visit.show("still=1")
     expect(page.get_by_role("img", name="a cloud that spreads")).to_be_visible()
     spoken = page.locator("[aria-live=polite]").filter(has_text="frame")
-    for key, words in [("Home", "t = 0.00 · frame 1/41"), ("End", "t = 1.00 · frame 41/41")]:
+    for key, words in [("Home", "At t = 0.00, frame 1 of 41."), ("End", "At t = 1.00, frame 41 of 41.")]:
         canvas.press(key)
         expect(spoken).to_have_text(words)
+        heard = f"a cloud that spreads. {words} x₁ from −8 to 8, x₂ from −6 to 6."
+        expect(page.get_by_role("img", name=heard, exact=True)).to_be_visible()
+    canvas.press(" ")
+    expect(page.get_by_role("img", name="a cloud that spreads.", exact=True)).to_be_visible()  # while it plays
+    canvas.press(" ")
+    expect(canvas).to_have_attribute("aria-label", re.compile(r"At t = \d\.\d\d, frame \d+ of 41\."))

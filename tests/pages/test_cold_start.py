@@ -25,7 +25,7 @@ from streamlit.testing.v1 import AppTest
 components = manifest_scanner.scan_component_manifests()
 manifest_scanner.scan_component_manifests = lambda: components
 HEAVY = {HEAVY}
-draw = st.header
+draw = st.title
 
 def open_page(page):
     loaded = []
@@ -34,7 +34,7 @@ def open_page(page):
         draw(*arguments, **options)
         if page != {WHOLE!r}:
             st.stop()  # what comes after the header is not looked at
-    st.header = header
+    st.title = header
     at = AppTest.from_file({str(ROOT / "app.py")!r}, default_timeout=120)
     if page != "home":
         at.switch_page(f"pages/{{page}}.py")

@@ -56,11 +56,11 @@ def lead(at: AppTest) -> str:
 
 def test_a_link_chooses_the_language_for_the_whole_visit(german, open_page):
     at = open_page("score", lang="de")
-    assert at.header[0].value == "Der Score" and "zeigt bergauf." in lead(at)
+    assert at.title[0].value == "Der Score" and "zeigt bergauf." in lead(at)
     assert [e.label for e in at.expander if e.label == "Mehr"] and at.number_input(key="seed").label == "Startwert"
     assert at.query_params["lang"] == "de"
     at.switch_page("pages/forward.py").run()
-    assert at.number_input(key="seed").label == "Startwert" and at.header[0].value == "Forward diffusion"
+    assert at.number_input(key="seed").label == "Startwert" and at.title[0].value == "Forward diffusion"
     assert "is added to the data" in lead(at), "prose without a translation is English"
     assert at.query_params["lang"] == "de", "another page's address says it too"
     assert not at.exception
@@ -105,9 +105,9 @@ def test_without_a_link_the_browser_chooses(german, locale, expected):
 def test_the_browser_is_asked(german, monkeypatch, open_page):
     monkeypatch.setattr(type(st.context), "locale", property(lambda _context: "de-CH"))
     at = open_page("score")
-    assert at.header[0].value == "Der Score" and "lang" not in at.query_params
-    assert open_page("score", lang="en").header[0].value == "The score"
-    assert open_page("score", lang="xx").header[0].value == "Der Score", "a language that does not exist is not asked for"
+    assert at.title[0].value == "Der Score" and "lang" not in at.query_params
+    assert open_page("score", lang="en").title[0].value == "The score"
+    assert open_page("score", lang="xx").title[0].value == "Der Score", "a language that does not exist is not asked for"
 
 
 def test_a_thread_that_draws_no_page_says_it_in_english_unless_it_is_bound_to_a_reader(german, monkeypatch):

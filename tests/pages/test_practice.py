@@ -107,7 +107,7 @@ def test_a_link_with_too_long_a_line_is_refused_in_words(open_page):
 def test_a_class_page_leads_to_its_exercise_with_the_same_experiment(open_whole_page, page, name, link):
     at = open_whole_page(page, lam=7, **link)
     at.button(key=f"exercise-{name}").click().run()
-    assert not at.exception and at.main.header[0].value == "Practice"
+    assert not at.exception and at.main.title[0].value == "Practice"
     assert at.session_state["exercise"] == name and at.session_state["lam"] == 7
 
 

@@ -74,7 +74,7 @@ def rerun_until(at: AppTest, done, seconds: float = 90.0) -> None:
 def train_to_the_end(at: AppTest) -> None:
     press(at, "train")
     wait_for_work(at)
-    assert any("Samples after" in part.value for part in at.subheader)
+    assert any("Samples after" in part.value for part in at.header)
     assert "**Done**" in status(at)
     assert not at.exception
 
@@ -196,7 +196,7 @@ def test_a_finished_run_shows_the_numbers_of_the_library(open_page, seeds):
     names = ["By the learned score", "By the exact score", "Exact sample"]
     assert all(f">{name}</text>" in overlay for name in ["exact density", *names])
     assert all(f">{name}</text>" in picture for name, picture in zip(names, samples, strict=True))
-    assert [t.value for t in at.subheader] == ["Samples after 12 steps of training"]
+    assert [t.value for t in at.header] == ["Samples after 12 steps of training"]
 
 
 def test_a_sample_that_failed_is_not_said_to_fill_the_contours(open_page, seeds):
@@ -332,7 +332,7 @@ def test_one_readers_reset_leaves_the_run_to_others_and_newcomers(open_page, see
     assert "Press Train" in status(at.run())
     assert "**Trained here already**" in status(other.run())
     assert "**Trained here already**" in status(open_page("training", **parameters))
-    assert not at.subheader
+    assert not at.header
     train_to_the_end(at)  # from the start
 
 
@@ -401,7 +401,7 @@ def test_a_run_that_fails_says_so_in_words_and_keeps_its_curve(open_page, seeds,
     assert not at.exception
     assert "the loss became nan at step 6" in at.error[0].value
     assert at.button(key="train").disabled
-    assert not at.subheader  # a broken model is not sampled from
+    assert not at.header  # a broken model is not sampled from
 
 
 def test_a_model_that_went_wild_is_shown_without_a_traceback(open_page, seeds):

@@ -10,7 +10,7 @@ from scoredm.lessons import Stop
 _HERE = Path(__file__).parent
 _component = component(
     "scoredm_timer",
-    html='<div class="timer"><output></output><button class="pause"></button><button class="again">↺</button></div>',
+    html='<div class="timer"><output role="timer"></output><button class="pause"></button><button class="again">↺</button></div>',
     css=(_HERE / "timer.css").read_text(encoding="utf-8"),
     js=(_HERE / "timer.js").read_text(encoding="utf-8"),
 )

@@ -40,6 +40,12 @@ FULL = {
     "components": N_("‖sₖ‖ = {length} or more"),
     "weighted": N_("‖rₖ sₖ‖ = {length} or more"),
 }
+HEARD = {  # what is drawn, for those who do not see it
+    "mixture": N_("The score of p_t at t = {t}, with {sde}, as arrows over the density."),
+    "component": N_("The score of one component at t = {t}, with {sde}, as arrows over the density of p_t."),
+    "components": N_("The score of each component at t = {t}, with {sde}, as arrows over the density of p_t."),
+    "weighted": N_("The weighted score of each component at t = {t}, with {sde}, as arrows over the density of p_t."),
+}
 AT_PROBE = {
     "mixture": N_("The large arrows at the probe are the rₖ sₖ of the table and, uncoloured, their sum."),
     "component": N_("The large arrow at the probe is this component's sₖ."),
@@ -54,11 +60,10 @@ def plane(
     """Draw the field of arrows over the density, with the probe; scale: of the probe's arrows."""
     field = cache.score_field(experiment, settings)
     x, y = (float(value) for value in found.x)
-    alt = _("The score of p_t at t = {t} as arrows over its density, with the probe at ({x}, {y}).")
     stage(
         field.frames,
         key=STAGE,
-        alt=alt.format(t=f"{settings.t:g}", x=f"{x:g}", y=f"{y:g}"),
+        alt=_heard(experiment, settings, x, y),
         height=460,
         arrow_scale=_field_scale(field, settings.view),
         probe=True,
@@ -68,6 +73,14 @@ def plane(
         on_probe=lambda: probes.put_where_clicked(STAGE),
         follows=sliding(experiment, settings.camera, settings.t, _arrow_field(field, settings)),
     )
+
+
+def _heard(experiment: "Experiment", settings: "screens.score.Settings", x: float, y: float) -> str:
+    """What the picture shows, with the probe at (x, y)."""
+    drawn = _(HEARD[settings.view]) if settings.arrows != "off" else _("The density of p_t at t = {t}, with {sde}.")
+    samples = _("Samples: {n}.").format(n=settings.samples) if settings.samples else ""
+    probe = _("The probe is at ({x}, {y}).").format(x=show.minus(f"{x:g}"), y=show.minus(f"{y:g}"))
+    return " ".join(filter(None, [drawn.format(t=f"{settings.t:g}", sde=experiment.sde_label), samples, probe]))
 
 
 def _arrow_field(field: "screens.score.Field", settings: "screens.score.Settings") -> ArrowField | None:

@@ -232,6 +232,8 @@ def _labels() -> dict[str, str]:
         "noise": _("noise"),
         "time": _("Time, from data to noise"),
         "clock": _("t = {t} · frame {frame}/{count}"),
+        "moment": _("At t = {t}, frame {frame} of {count}."),
+        "edges": _("{x} from {left} to {right}, {y} from {bottom} to {top}."),
         "speed": _("Playing speed"),
         "repeat": _("Repeat"),
         "density": _("density"),

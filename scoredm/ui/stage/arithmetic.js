@@ -126,6 +126,9 @@ export function timeText(t) {
   return small ? String(Number(t.toPrecision(1))) : t.toFixed(2)
 }
 
+/** A number to two significant digits, to be read aloud: a screen reader says "minus" only where there is a real minus sign. */
+export const roundText = (value) => String(Number(value.toPrecision(2))).replaceAll("-", "−")
+
 // ---------------------------------------------------------------- arrays
 
 /** The density of values over equal bins of [low, high]: count / (total * bin width). */

@@ -12,6 +12,7 @@ import {
   project,
   rampStops,
   readFrames,
+  roundText,
   timeText,
   unproject,
 } from "./arithmetic.js"
@@ -232,12 +233,13 @@ class Stage {
     const nearest = Math.round(this.position)
     this.bar.value = String(barPlace(this.position, this.last, this.falling))
     const moment = { t: timeText(this.frames.times[nearest]), frame: nearest + 1, count: this.frames.count }
-    const text = fillIn(this.options.labels.clock, moment)
-    setText(this.clock, text)
-    this.bar.setAttribute("aria-valuetext", text)
+    setText(this.clock, fillIn(this.options.labels.clock, moment))
+    this.moment = fillIn(this.options.labels.moment, moment)
+    this.bar.setAttribute("aria-valuetext", this.moment)
     Object.assign(this.canvas.dataset, { frame: String(nearest), drawn: String(this.drawn), playing: String(this.playing) })
     this.canvas.dataset.window = this.view.window.map((edge) => Number(edge.toPrecision(6))).join(" ")
     this.showOutside()
+    this.describe()
     this.showArrowScales(nearest)
   }
 
@@ -277,12 +279,25 @@ class Stage {
     setText(text, scale.text)
   }
 
-  /** Say in words, seen and read aloud, when the probe is outside the plane. */
+  /** Say when the probe is outside the plane. */
   showOutside() {
     const isOutside = this.probe !== null && edgeMarker(this.view.box, ...project(this.view, ...this.probe), 0) !== null
     setText(this.outside, isOutside ? this.options.labels.outside : "")
-    const alt = [this.options.alt, this.outside.textContent].join(" ").trim()
-    if (this.canvas.getAttribute("aria-label") !== alt) this.canvas.setAttribute("aria-label", alt)
+  }
+
+  /** Tell those who do not see the picture what it shows now; while it plays, only what does not change. */
+  describe() {
+    const parts = [this.options.alt, this.outside.textContent]
+    if (!this.playing) parts.push(this.last > 0 ? this.moment : "", this.edges())
+    const text = parts.filter(Boolean).map((part) => (/[.!?]$/.test(part) ? part : `${part}.`)).join(" ")
+    if (this.canvas.getAttribute("aria-label") !== text) this.canvas.setAttribute("aria-label", text)
+  }
+
+  /** From where to where the axes go. */
+  edges() {
+    const { labels, xLabel: x, yLabel: y } = this.options
+    const [left, right, bottom, top] = this.view.window.map(roundText)
+    return fillIn(labels.edges, { x, y, left, right, bottom, top })
   }
 
   showPlaying() {
@@ -298,7 +313,7 @@ class Stage {
   speak() {
     clearTimeout(this.speaking)
     this.speaking = setTimeout(() => {
-      if (!this.playing && this.last > 0) this.spoken.textContent = this.clock.textContent
+      if (!this.playing && this.last > 0) this.spoken.textContent = this.moment
     }, 400)
   }
 

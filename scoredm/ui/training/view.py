@@ -267,7 +267,7 @@ def samples(experiment: Experiment, settings: "screens.training.Settings", run: 
     """Samples by the learned score, by the exact score and of the mixture: in one picture, side by side, and in numbers."""
     with st.spinner(_("Sampling with the learned score"), show_time=False):
         found = cache.training_samples(experiment, settings, run)
-    st.subheader(_("Samples after {step} steps of training").format(step=run.step), anchor=False)
+    st.header(_("Samples after {step} steps of training").format(step=run.step), anchor=False)
     st.markdown(_verdict(found))
     left, right = st.columns([1, 1], gap="medium")
     with left:
