@@ -102,7 +102,8 @@ def parametrisations(experiment: Experiment) -> None:
     """Show one noisy point in two parametrisations, as a table."""
     found = cache.parametrisations(experiment, controls.choose("maths", "t"))
     both = found.exploding, found.preserving
-    lines = ["| | {} | {} |".format(_("exploding"), _("preserving")), "|:--|--:|--:|"]
+    heads = [_("quantity"), _("exploding"), _("preserving")]
+    lines = [f"| {' | '.join(heads)} |", "|:--|--:|--:|"]
     lines += [_row(_(name), *(_value(side, field) for side in both)) for name, field in PARAMETRISATION_ROWS.items()]
     lines.append(_row(_("E[x₀ given x], by Bayes"), found.bayes, found.bayes))
     st.markdown("\n".join(lines))

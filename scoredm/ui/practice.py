@@ -258,7 +258,7 @@ def _arrows(picture: "screens.practice.Arrows", t: float) -> None:
 def _numbers(rows: "tuple[Row, ...]", *, plane: bool) -> None:
     """A table of the numbers of both lines, with an exact value where there is one."""
     exact = [row.exact for row in rows if row.exact is not None]
-    heads = ["", _("your line"), _("right line"), *([_("exact")] if exact else [])]
+    heads = [_("quantity"), _("your line"), _("right line"), *([_("exact")] if exact else [])]
     lines = [f"| {' | '.join(heads)} |", f"|:--|{'--:|' * (len(heads) - 1)}"]
     for row in rows:
         name = _(ROWS[row.name]).format(x="x₁" if plane else "x", t=f"{row.t or 0:g}")

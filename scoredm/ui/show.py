@@ -92,8 +92,8 @@ def duration(seconds: float) -> str:
 
 def exact_and_found(rows: Sequence[tuple[str, float, float, float]]) -> None:
     """A table of (name, exact, found, standard error of found), with the difference and its uncertainty."""
-    heads = [_("exact"), _("found"), _("difference")]
-    lines = [f"| | {' | '.join(heads)} |", "|:--|--:|--:|--:|"]
+    heads = [_("quantity"), _("exact"), _("found"), _("difference")]
+    lines = [f"| {' | '.join(heads)} |", "|:--|--:|--:|--:|"]
     for name, *values in rows:
         exact, found, difference, error = _to_the_error(*values)
         lines.append(f"| {name} | {exact} | {found} | {difference} ± {error} |")

@@ -53,7 +53,7 @@ def test_every_lesson_is_walked_to_its_end(new_page, app_url, console_errors):
     page = new_page(viewport={"width": 900, "height": 600})  # a small window costs the browser less
     page.goto(f"{app_url}/?lesson=one-dimension")  # such a link leads to the stop's own screen
     arrive(page, one_dimension, 1)
-    expect(page.locator(".st-key-lesson output")).to_have_text(re.compile(r"^(1:00|0:\d\d) left$"))
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"^(1:00|0:\d\d) left$"))
     page.get_by_role("button", name="Show an answer").click()
     expect(page.get_by_text("69 % of the particles are on their own side")).to_be_visible()
     page.keyboard.press("Escape")

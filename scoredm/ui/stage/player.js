@@ -29,7 +29,7 @@ const icon = (name, path) => `<svg class="${name}" viewBox="0 0 16 16" aria-hidd
 const speedOption = (speed) => `<option value="${speed}"${speed === 1 ? " selected" : ""}>${speed}×</option>`
 
 const MARKUP = `
-  <canvas role="img" tabindex="0"></canvas>
+  <canvas role="img"></canvas>
   <div class="under">
     <div class="strip"></div>
     <div class="marks"></div>
@@ -161,6 +161,7 @@ class Stage {
     this.transport.classList.toggle("towards-data", this.falling)
     this.bar.max = String(this.last)
     if (this.last === 0) this.playing = false
+    this.canvas.tabIndex = this.last > 0 ? 0 : -1 // a still picture has no keys
     this.nameControls()
     this.resize()
     this.showPlaying()
