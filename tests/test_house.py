@@ -60,7 +60,7 @@ def apart(one: str, other: str) -> float:
 def test_what_is_drawn_can_be_seen_and_samples_are_no_component(mode):
     paper, samples = palette.PAPER[mode], palette.SAMPLES[mode]
     assert contrast("#FFFFFF", "#000000") == pytest.approx(21) and apart("#FFFFFF", "#000000") == pytest.approx(1, abs=1e-3)
-    assert contrast(palette.INK[mode], paper) >= 7
+    assert contrast(palette.INK[mode], paper) >= 7 and contrast(palette.MUTED[mode], paper) >= 4.5
     assert contrast(samples, paper) >= 4.5 and contrast(palette.LEARNED, paper) >= 3
     for other in (*palette.COMPONENTS, palette.LEARNED, palette.INK[mode], palette.MUTED[mode]):
         assert apart(samples, other) >= 0.1, other

@@ -8,6 +8,7 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from scoredm.address import PAGES
+from scoredm.charts import palette
 from tests.accessibility.axe import COLOURS, Finding, come_to_rest, findings, never_met, ours, switch_theme
 from tests.browser.common import WHOLE, be_still, open_screen, own, visit
 from tests.browser.conftest import ROOT
@@ -71,6 +72,8 @@ def examine(page: Page, mode: str) -> list[Finding]:
     come_to_rest(page)
     found = findings(page)
     switch_theme(page, OTHER[mode])
+    old = palette.INK[mode]  # axe does not look into charts
+    expect(page.locator(f'.stVegaLiteChart text[fill="{old}"]')).to_have_count(0, timeout=WHOLE)
     return found + findings(page, COLOURS)
 
 
