@@ -51,6 +51,7 @@ STYLE = """<style>
 .stSidebar [data-testid="stVerticalBlock"] {gap: 0.3rem;}
 [data-testid="stCaptionContainer"] {opacity: 0.75;}
 .stMultiSelect input {min-width: 1.5rem;}
+.stButtonGroup [data-testid="stWidgetLabel"], .stButtonGroup [data-testid="stWidgetLabel"] * {color: inherit;}
 .stSidebar [data-testid="stCaptionContainer"] p {font-size: 0.8rem; line-height: 1.35;}
 :is([class*="st-key-stage-code-"], .st-key-training-wanted, .st-key-theme) {display: none;}
 [data-testid="stElementContainer"]:has(.now) {display: none;}
