@@ -15,9 +15,9 @@ COLOURS = ("color-contrast", "link-in-text-block")  # rules that another theme c
 
 _SOURCE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 
-# Axe sees a colour as it is at that moment: nothing may be fading in, out or from one theme to the other.
+# Axe sees a colour as it is at that moment: nothing may be fading in, out or from one theme to the other. Charts come late.
 _AT_REST = """() => document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'
-  && !document.querySelector('[data-stale="true"]')
+  && !document.querySelector('[data-stale="true"], .stVegaLiteChart:not(:has(svg))')
   && document.getAnimations().every(({ playState, effect }) =>
        playState !== 'running' || effect.getComputedTiming().iterations === Infinity)"""
 

@@ -98,6 +98,7 @@ def test_axe_finds_nothing_of_ours_on_any_page_in_either_theme(new_page, app_url
 
 def tab_through(page: Page) -> list[str]:
     """The names of all that has the focus, from the first to the last; each shows that it has it."""
+    come_to_rest(page)
     page.add_style_tag(content="*, *::before, *::after {transition: none !important}")
     names: list[str] = []
     for _turn in range(200):

@@ -28,7 +28,7 @@ def test_a_click_moves_the_probe_its_numbers_and_the_link(new_page, app_url, con
     assert box is not None
     page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.3 * box["height"])
     expect(page.get_by_label("Probe x₁")).not_to_have_value("1")
-    expect(stage(page)).to_have_attribute("aria-label", re.compile(r"probe at \(-?\d"))
+    expect(stage(page)).to_have_attribute("aria-label", re.compile(r"probe is at \(−?\d"))
     x, y = (float(page.get_by_label(f"Probe x{i}").input_value()) for i in "₁₂")
     low, high, bottom, top = window(page)
     assert low < x < (low + high) / 2 and (bottom + top) / 2 < y < top
