@@ -167,7 +167,7 @@ def test_a_page_opens_with_whatever_its_link_says(page):
             asked.setdefault(name, []).append(text)
         at = within_limits(lambda: visit.open_page(page, asked), PAGE_SECONDS)
         assert not at.exception, [element.value for element in at.exception]
-        assert PAGES[page].title in [element.value for element in at.header]
+        assert PAGES[page].title in [element.value for element in at.title]
         said = " ".join(element.value for element in (*at.warning, *at.error))
         for name in asked.keys() & EVERYWHERE.keys():
             parameter = EVERYWHERE[name]

@@ -113,6 +113,7 @@ def navigation() -> StreamlitPage:
     The experiment belongs to the router and not to a page: its part of the link then stays complete from page to page.
     """
     received.check_messages()
+    st.set_page_config(page_icon=str(ICON), layout="wide")  # first: a page's entry would take its icon from another host
     startup.begin()
     pages = _run.pages = _entries()
     groups = {
@@ -120,7 +121,7 @@ def navigation() -> StreamlitPage:
         _("Beyond the class"): [pages[name] for name in PAGES if not PAGES[name].in_class],
     }
     asked = st.navigation(groups)
-    st.set_page_config(page_title=f"{asked.title} · scoredm", page_icon=str(ICON), layout="wide")
+    st.set_page_config(page_title=f"{asked.title} · scoredm")
     st.html(STYLE)
     with st.sidebar:
         theme.follow()

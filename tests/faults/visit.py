@@ -36,7 +36,7 @@ def open_page(name: str, query: Mapping[str, str | list[str]]) -> AppTest:
 def seen(at: AppTest) -> dict[str, Any]:
     """What a page says: its title, and all that is wrong."""
     wrong = [*(element.value for element in at.exception), *(element.value for element in at.error)]
-    return {"title": [element.value for element in at.header], "wrong": wrong}
+    return {"title": [element.value for element in at.title], "wrong": wrong}
 
 
 def train(at: AppTest) -> AppTest:

@@ -139,7 +139,8 @@ def _of_block(block: Any) -> Iterator[tuple[str, str]]:
 
 def _of_message(message: Message, where: str) -> Iterator[tuple[str, str]]:
     name = type(message).__name__
-    if name == "Html" or (isinstance(message, BidiComponent) and message.component_name.endswith("code")):  # shows nothing
+    shows_nothing = isinstance(message, BidiComponent) and message.component_name.endswith(("code", "theme"))
+    if name == "Html" or shows_nothing:
         return
     if name == "VegaLiteChart":
         yield from _of_chart(message, where)

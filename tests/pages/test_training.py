@@ -372,6 +372,7 @@ def test_two_readers_share_a_run_and_it_pauses_when_both_have(open_page, seeds):
 
 def test_a_reader_who_leaves_stops_the_run(open_page, seeds, monkeypatch):
     monkeypatch.setattr(work, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(work, "LOOKS_OF_A_LEASE", 0)
     parameters = LONG | {"seed": next(seeds)}
     at = open_page("training", **parameters)
     press(at, "train")
