@@ -6,6 +6,7 @@ Only the noise-to-signal ratio sigma_t / alpha_t matters, so the answer is one f
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -132,16 +133,21 @@ def mode_levels(mixture: GaussianMixture) -> list[tuple[float, int]]:
     References:
         Silverman 1981, "Using kernel density estimates to investigate multimodality".
     """
+    return list(_levels(mixture))
+
+
+@lru_cache(maxsize=64)  # the levels are the same for every SDE, and counting takes thousands of small steps
+def _levels(mixture: GaussianMixture) -> tuple[tuple[float, int], ...]:
     if _is_equal_pair(mixture):
         level = _pair_level(mixture)
-        return [(0.0, 2), (level, 1)] if level > 0 else [(0.0, 1)]
+        return ((0.0, 2), (level, 1)) if level > 0 else ((0.0, 1),)
     apart = float(torch.cdist(mixture.means, mixture.means).max())
     tried = [0.0, *np.geomspace(1e-3 * apart, apart, LEVELS).tolist()] if apart > 0 else [0.0]
     counted = [(r, _count(mixture, r)) for r in tried]
     found = counted[:1]
     for low, high in zip(counted, counted[1:], strict=False):
         found += _changes(mixture, *low, *high)
-    return found
+    return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -491,15 +491,17 @@ class Computation(Work, Generic[Outcome]):
         over: set once there is a value or an error.
     """
 
-    def __init__(self, pool: Pool, function: Callable[..., Outcome], *args: object) -> None:
+    def __init__(self, pool: Pool, function: Callable[..., Outcome], *args: object, urgent: bool = False) -> None:
         """Wait for a viewer.
 
         Args:
             pool: whose threads compute it.
             function: of a module.
             args: what it is given.
+            urgent: whether it goes before other work, as it takes some tenths of a second at most.
         """
         super().__init__(pool)
+        self.urgent = urgent
         self.over = threading.Event()
         self._call = function, args
         self._taken = False
@@ -565,7 +567,7 @@ class Workshop:
         """
         self.processes = processes
         self.pool = Pool(processes, Process) if processes else Pool(threads)
-        self._prepared = False
+        self._first_calls: list[Computation[int]] = []  # one for each process, which starts it
         self.networks = Networks(self.pool)
         self._records = Records()
         self._studies: OrderedDict[tuple[str, ...], Study] = OrderedDict()
@@ -593,17 +595,25 @@ class Workshop:
         """
         return Checks(self.pool, perform_one)
 
-    def compute(self, function: Callable[..., Outcome], *args: object) -> Computation[Outcome]:
+    @property
+    def ready(self) -> bool:
+        """Whether its processes are there, or start at once."""
+        return bool(self._first_calls) and all(call.ended for call in self._first_calls)
+
+    def compute(self, function: Callable[..., Outcome], *args: object, urgent: bool = False) -> Computation[Outcome]:
         """A call for a reader who waits for its value.
 
         Args:
             function: of a module.
             args: what it is given.
+            urgent: whether it goes before other work, as it takes some tenths of a second at most.
         """
-        return Computation(self.pool, function, *args)
+        return Computation(self.pool, function, *args, urgent=urgent)
 
     def prepare(self) -> None:
         """Start the processes, if they are not there yet, so that nobody waits for them later."""
-        for _ in range(0 if self._prepared else self.processes):
-            self.compute(os.getpid).renew("")
-        self._prepared = True
+        with self.pool.lock:
+            missing = 0 if self._first_calls else self.processes
+            self._first_calls += [self.compute(os.getpid, urgent=True) for _ in range(missing)]
+        for call in self._first_calls[:missing]:
+            call.insist()

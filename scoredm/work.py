@@ -9,6 +9,7 @@ One lock, the pool's, guards who waits, who watches and what is handed out. It i
 """
 
 import atexit
+import math
 import os
 import threading
 import time
@@ -43,6 +44,7 @@ class Work(ABC):
 
     at_once = 1  # units that may be under way at the same time
     sliced = False  # whether its units are cut after SLICE_SECONDS
+    urgent = False  # whether it is done before other work: short, and a page waits for it
 
     def __init__(self, pool: "Pool") -> None:
         """Wait for a viewer.
@@ -107,7 +109,7 @@ class Work(ABC):
     @property
     def has_long_units(self) -> bool:
         """Whether its units take long, as far as is known: one thread is kept free of such, so that short ones do not wait."""
-        return not self.sliced and (self._unit_seconds is None or self._unit_seconds > LONG_SECONDS)
+        return not (self.sliced or self.urgent) and (self._unit_seconds is None or self._unit_seconds > LONG_SECONDS)
 
     @property
     def seconds_left(self) -> float | None:
@@ -124,6 +126,12 @@ class Work(ABC):
             other.renew(viewer)
         with self.pool.lock:
             self._leases[viewer] = time.monotonic() + self.pool.note(viewer)
+        self.pool.enqueue(self)
+
+    def insist(self) -> None:
+        """Have the work done though nobody watches."""
+        with self.pool.lock:
+            self._leases[""] = math.inf
         self.pool.enqueue(self)
 
     def release(self, viewer: str) -> None:
@@ -294,7 +302,7 @@ class Pool:
                     continue
                 if self.stopping:
                     return None
-                work = min(self._possible(), key=lambda waiting: waiting.used)
+                work = min(self._possible(), key=lambda waiting: (not waiting.urgent, waiting.used))
                 self._queue.remove(work)
                 unit = work.take() if work.running else None
                 if unit is not None:

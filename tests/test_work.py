@@ -288,3 +288,16 @@ def test_a_crowd_looks_less_often_and_its_leases_last_as_long(pool, monkeypatch)
     assert pool.look_seconds == work.LOOK_SECONDS
     counting.renew("59")
     assert pool.look_seconds == work.LOOK_SECONDS
+
+
+def test_urgent_work_goes_before_other_work(pool, long_lease):
+    others = [Counting(pool, seconds=0.02) for _ in range(5)]
+    for other in others:
+        other.renew("a")
+    wait_until(lambda: all(other.count for other in others))
+    urgent = Counting(pool, total=10, seconds=0.001)
+    urgent.urgent = True
+    before = sum(other.count for other in others)
+    urgent.renew("b")
+    wait_until(lambda: urgent.done)
+    assert sum(other.count for other in others) - before <= 2

@@ -157,6 +157,22 @@ def test_what_everybody_has_left_is_given_up_and_begun_again_for_the_next(monkey
         assert time.monotonic() - began < 5, "what is under way does not keep a server from ending"
 
 
+def test_processes_that_are_prepared_are_there_before_anybody_asks():
+    shop = Workshop(processes=2)
+    try:
+        assert not shop.ready
+        shop.prepare()
+        shop.prepare()
+        wait_until(lambda: shop.ready)
+        assert len({worker.pid for worker in shop.pool.workers if isinstance(worker, Process) and worker.pid}) == 2
+    finally:
+        shop.pool.shutdown()
+    here = Workshop(1)
+    here.prepare()
+    assert not here.ready
+    here.pool.shutdown()
+
+
 def test_an_idle_worker_gives_its_process_back(monkeypatch):
     monkeypatch.setattr(work, "IDLE_SECONDS", 0.2)
     shop = Workshop(processes=1)

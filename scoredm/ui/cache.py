@@ -39,7 +39,7 @@ Args = ParamSpec("Args")
 Value = TypeVar("Value")
 
 MOST_BYTES = 200e6  # of all results together
-MOST_EVALUATIONS = 1e7  # of components at points: what takes more, some tenths of a second, is computed by a worker
+MOST_EVALUATIONS = 1e7  # of components at points: more take longer than some tenths of a second
 WITH_PICTURES = 2  # times its own size: a result with what is drawn of it
 
 
@@ -54,8 +54,18 @@ def by_worker(function: Callable[..., Value], *args: object) -> Value:
     return waiting.for_value(workshop(), function, *args)
 
 
+def by_ready_worker(function: Callable[..., Value], *args: object) -> Value:
+    """The value of a function of many small steps, which take some tenths of a second together.
+
+    A worker computes it before other work, if the workers are there already: the first page of a server does not wait for them.
+    In this process each small step would wait for the other pages' turn at the interpreter.
+    """
+    shop = workshop()
+    return waiting.for_value(shop, function, *args, urgent=True) if shop.ready else function(*args)
+
+
 def by_size(experiment: Experiment, evaluations: float, function: Callable[..., Value], *args: object) -> Value:
-    """The same for what takes long where the mixture is large; else it is computed here, which saves the way to the worker.
+    """The value of a function that takes long where the mixture is large.
 
     Args:
         experiment: whose mixture it is.
@@ -64,7 +74,7 @@ def by_size(experiment: Experiment, evaluations: float, function: Callable[..., 
         args: what it is given.
     """
     long = evaluations * experiment.mixture.n_components > MOST_EVALUATIONS
-    return by_worker(function, *args) if long else function(*args)
+    return (by_worker if long else by_ready_worker)(function, *args)
 
 
 def made_once(shown: object, name: Hashable, make: Callable[[], Value]) -> Value:
@@ -109,13 +119,13 @@ _changed = threading.Condition()
 @kept
 def forward(experiment: Experiment, settings: "screens.forward.Settings") -> "screens.forward.Result":
     """See `screens.forward.run`."""
-    return screens.forward.run(experiment, settings)
+    return by_size(experiment, settings.particles * settings.steps, screens.forward.run, experiment, settings)
 
 
 @kept
 def home(experiment: Experiment, settings: "screens.home.Settings") -> "screens.home.Result":
     """See `screens.home.run`."""
-    return screens.home.run(experiment, settings)
+    return by_ready_worker(screens.home.run, experiment, settings)
 
 
 def step_pictures(experiment: Experiment, mode: str) -> Mapping[str, str]:
@@ -352,7 +362,8 @@ def _training_look(
 ) -> "Look":
     known = training_reference(experiment, settings.config(experiment.seed).eps)
     history, model = ((), None) if _state is None or not step else (_state.history, _state.model)
-    return screens.training.look(known, training_places(experiment, settings.t), settings, experiment, history, model)
+    places = training_places(experiment, settings.t)
+    return by_ready_worker(screens.training.look, known, places, settings, experiment, history, model)
 
 
 def training_look(experiment: Experiment, settings: "screens.training.Settings", run: "Training | None") -> "Look":
@@ -408,7 +419,7 @@ def training_points(experiment: Experiment, count: int) -> "Points":
 @kept
 def exact_scores(experiment: Experiment, points: "Points") -> "screens.memorisation.ExactScores":
     """See `screens.memorisation.exact_scores`."""
-    return screens.memorisation.exact_scores(experiment, points)
+    return by_ready_worker(screens.memorisation.exact_scores, experiment, points)
 
 
 @kept

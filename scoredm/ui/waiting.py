@@ -14,13 +14,14 @@ Value = TypeVar("Value")
 LOOK_SECONDS = 0.1  # how often a waiting script looks whether its reader has left or asked for something else
 
 
-def for_value(shop: "Workshop", function: Callable[..., Value], *args: object) -> Value:
+def for_value(shop: "Workshop", function: Callable[..., Value], *args: object, urgent: bool = False) -> Value:
     """The value of a function, computed by a worker process where there are any, and otherwise here.
 
     Args:
         shop: whose workers compute it.
         function: of a module.
         args: what it is given.
+        urgent: whether it takes some tenths of a second at most; it then goes before other work.
 
     Returns:
         Its value. Where the reader leaves or moves on before it is there, Streamlit ends the script, and nothing is computed
@@ -28,7 +29,7 @@ def for_value(shop: "Workshop", function: Callable[..., Value], *args: object) -
     """
     if not shop.processes:
         return function(*args)
-    asked = shop.compute(function, *args)
+    asked = shop.compute(function, *args, urgent=urgent)
     viewer = uuid.uuid4().hex
     try:
         while not asked.ended:
