@@ -99,6 +99,8 @@ def test_axe_finds_nothing_of_ours_on_any_page_in_either_theme(new_page, app_url
 def tab_through(page: Page) -> list[str]:
     """The names of all that has the focus, from the first to the last; each shows that it has it."""
     come_to_rest(page)
+    for role, name in (("combobox", "Target"), ("slider", "λ, noise rate")):  # the browser loads what draws them when it needs it
+        expect(page.get_by_role(role, name=name)).to_be_visible(timeout=WHOLE)
     page.add_style_tag(content="*, *::before, *::after {transition: none !important}")
     names: list[str] = []
     for _turn in range(200):
@@ -127,6 +129,8 @@ def test_the_keyboard_reaches_every_control_in_order_and_shows_where_it_is(new_p
         else:
             visit(page, title)
             page.get_by_role("link", name="Skip to main content").focus()
+        if "Play" in order:
+            expect(stages(page)).to_be_visible(timeout=WHOLE)
         place, names = 0, tab_through(page)
         for wanted in order:
             place = after(names, wanted, place)
