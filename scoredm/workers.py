@@ -104,8 +104,10 @@ class Process(Worker):
         for _ in range(TRIES):
             try:
                 succeeded, value = self._answer(wanted, request)
-            except (EOFError, OSError):  # killed from outside, such as for lack of memory
+            except (EOFError, OSError):  # killed from outside, such as for lack of memory, or because the server ends
                 self.end()
+                if not wanted():
+                    raise GivenUp from None
                 continue
             if not succeeded:
                 raise value

@@ -138,7 +138,7 @@ def test_a_run_in_processes_has_the_numbers_of_this_process():
         assert value(shop.compute(divmod, 17, 5)) == (3, 2)
     finally:
         shop.pool.shutdown()
-    assert [worker.pid for worker in shop.pool.workers if isinstance(worker, Process)] == [None, None]
+    assert pids(shop) == []
 
 
 def test_what_everybody_has_left_is_given_up_and_begun_again_for_the_next(monkeypatch):
@@ -157,6 +157,11 @@ def test_what_everybody_has_left_is_given_up_and_begun_again_for_the_next(monkey
         assert time.monotonic() - began < 5, "what is under way does not keep a server from ending"
 
 
+def pids(shop: Workshop) -> list[int]:
+    """The processes that a workshop has now."""
+    return [worker.pid for worker in shop.pool.workers if isinstance(worker, Process) and worker.pid]
+
+
 def test_processes_that_are_prepared_are_there_before_anybody_asks():
     shop = Workshop(processes=2)
     try:
@@ -164,7 +169,7 @@ def test_processes_that_are_prepared_are_there_before_anybody_asks():
         shop.prepare()
         shop.prepare()
         wait_until(lambda: shop.ready)
-        assert len({worker.pid for worker in shop.pool.workers if isinstance(worker, Process) and worker.pid}) == 2
+        assert len(set(pids(shop))) == 2
     finally:
         shop.pool.shutdown()
     here = Workshop(1)
@@ -220,3 +225,16 @@ def test_a_small_machine_has_no_processes_and_a_wrong_number_is_refused(monkeypa
     monkeypatch.setenv("SCOREDM_WORKERS", "many")
     with pytest.raises(ValueError, match="SCOREDM_WORKERS is 'many'"):
         workers.suggested()
+
+
+def test_a_process_that_is_ended_with_its_server_is_not_started_again(monkeypatch):
+    started = []
+    start = Process._start
+    monkeypatch.setattr(Process, "_start", lambda self: (started.append(1), start(self))[1])
+    shop = Workshop(processes=1)
+    asked = shop.compute(time.sleep, 30)
+    try:
+        wait_until(lambda: (asked.renew("a"), asked.under_way and pids(shop))[1])
+    finally:
+        shop.pool.shutdown()
+    assert started == [1]
