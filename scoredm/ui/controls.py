@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, Literal
 
 import streamlit as st
@@ -41,6 +42,7 @@ class _Run:
     values: dict[str, tuple[Parameter, Any]] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
     notices: Any = None
+    shows_link: bool = False  # whether the page has the link on it, or what is made of it
 
 
 _thread = threading.local()
@@ -77,6 +79,30 @@ def enter_page() -> None:
     _run().shared = False
 
 
+def part(draw: Callable[[], None]) -> None:
+    """Draw a part of the page whose widgets draw this part alone again, in a fraction of the time of the whole page.
+
+    Nothing outside may depend on its widgets. While the link is on screen, the whole page is drawn after it.
+
+    Args:
+        draw: draws the part.
+    """
+    run, times = _run(), count()
+
+    def look() -> None:
+        if not next(times):
+            draw()
+            return
+        _thread.run, before = run, dict(run.values)
+        run.arrived = run.back = False
+        say_refused()
+        draw()
+        if run.shows_link and run.values != before:
+            st.rerun()
+
+    st.fragment(look)()
+
+
 def page() -> str:
     """The page that is being drawn."""
     return _run().page
@@ -84,6 +110,7 @@ def page() -> str:
 
 def link() -> str:
     """The link to this screen: every widget of this run whose value differs from its default, such as `forward?lam=5`."""
+    _run().shows_link = True
     return write_link(_run().page, _run().values.values())
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 SHORT = {"recipe": "Custom", "iters": 60, "points": 200, "batch": 64}
 LONG = {"recipe": "Custom", "iters": 20_000, "points": 100, "batch": 16}
@@ -137,6 +138,39 @@ def test_a_run_is_paused_disturbed_left_and_found_again(new_page, app_url, conso
     assert step(page) >= reached
     wait_for_step(page, reached)
     pause(page)
+    assert_sound(page, console_errors)
+
+
+def runs_of(page: Page) -> list[bool]:
+    """Of each run of the page's script from the next page load on: whether it drew the whole page."""
+    whole: list[bool] = []
+
+    def note(frame: bytes | str) -> None:
+        message = ForwardMsg()
+        message.ParseFromString(frame if isinstance(frame, bytes) else frame.encode())
+        if message.WhichOneof("type") == "new_session":
+            whole.append(not message.metadata.run.fragment_ids)
+
+    page.on("websocket", lambda socket: socket.on("framereceived", note))
+    return whole
+
+
+def test_the_controls_of_a_run_draw_the_run_alone_and_an_open_link_follows(new_page, app_url, console_errors, seeds):
+    page = new_page(viewport={"width": 1280, "height": 800})
+    whole = runs_of(page)
+    open_training(page, app_url, SHORT | {"seed": next(seeds)})
+    moment = page.get_by_role("slider", name="Compare scores at t")
+    moment.press("ArrowRight")
+    expect(page.get_by_text("The exact score at t = 0.26")).to_be_visible(timeout=PATIENCE)
+    expect(page).to_have_url(re.compile(r"[?&]look=0\.26"))
+    assert whole == [True, False]
+    page.get_by_role("button", name="Link and predictions").click()
+    link = page.get_by_test_id("stCode").filter(has_text="/training?")
+    expect(link).to_contain_text("look=0.26", timeout=PATIENCE)
+    moment.press("ArrowRight")
+    expect(link).to_contain_text("look=0.27", timeout=PATIENCE)
+    page.reload()
+    expect(page.get_by_text("The exact score at t = 0.27")).to_be_visible(timeout=PATIENCE)
     assert_sound(page, console_errors)
 
 

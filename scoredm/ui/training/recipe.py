@@ -60,12 +60,10 @@ AVERAGES = {
 }
 
 
-def choose(t: float, smoothing: str, place: "DeltaGenerator") -> "screens.training.Settings":
-    """Draw the choice of a recipe with the fields of a custom one.
+def choose(place: "DeltaGenerator") -> "screens.training.Settings":
+    """Draw the choice of a recipe with the fields of a custom one; what is shown of its run is chosen elsewhere.
 
     Args:
-        t: the time at which scores are compared, chosen elsewhere.
-        smoothing: steps over which the loss is averaged, chosen elsewhere.
         place: a row for the fields of a custom recipe.
     """
     recipe = controls.choose("training", "recipe")
@@ -75,7 +73,7 @@ def choose(t: float, smoothing: str, place: "DeltaGenerator") -> "screens.traini
         controls.preset(_("Train on 50 points only"), FEW_POINTS, width="stretch")
         st.caption(_("All 50 points at every step. Press Train: the loss falls below its floor, and both errors rise."))
     fields = _custom(place) if recipe == "custom" else {}
-    return screens.training.Settings(recipe=recipe, t=t, smoothing=smoothing, **fields)
+    return screens.training.Settings(recipe=recipe, **fields)
 
 
 def _custom(place: "DeltaGenerator") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +12,9 @@ import scoredm
 from scoredm import charts
 from scoredm.experiment import Experiment
 from scoredm.language import _
-from scoredm.ui import background, cache, show
+from scoredm.ui import background, cache, controls, predict, show
 from scoredm.ui.stage import stage
-from scoredm.ui.training import recipe
+from scoredm.ui.training import onepoint, recipe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,7 @@ WIDTH = 140  # pixels of the button that trains, whatever it says
 
 @dataclass(frozen=True)
 class View:
-    """How the live view is drawn: log axis, the tutorial's metric, what is shown of the two scores, and whether the floor is."""
+    """How a run is drawn: log axis, the tutorial's metric, what is shown of the two scores, and whether the floor is."""
 
     log: bool
     notebook: bool
@@ -43,8 +43,9 @@ class View:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the live view draws beside its own place, which has the status: the page puts its controls between them."""
+    """Where the live view draws, between the controls."""
 
+    status: "DeltaGenerator"
     curves: "DeltaGenerator"
     scores: "DeltaGenerator"
     under_scores: "DeltaGenerator"
@@ -89,12 +90,42 @@ def _next(run: "Training | None") -> str:
     return _("Train again") if run.done else _("Continue")
 
 
-def draw(
+def draw(experiment: Experiment, chosen: "screens.training.Settings", run: "Training | None") -> None:
+    """Draw the live view of a run with its controls, and the loss of one point.
+
+    Args:
+        experiment: target, SDE and seed.
+        chosen: the recipe.
+        run: None before anybody trained it.
+    """
+    status = st.container()
+    curves, beside, numbers = st.columns([7, 5, 5])
+    with beside:
+        pair = controls.choose("training", "pair", disabled=experiment.dim == 1, label_visibility="collapsed")
+        scores = st.container()
+        t = controls.choose("training", "t")
+    with curves:
+        chart = st.container()
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            smoothing = controls.choose("training", "smoothing")
+            log = controls.choose("training", "log")
+            notebook = controls.choose("training", "notebook")
+    settings = replace(chosen, t=t, smoothing=smoothing)
+    look = cache.training_look(experiment, settings, run)
+    with numbers:
+        floor = predict.ask(scoredm.screens.predictions.LOSS, look, lambda: look, about=experiment)
+    view, places = View(log, notebook, pair, floor), Places(status, chart, scores, beside, numbers)
+    background.watch(lambda: _follow(experiment, settings, run, view, places), run)
+    onepoint.draw(experiment, t, run)
+
+
+def _follow(
     experiment: Experiment, settings: "screens.training.Settings", run: "Training | None", view: View, places: Places
 ) -> None:
     """Draw the run as it is now."""
     look = cache.training_look(experiment, settings, run)
-    _status(experiment, settings, run)
+    with places.status:
+        _status(experiment, settings, run)
     with places.curves:
         _curves(look, view)
     with places.scores:
@@ -377,7 +408,7 @@ def _downloads(experiment: Experiment, settings: "screens.training.Settings", ru
 
     show.download("learned-samples", draw_samples, _("Download samples"))
     title = _("{target}, {sde}, seed {seed}").format(target=experiment.title, sde=experiment.sde_label, seed=experiment.seed)
-    look = cache.training_look(experiment, settings, run)
+    look = cache.training_look(experiment, replace(settings, smoothing=controls.chosen("smooth")), run)
     if look.curves is not None:
         curves, floor = look.curves, look.floor
         show.download("loss-curves", lambda: charts.figures.loss_curves(curves, floor, title), _("Download curves"))
