@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -29,6 +30,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--races", type=int, default=default["races"], help="of the people, those who race (%(default)s)")
     parser.add_argument("--seconds", type=float, default=default["seconds"], help="that the class lasts (%(default)s)")
     parser.add_argument("--moves", type=float, default=default["moves"], help="seconds from move to move (%(default)s)")
+    parser.add_argument("--recipe", default="tutorial", choices=["tutorial", "ours"], help="of those who train (%(default)s)")
+    parser.add_argument("--after", type=float, default=0.0, help="seconds after the class, when memory is read again")
     parser.add_argument("--screens", action="store_true", help="tell moves screen by screen too")
     parser.add_argument("--address", help="of a server that runs; without it one is started")
     parser.add_argument("--log", type=Path, help="the file that the server at --address writes")
@@ -57,12 +60,17 @@ def main(words: list[str]) -> int:
     if words[:1] == ["shares"]:
         return shares.main(words[1:])
     asked = arguments(words)
-    plan = Plan(asked.people, asked.training, asked.races, asked.seconds, asked.moves)
+    recipe = "" if asked.recipe == "tutorial" else f"recipe={asked.recipe}"
+    plan = Plan(asked.people, asked.training, asked.races, asked.seconds, asked.moves, recipe=recipe)
     with server(asked.address, asked.log) as (address, log):
         before = os.getloadavg()[0]
         outcome = asyncio.run(Crowd(address, plan).attend(log))
         found = problems(outcome)
         rows = report.rows(outcome, screens=asked.screens)
+        if asked.after and outcome.meter is not None:
+            time.sleep(asked.after)
+            outcome.meter.look()
+            rows.append((f"memory {asked.after:.0f} s after all have left", f"{outcome.meter.last:.0f} MB"))
     rows.append(("load average of the machine, before", f"{before:.1f} on {os.cpu_count()} cores"))
     print(report.table(rows))
     for text in found:
