@@ -208,6 +208,7 @@ class Pool:
         self._queue: list[Work] = []
         self._viewers: dict[str, float] = {}  # until when each is expected to look again
         self._long = 0  # long units under way
+        self._urgent = 0  # urgent units under way
         self._least = 0.0  # time used by the work that was taken up last: a newcomer has no claim to what was before it
         self._threads = [
             threading.Thread(target=self._work, args=(worker,), name=f"work-{i}", daemon=True)
@@ -289,6 +290,7 @@ class Pool:
             with self._changed:
                 waiting = work.finish(time.monotonic() - began)
                 self._long -= is_long
+                self._urgent -= work.urgent
                 self._changed.notify_all()
             for other in [work, *waiting]:
                 self.enqueue(other)
@@ -309,11 +311,19 @@ class Pool:
                     self._least = max(self._least, work.used)
                     is_long = work.has_long_units
                     self._long += is_long
+                    self._urgent += work.urgent
                     work.begin()
                     self.enqueue(work)
                     return work, unit, is_long
 
     def _possible(self) -> list[Work]:
-        """The work of the queue that may be taken up now: of several threads one is kept free of long units."""
-        full = self._long >= max(1, self.size - 1)
-        return [work for work in self._queue if not (full and work.has_long_units)]
+        """The work of the queue that may be taken up now.
+
+        Of several threads one is kept free of long units, and while other work waits one is kept free of urgent units, so that
+        many pages together do not bring it to a halt.
+        """
+        most = max(1, self.size - 1)
+        possible = [work for work in self._queue if not (self._long >= most and work.has_long_units)]
+        if self.size > 1 and self._urgent >= most:
+            return [work for work in possible if not work.urgent] or possible
+        return possible

@@ -301,3 +301,31 @@ def test_urgent_work_goes_before_other_work(pool, long_lease):
     urgent.renew("b")
     wait_until(lambda: urgent.done)
     assert sum(other.count for other in others) - before <= 2
+
+
+@pytest.fixture
+def pair() -> Iterator[Pool]:
+    pool = Pool(2)
+    yield pool
+    pool.shutdown()
+
+
+def test_a_flood_of_urgent_work_leaves_other_work_a_thread(pair, long_lease):
+    flood = [Counting(pair, seconds=0.01) for _ in range(20)]
+    for urgent in flood:
+        urgent.urgent = True
+        urgent.renew("a")
+    other = Counting(pair, total=20, seconds=0.01)
+    other.renew("b")
+    wait_until(lambda: other.done)
+    assert 5 < sum(urgent.count for urgent in flood) < 100, "half of the time is the other's"
+
+
+def test_urgent_work_has_every_thread_where_nothing_else_waits(pair, long_lease):
+    flood = [Counting(pair, total=5, seconds=0.05) for _ in range(4)]
+    most = []
+    for urgent in flood:
+        urgent.urgent = True
+        urgent.renew("a")
+    wait_until(lambda: most.append(sum(urgent.under_way for urgent in flood)) or all(urgent.done for urgent in flood))
+    assert max(most) == 2
