@@ -258,7 +258,7 @@ def dsm_loss_at(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, x: Tensor
         t: a time above 0.
     """
     alpha, sigma = sde.scales(t)
-    clean = mixture.posterior(x, alpha, sigma)
+    clean = mixture.denoising_posterior(x, alpha, sigma)
     spread = (alpha / sigma) ** 2 * float(clean.covariance.trace())
     with torch.no_grad():
         score = score_fn(x[None], t)[0].double()
@@ -351,7 +351,7 @@ def _floor(mixture: GaussianMixture, sde: SDE, t: float) -> float:
 def _by_volume(mixture: GaussianMixture) -> GaussianMixture:
     """The same mixture with its components in order of falling volume."""
     variances, _ = mixture.principal_axes
-    return mixture.select(torch.argsort(variances.log().sum(1), descending=True, stable=True))
+    return mixture.subset(torch.argsort(variances.log().sum(1), descending=True, stable=True))
 
 
 def _prepared_gap(mixture: GaussianMixture) -> Callable[[Tensor, int], Tensor]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
+from scoredm.conditioning import Conditioned, condition_gaussians, distinct_indices, finite_array, measure_gaussians
 from scoredm.sde import SDE, Time, over_leading_axes
 
 # Rows are evaluated in blocks of about this many numbers per component array: memory stays bounded and in cache.
@@ -27,6 +28,9 @@ FEW_AXES = 4  # up to so many dimensions, sums over axes are quicker axis by axi
 
 # Below this ratio of the smallest eigenvalue to the largest, the rounding errors of eigh show in the smallest.
 WELL_CONDITIONED = 1e-8
+
+# A standard deviation below this share of the widest one before an observation would be mostly rounding error.
+NARROWEST_SHARE = 1e-12
 
 
 class NaturalParameters(NamedTuple):
@@ -99,9 +103,9 @@ def _factorise_scaled(covariance: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _squared_singular_values(factor: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, ascending, and eigenvectors of F F', (D, M) -> (D,), (D, D), without forming it."""
+    """Eigenvalues, ascending, and eigenvectors of F F', (..., D, M) -> (..., D), (..., D, D), without forming it."""
     axes, lengths, _ = torch.linalg.svd(factor, full_matrices=False)
-    return lengths.flip(0).square(), axes.flip(1)
+    return lengths.flip(-1).square(), axes.flip(-1)
 
 
 def _normalised(weights: Tensor) -> Tensor:
@@ -260,19 +264,6 @@ class GaussianMixture:
         """Whether float32 would round points of this mixture by more than a hundredth of its narrowest standard deviation."""
         farthest = self._means.abs().amax(1) / self._eigenvalues[:, 0].sqrt()
         return float(farthest.max()) * torch.finfo(torch.float32).eps / 2 > ROUNDING_SHARE
-
-    def select(self, components: Tensor) -> "GaussianMixture":
-        """The mixture of some components.
-
-        Args:
-            components: their indices, in the order wanted, (M,).
-
-        Returns:
-            The mixture, with their weights divided by their sum.
-        """
-        return _restore(
-            *(p[components] for p in (self._means, self._covariances, self._eigenvalues, self._eigenvectors, self._weights))
-        )
 
     def add(self, mean: Any, covariance: Any, weight: float) -> "GaussianMixture":
         """A new mixture with one more component.
@@ -489,7 +480,7 @@ class GaussianMixture:
         Returns:
             (M,).
         """
-        first = self.select(torch.arange(k + 1))
+        first = self.subset(torch.arange(k + 1))
         before = first.responsibilities(x)[:, :k]
         share = before.sum(1, keepdim=True)
         scores = first.component_scores(x)
@@ -520,11 +511,13 @@ class GaussianMixture:
 
         return self._in_blocks(guess, x, *_per_row(x, alpha, sigma))
 
-    def posterior(self, x: Any, alpha: Time, sigma: Time) -> "GaussianMixture":
+    def denoising_posterior(self, x: Any, alpha: Time, sigma: Time) -> "GaussianMixture":
         """The distribution of X given that alpha X + sigma Z is x: a mixture again.
 
             sum_k r_k(x) N(mu_k + alpha S_k M_k^{-1} (x - alpha mu_k), S_k - alpha^2 S_k M_k^{-1} S_k),
             M_k = alpha^2 S_k + sigma^2 I
+
+        Equal to posterior(alpha I, x, sigma^2 I), without a new factorisation and for any sigma above 0.
 
         Args:
             x: one point, (D,).
@@ -609,6 +602,164 @@ class GaussianMixture:
     def _score(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
         r = torch.softmax(self._logits(along, variances, axes), -1)
         return torch.einsum("bk,bki->bi", r, self._component_scores(along, variances, axes))
+
+    @property
+    def _factors(self) -> Tensor:
+        """F_k with S_k = F_k F_k', (K, D, D)."""
+        return self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]
+
+    def subset(self, components: Any) -> "GaussianMixture":
+        """The mixture of some components.
+
+        Args:
+            components: their indices, in the order wanted, (M,), or one.
+
+        Returns:
+            The mixture, with their weights divided by their sum.
+
+        Raises:
+            ValueError: unless they are different components of this mixture, one of them with a weight above 0.
+        """
+        chosen = distinct_indices(components, "components", self.n_components)
+        _check_weights(self._weights[chosen])
+        parts = (self._means, self._covariances, self._eigenvalues, self._eigenvectors, self._weights)
+        return _restore(*(part[chosen] for part in parts))
+
+    def marginal(self, axes: Any) -> "GaussianMixture":
+        """The distribution of some coordinates of X, whatever the others are.
+
+        Args:
+            axes: the coordinates, counted from 0, in the order wanted, (M,), or one.
+
+        Returns:
+            A mixture in M dimensions with as many components.
+
+        Raises:
+            ValueError: unless they are different axes of this mixture.
+        """
+        kept = distinct_indices(axes, "axes", self.dim)
+        variances, directions = _squared_singular_values(self._factors[:, kept])
+        return _restore(self._means[:, kept], self._covariances[:, kept][..., kept], variances, directions, self._weights)
+
+    def condition(self, axes: Any, values: Any) -> "GaussianMixture":
+        """The distribution of the other coordinates of X where some are known exactly.
+
+            p(x_b | x_a) = p(x_a, x_b) / p(x_a)
+
+        Args:
+            axes: the known coordinates a, counted from 0, (M,), or one.
+            values: x_a, (M,), or a number.
+
+        Returns:
+            A mixture in D - M dimensions with as many components; the remaining axes keep their order.
+
+        Raises:
+            ValueError: unless the axes are different axes of this mixture, not all, and have a finite value each; or where the
+                values are too far away, or the other coordinates vary too little, for float64.
+        """
+        known = distinct_indices(axes, "axes", self.dim)
+        if len(known) == self.dim:
+            raise ValueError(f"axes are {known.tolist()}, all of this {self.dim}-D mixture; at least one must remain")
+        rest = [axis for axis in range(self.dim) if axis not in known]
+        means, factors = self._means, self._factors
+        values = finite_array(values, "values", (len(known),))
+        found = condition_gaussians(means[:, rest], factors[:, rest], values, means[:, known], factors[:, known])
+        return _after(found, self._shares.log(), self._eigenvalues[:, -1])
+
+    def posterior(self, A: Any, y: Any, noise_covariance: Any) -> "GaussianMixture":
+        """The distribution of X given a linear measurement y = A X + noise, with the noise normal and independent of X.
+
+            p(x | y) = p(x) N(y; A x, R) / p(y)
+                     = sum_k v_k N(mu_k + G_k (y - A mu_k), S_k - G_k A S_k),   G_k = S_k A' (A S_k A' + R)^{-1},
+
+        with weights v_k proportional to w_k N(y; A mu_k, A S_k A' + R).
+
+        Args:
+            A: what is measured, (M, D).
+            y: the measurement, (M,).
+            noise_covariance: R, symmetric and positive definite, (M, M), or a number for that many times the identity.
+
+        Returns:
+            A mixture with as many components.
+
+        Raises:
+            ValueError: if shapes disagree, a number is not finite, or R is not symmetric and positive definite; or where y is too
+                far away, or the noise too small, for float64. Where some coordinates are known without noise, use `condition`.
+
+        References:
+            Bishop 2006, "Pattern Recognition and Machine Learning", section 2.3.3, for each component.
+        """
+        return _after(self._measured(A, y, noise_covariance), self._shares.log(), self._eigenvalues[:, -1])
+
+    def log_evidence(self, A: Any, y: Any, noise_covariance: Any) -> float:
+        """The log density, in nats, of a linear measurement y = A X + noise.
+
+            log p(y) = log sum_k w_k N(y; A mu_k, A S_k A' + R)
+
+        Args:
+            A: what is measured, (M, D).
+            y: the measurement, (M,).
+            noise_covariance: R, as in `posterior`.
+
+        Raises:
+            ValueError: if shapes disagree, a number is not finite, or R is not symmetric and positive definite.
+        """
+        return float(torch.logsumexp(self._shares.log() + self._measured(A, y, noise_covariance).log_prob, 0))
+
+    def product(self, other: "GaussianMixture") -> "GaussianMixture":
+        """The distribution whose density is proportional to the product of two densities.
+
+            p(x) q(x) / Z,   with a component N(x; mu_j, S_j) N(x; nu_k, T_k) for each pair,
+
+        whose weight is proportional to w_j v_k N(nu_k; mu_j, S_j + T_k).
+
+        Args:
+            other: q, of the same dimension, with weights v_k, means nu_k and covariances T_k.
+
+        Returns:
+            A mixture of as many components as there are pairs: first all with the first component of q.
+
+        Raises:
+            ValueError: if the dimensions differ; or where the mixtures are too far apart, or q too narrow beside p, for float64.
+        """
+        if self.dim != other.dim:
+            raise ValueError(f"the mixtures have {self.dim} and {other.dim} dimensions; a product needs equal ones")
+        # A component of q says of X what a measurement of all its coordinates would.
+        A, factors = torch.eye(self.dim, dtype=torch.float64), self._factors
+        pairs = [
+            measure_gaussians(self._means, factors, A, *measured) for measured in zip(other._means, other._factors, strict=True)
+        ]
+        found = Conditioned(*(torch.cat(parts) for parts in zip(*pairs, strict=True)))
+        log_weights = (other._shares.log()[:, None] + self._shares.log()).flatten()
+        return _after(found, log_weights, self._eigenvalues[:, -1].repeat(other.n_components))
+
+    def _measured(self, A: Any, y: Any, noise_covariance: Any) -> Conditioned:
+        """Every component given a measurement, as in `posterior`."""
+        y = finite_array(y, "y", ("M",))
+        A = finite_array(A, "A", (len(y), self.dim))
+        if not isinstance(noise_covariance, Tensor) and isinstance(noise_covariance, int | float):
+            noise_covariance = noise_covariance * torch.eye(len(y), dtype=torch.float64)
+        R = finite_array(noise_covariance, "noise_covariance", (len(y), len(y)))
+        try:
+            variances, directions = _factorise(R[None])
+        except ValueError as error:
+            raise ValueError(f"noise_covariance is {R.tolist()}; it must be symmetric and positive definite") from error
+        return measure_gaussians(self._means, self._factors, A, y, directions[0] * variances[0].sqrt())
+
+
+def _after(found: Conditioned, log_weights: Tensor, widest: Tensor) -> GaussianMixture:
+    """The mixture of components after an observation, given their weights and largest variances before it, each (K,)."""
+    logits = log_weights + found.log_prob
+    if not (torch.isfinite(found.means).all() and torch.isfinite(logits.max())):
+        raise ValueError("what is observed is so far from the mixture that float64 cannot tell which component it is nearest to")
+    variances, axes = _squared_singular_values(found.factors)
+    least = variances[:, 0].sqrt()
+    for k in (least <= NARROWEST_SHARE * widest.sqrt()).nonzero()[:1, 0].tolist():
+        raise ValueError(
+            f"what is observed leaves component {k} a standard deviation of about {float(least[k]):.3g} where it had up to "
+            f"{float(widest[k].sqrt()):.3g} before; float64 does not tell this from 0"
+        )
+    return _restore(found.means, found.factors @ found.factors.mT, variances, axes, torch.softmax(logits, 0))
 
 
 def _restore(means: Tensor, covariances: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, weights: Tensor) -> GaussianMixture:

@@ -100,7 +100,7 @@ class ExactScore:
             x: one point, (D,).
             t: One time, with sigma_t above 0.
         """
-        return self.mixture.posterior(x, *self.sde.scales(t))
+        return self.mixture.denoising_posterior(x, *self.sde.scales(t))
 
     def with_divergence(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
         """The score and its divergence, in closed form.

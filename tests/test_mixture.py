@@ -376,7 +376,7 @@ def test_the_posterior_is_bayes_rule(target, alpha, sigma):
     mixture = targets.mixture(target)
     clean = mixture.sample(1, torch.Generator().manual_seed(3))[0].double()
     x = alpha * clean + sigma * torch.randn(mixture.dim, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
-    posterior = mixture.posterior(x, alpha, sigma)
+    posterior = mixture.denoising_posterior(x, alpha, sigma)
     x0 = posterior.sample(50, torch.Generator().manual_seed(5)).double()
     kernel = -((x - alpha * x0).square().sum(1) / sigma**2 + mixture.dim * np.log(2 * np.pi * sigma**2)) / 2
     bayes = mixture.log_prob(x0) + kernel - mixture.diffuse(alpha, sigma).log_prob(x)
@@ -391,4 +391,4 @@ def test_the_posterior_is_bayes_rule(target, alpha, sigma):
 )
 def test_a_posterior_needs_a_point_and_noise(x, sigma, words):
     with pytest.raises(ValueError, match=words):
-        targets.mixture("tutorial").posterior(x, 1.0, sigma)
+        targets.mixture("tutorial").denoising_posterior(x, 1.0, sigma)

@@ -269,7 +269,7 @@ def spread_from_one_point(given: "tuple[Experiment, screens.reverse.Settings]") 
     experiment, settings = given
     if NOISE[settings.process] == 0:
         return 0.0
-    origins = experiment.mixture.posterior([0.0] * experiment.dim, *experiment.sde.scales(1.0))
+    origins = experiment.mixture.denoising_posterior([0.0] * experiment.dim, *experiment.sde.scales(1.0))
     return float(origins.covariance[0, 0])
 
 
