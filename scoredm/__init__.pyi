@@ -89,6 +89,7 @@ from .simulation import (
     sample as sample,
 )
 from .statistics import Measurement as Measurement, standard_error as standard_error
+from .storage import load as load, load_recipe as load_recipe, save as save
 from .targets import (
     MixtureTextError as MixtureTextError,
     format_mixture as format_mixture,

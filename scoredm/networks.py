@@ -24,6 +24,9 @@ NOTEBOOK_WIDTH = 50
 
 PARAMETRISATIONS = ("own", "score", "noise", "clean")
 
+# At these times alpha and sigma tell two SDEs apart.
+TELLING_TIMES = (0.25, 0.5, 0.75, 1.0)
+
 HE_GAIN = math.sqrt(6)  # He et al. 2015, arXiv 1502.01852: signals keep their size from layer to layer
 
 
@@ -59,8 +62,37 @@ def _check_parametrisation(name: str) -> None:
         raise ValueError(f"parametrisation is {name!r}; it must be one of {', '.join(PARAMETRISATIONS)}")
 
 
+class _Network(nn.Module):
+    """A network whose weights say, in its state_dict, for which SDE they were trained: by alpha and sigma at four times."""
+
+    sde: SDE
+    dim: int
+    parametrisation: str
+    sizes: dict[str, int]  # what __init__ needs to make one of the same shape
+
+    def get_extra_state(self) -> Tensor:
+        """alpha and sigma of the SDE at TELLING_TIMES, (4, 2), float64."""
+        return torch.tensor([self.sde.scales(t) for t in TELLING_TIMES], dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Refuse weights that were trained for another SDE.
+
+        Args:
+            state: what `get_extra_state` of the network that they come from gave.
+
+        Raises:
+            ValueError: if it is not what this network's gives.
+        """
+        for t, theirs, ours in zip(TELLING_TIMES, state.tolist(), self.get_extra_state().tolist(), strict=True):
+            if not all(math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-12) for one, other in zip(theirs, ours, strict=True)):
+                raise ValueError(
+                    f"the weights were trained for another SDE: at t = {t:g} it has alpha = {theirs[0]:g} and "
+                    f"sigma = {theirs[1]:g}, where {self.sde} has {ours[0]:g} and {ours[1]:g}"
+                )
+
+
 @final
-class ScoreNet(nn.Module):
+class ScoreNet(_Network):
     """A score network with scaled input and output, which starts as the score of a Gaussian and learns the rest.
 
     In the principal axes of the data, of mean m and standard deviation s along an axis, with v_t = alpha_t^2 s^2 + sigma_t^2,
@@ -113,6 +145,7 @@ class ScoreNet(nn.Module):
         self.sde = sde
         self.dim = dim
         self.parametrisation = parametrisation
+        self.sizes = {"dim": dim, "width": width, "depth": depth}
         variances, axes = torch.linalg.eigh(torch.eye(dim) if covariance is None else covariance)
         self.register_buffer("mean", torch.zeros(dim) if mean is None else mean.clone())
         self.register_buffer("std", variances.clamp(min=1e-12).sqrt())
@@ -150,7 +183,7 @@ class ScoreNet(nn.Module):
 
 
 @final
-class NotebookNet(nn.Module):
+class NotebookNet(_Network):
     """The tutorial's network: random Fourier features of t, two hidden layers of tanh units, and an output divided by sigma_t.
 
         s(x, t) = MLP(x, sin(2 pi w t), cos(2 pi w t)) / sigma_t,   w ~ N(0, scale^2), drawn once and kept.
@@ -196,6 +229,7 @@ class NotebookNet(nn.Module):
         self.sde = sde
         self.dim = dim
         self.parametrisation = parametrisation
+        self.sizes = {"dim": dim, "width": width, "features": features}
         self.register_buffer("frequencies", scale * torch.randn(features // 2, generator=generator))
         self.body = nn.Sequential(
             _linear(dim + features, width, generator),
