@@ -1,4 +1,5 @@
 from . import (
+    budget as budget,
     charts as charts,
     exercises as exercises,
     learning as learning,
@@ -8,10 +9,15 @@ from . import (
     targets as targets,
     tasks as tasks,
 )
-from .checks import CHECKS as CHECKS, Check as Check
-from .checks.finding import Case as Case, Finding as Finding
 from .experiment import KINDS as KINDS, Experiment as Experiment, Kind as Kind
-from .grids import GRIDS as GRIDS, Grid as Grid, time_of_log_snr as time_of_log_snr
+from .grids import (
+    GRIDS as GRIDS,
+    Grid as Grid,
+    karras_times as karras_times,
+    log_snr_times as log_snr_times,
+    time_of_log_snr as time_of_log_snr,
+    uniform_times as uniform_times,
+)
 from .likelihood import (
     Encoding as Encoding,
     bits_per_dimension as bits_per_dimension,
@@ -24,7 +30,6 @@ from .losses import (
     dsm_loss as dsm_loss,
     dsm_loss_at as dsm_loss_at,
     dsm_losses as dsm_losses,
-    notebook_score_error as notebook_score_error,
     score_error as score_error,
 )
 from .memorisation import EmpiricalScore as EmpiricalScore
@@ -68,6 +73,7 @@ from .samplers import (
     zero_mean_prior as zero_mean_prior,
 )
 from .score import (
+    ExactScore as ExactScore,
     ScoreFn as ScoreFn,
     denoise as denoise,
     exact_score as exact_score,
@@ -101,3 +107,5 @@ from .training import (
     TrainMetrics as TrainMetrics,
     default_device as default_device,
 )
+
+__version__: str

@@ -156,7 +156,7 @@ def perfect_notebook_error(mixture: GaussianMixture, sde: SDE, eps: float, gener
         generator: source of the points.
 
     Returns:
-        The mean of `scoredm.notebook_score_error` over t.
+        The mean of `scoredm.losses.notebook_score_error` over t.
     """
     times, weights = quadrature_times(eps)
     return float(notebook_score_error(exact_score(mixture, sde), mixture, times, n=2000, generator=generator) @ weights)

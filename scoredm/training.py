@@ -156,7 +156,7 @@ class TrainMetrics:
         floor: the lowest mean DSM loss over t uniform on [eps, 1].
         train_error: mean over t of sigma_t^2 || s - exact ||^2 on diffused training points.
         test_error: the same on diffused fresh points.
-        notebook_error: the tutorial's error, which is not 0 for the exact score (see `scoredm.notebook_score_error`).
+        notebook_error: the tutorial's error, which is not 0 for the exact score (see `scoredm.losses.notebook_score_error`).
         evaluated: whether the three errors were measured at this step (the first, the last, and every eval_every-th) or are
             those of the last evaluation.
         seconds: computing time so far, of steps and evaluations.
@@ -298,7 +298,7 @@ class Trainer:
         x0, paired = self._data, self.config.paired
         if 0 < self.config.rows < len(x0):
             x0 = x0[torch.randint(len(x0), (self.config.rows,), generator=self._draws, device=self.device)]
-        t = uniform_times(len(x0), self.config.eps, self._draws, even=paired)
+        t = draw_times(len(x0), self.config.eps, self._draws, even=paired)
         noise = torch.randn(x0.shape, generator=self._draws, device=self.device)
         if not paired:
             return x0, t, noise
@@ -364,7 +364,7 @@ class _Evaluation:
     ) -> None:
         train, fresh = data[:EVALUATION_POINTS], mixture.sample(EVALUATION_POINTS, generator)
         x0 = torch.cat([train, fresh])
-        t = torch.cat([uniform_times(len(part), eps, generator, even=True) for part in (train, fresh)])
+        t = torch.cat([draw_times(len(part), eps, generator, even=True) for part in (train, fresh)])
         x = sde.perturb(x0, t, torch.randn(x0.shape, generator=generator))
         self._sizes = [len(train), len(fresh), len(train)]
         self._x = torch.cat([x, train]).to(device)
@@ -406,7 +406,7 @@ def _weight(name: str, sde: SDE, spread: float, mean: float, t: Tensor) -> Tenso
     return WEIGHTINGS[name](sde, t, spread) / mean
 
 
-def uniform_times(n: int, eps: float, generator: torch.Generator, *, even: bool) -> Tensor:
+def draw_times(n: int, eps: float, generator: torch.Generator, *, even: bool) -> Tensor:
     """Draw times uniform on [eps, 1].
 
     Args:

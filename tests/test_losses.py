@@ -23,10 +23,9 @@ from scoredm import (
     dsm_loss_at,
     dsm_losses,
     exact_score,
-    notebook_score_error,
     score_error,
 )
-from scoredm.losses import WEIGHTINGS, edm_weight, likelihood_weight, mean_weight, min_snr_weight
+from scoredm.losses import WEIGHTINGS, edm_weight, likelihood_weight, mean_weight, min_snr_weight, notebook_score_error
 from scoredm.sde import Time
 from tests.common import normal
 

@@ -7,6 +7,8 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
+import scoredm
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "scoredm"
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
@@ -54,6 +56,13 @@ def test_each_public_name_is_listed_once_and_under_its_own_name():
     assert len(set(names)) == len(names) > 60
 
 
+def test_what_a_study_is_made_of_is_at_the_top_and_what_checks_the_app_is_in_its_module():
+    for name in ("studies", "budget", "ExactScore", "uniform_times", "log_snr_times", "karras_times", "save", "load"):
+        assert name in dir(scoredm)
+    for name in ("CHECKS", "Check", "Case", "Finding", "notebook_score_error"):
+        assert name not in dir(scoredm)
+
+
 # What stands beside the package
 
 
@@ -63,6 +72,7 @@ def text(name: str) -> str:
 
 def test_every_file_says_the_same_version():
     version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    assert scoredm.__version__ == version
     assert f"\nversion: {version}\n" in text("CITATION.cff")
     assert re.findall(r"^## \[([\d.]+)\]", text("CHANGELOG.md"), flags=re.MULTILINE)[0] == version
 

@@ -21,12 +21,11 @@ from scoredm import (
     Trainer,
     TrainMetrics,
     dsm_losses,
-    notebook_score_error,
     score_error,
 )
-from scoredm.losses import WEIGHTINGS
+from scoredm.losses import WEIGHTINGS, notebook_score_error
 from scoredm.networks import NOTEBOOK_WIDTH, SCORENET_WIDTH
-from scoredm.training import BOUNDS, CHOICES, averaging_share, default_device, learning_rate, mean_floor, uniform_times
+from scoredm.training import BOUNDS, CHOICES, averaging_share, default_device, draw_times, learning_rate, mean_floor
 
 TUTORIAL = GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
 SDE = VESDE(25.0)
@@ -95,7 +94,7 @@ def test_words_and_fractions_out_of_place_are_refused(bad: dict[str, Any]):
 
 @pytest.mark.parametrize("even", [True, False])
 def test_times_are_uniform_between_eps_and_1(even):
-    t = uniform_times(100_000, 0.2, torch.Generator().manual_seed(0), even=even)
+    t = draw_times(100_000, 0.2, torch.Generator().manual_seed(0), even=even)
     ranks = torch.linspace(0.2, 1, 100_000)
     assert (t.sort().values - ranks).abs().max() < 0.8 * 1.63 / np.sqrt(100_000)  # Kolmogorov-Smirnov, 1 in 100
     assert bool(t.min() >= 0.2)
@@ -103,7 +102,7 @@ def test_times_are_uniform_between_eps_and_1(even):
 
 
 def test_even_times_take_one_from_each_part():
-    t = uniform_times(50, 0.0, torch.Generator().manual_seed(0), even=True)
+    t = draw_times(50, 0.0, torch.Generator().manual_seed(0), even=True)
     assert torch.equal((t * 50).floor(), torch.arange(50.0))
 
 

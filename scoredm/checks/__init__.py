@@ -1,6 +1,7 @@
 """The checks behind the app: what is claimed, what should come out, and what comes out on this machine.
 
-    from scoredm import CHECKS, VESDE, Case, targets
+    from scoredm import VESDE, targets
+    from scoredm.checks import CHECKS, Case
 
     case = Case(targets.mixture("tutorial"), VESDE(), seed=2021)
     for check in CHECKS:
