@@ -737,8 +737,8 @@ class GaussianMixture:
         """Every component given a measurement, as in `posterior`."""
         y = finite_array(y, "y", ("M",))
         A = finite_array(A, "A", (len(y), self.dim))
-        if not isinstance(noise_covariance, Tensor) and isinstance(noise_covariance, int | float):
-            noise_covariance = noise_covariance * torch.eye(len(y), dtype=torch.float64)
+        if isinstance(noise_covariance, int | float) or getattr(noise_covariance, "ndim", None) == 0:
+            noise_covariance = float(noise_covariance) * torch.eye(len(y), dtype=torch.float64)
         R = finite_array(noise_covariance, "noise_covariance", (len(y), len(y)))
         try:
             variances, directions = _factorise(R[None])

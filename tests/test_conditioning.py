@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -136,6 +137,12 @@ def test_a_product_with_a_likelihood_is_a_posterior_and_its_first_components_are
     product, mean, covariance = mixture.product(likelihood), likelihood.means, likelihood.covariances
     same(product.subset([0, 1, 2]), mixture.posterior(torch.eye(3), mean[0], covariance[0]))
     same(product.subset([3, 4, 5]), mixture.posterior(torch.eye(3), mean[1], covariance[1]))
+
+
+def test_the_covariance_of_the_noise_may_be_any_number():
+    mixture, A, y = arbitrary(2, 3), draws(2, 3), draws(2)
+    for number in (torch.tensor(2.0), np.float32(2), np.array(2.0), 2):
+        same(mixture.posterior(A, y, number), mixture.posterior(A, y, 2 * EYE))
 
 
 def test_a_subset_keeps_the_components_and_the_proportions():
