@@ -80,11 +80,13 @@ from .score import (
     score_and_divergence as score_and_divergence,
 )
 from .sde import (
+    EDM as EDM,
     SDE as SDE,
     VESDE as VESDE,
     VPSDE as VPSDE,
     CosineVPSDE as CosineVPSDE,
     GeometricVESDE as GeometricVESDE,
+    RectifiedFlow as RectifiedFlow,
     SubVPSDE as SubVPSDE,
 )
 from .simulation import (

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from scoredm import VESDE, VPSDE, CosineVPSDE, Experiment, GeometricVESDE, SubVPSDE, experiment
+from scoredm import EDM, SDE, VESDE, VPSDE, CosineVPSDE, Experiment, GeometricVESDE, RectifiedFlow, SubVPSDE, experiment
 from scoredm.sde import LAM_MAX, RATIO_MAX
 
 KINDS = [  # those that the app offers, and others at the ends of their ranges
@@ -177,3 +177,93 @@ def test_an_sde_is_a_frozen_value():
     assert VPSDE() != SubVPSDE()
     with pytest.raises(dataclasses.FrozenInstanceError):
         VESDE().lam = 3.0  # pyrefly: ignore[read-only]
+
+
+class Own(SDE):
+    """An SDE that says only what another kind's alpha and sigma are."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def alpha(self, t):
+        return self.kind.alpha(t)
+
+    def sigma(self, t):
+        return self.kind.sigma(t)
+
+
+class Brownian(SDE):
+    def alpha(self, t):
+        del t
+        return 1.0
+
+    def sigma(self, t):
+        return 3 * torch.sqrt(t)
+
+
+@pytest.mark.parametrize("kind", [VESDE(), EDM(), VPSDE(), SubVPSDE(), CosineVPSDE(), RectifiedFlow()], ids=repr)
+def test_an_own_sde_finds_its_drift_and_diffusion(kind):
+    own, t = Own(kind), torch.linspace(0.001, 0.999, 12, dtype=torch.float64).reshape(3, 2, 2)
+    for name in ("alpha", "sigma", "drift_rate", "diffusion"):
+        expected = getattr(kind, name)(t)
+        torch.testing.assert_close(getattr(own, name)(t), expected, rtol=1e-9, atol=1e-12)
+        assert getattr(own, name)(0.999) == pytest.approx(getattr(kind, name)(0.999), rel=1e-9)
+    single = t.float()
+    torch.testing.assert_close(own.diffusion(single), kind.diffusion(single.double()).float(), rtol=1e-6, atol=0)
+
+
+def test_an_own_sde_may_answer_with_a_number_and_is_right_where_g_is_0_times_infinity():
+    own, t = Brownian(), torch.tensor([[0.0, 0.25, 1.0]])
+    assert own.alpha(0.5) == 1.0 and own.drift_rate(0.5) == 0.0
+    assert [own.diffusion(time) for time in (0.0, 0.5, 1)] == pytest.approx([3, 3, 3])
+    for function, expected in ((own.alpha, [1, 1, 1]), (own.sigma, [0, 1.5, 3]), (own.diffusion, [3, 3, 3])):
+        torch.testing.assert_close(function(t), torch.tensor([expected], dtype=t.dtype))
+    with torch.inference_mode():
+        torch.testing.assert_close(own.slopes(t)[1], torch.tensor([[math.inf, 3.0, 1.5]], dtype=torch.float64))
+
+
+def test_an_own_sde_that_no_diffusion_has_is_refused_with_the_time():
+    class Falls(Brownian):
+        def sigma(self, t):
+            return torch.sin(3 * t)
+
+    with pytest.raises(ValueError, match=r"g\^2 would be -2.32 at t = 0.9.*must rise"):
+        Falls().diffusion(0.9)
+    assert Falls().diffusion(0.1) == pytest.approx(math.sqrt(3 * math.sin(0.6)))
+
+    class Wide(Brownian):
+        def sigma(self, t):
+            del t
+            return torch.ones(7, dtype=torch.float64)
+
+    with pytest.raises(ValueError, match=r"sigma\(t\) has shape \(7,\) where t has \(2,\)"):
+        Wide().sigma(torch.zeros(2))
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
+def test_functions_of_math_cannot_hide_the_slope():
+    class Hidden(Brownian):
+        def alpha(self, t):
+            return math.exp(-t)
+
+    with pytest.raises((TypeError, ValueError), match="one element"):
+        Hidden().drift_rate(0.5)
+    with pytest.raises((TypeError, ValueError), match="one element"):
+        Hidden().alpha(torch.zeros(2))
+
+
+def test_edm_visits_the_levels_of_karras():
+    u = 0.002 ** (1 / 7) + times() * (80.0 ** (1 / 7) - 0.002 ** (1 / 7))
+    torch.testing.assert_close(EDM().sigma(times()) ** 2, u**14 - 0.002**2)
+    assert EDM(0.1, 3.0).sigma(1.0) == pytest.approx(math.sqrt(9 - 0.01), rel=1e-12)
+
+
+def test_a_rectified_flow_ends_in_noise_alone():
+    sde = RectifiedFlow()
+    assert (
+        sde.scales(1.0) == (0.0, 1.0) and sde.log_snr(1.0) == sde.drift_rate(1.0) == -math.inf and sde.diffusion(1.0) == math.inf
+    )
+    for own in (sde, Own(sde)):
+        for function in (own.log_snr, own.drift_rate, own.diffusion):
+            assert torch.as_tensor(function(torch.ones(2))).tolist() == [function(1.0)] * 2 == [function(1)] * 2
+        assert [float(v) for v in own.slopes(1.0)] == [-1, 1]
