@@ -14,7 +14,7 @@ import scoredm
 from scoredm import targets
 from scoredm.exercises.interpreter import MAX_CHARACTERS
 from scoredm.exercises.texts import EXERCISES
-from scoredm.experiment import BETA_MAX, BETA_MIN, KINDS, LAM, SIGMA_MAX, SIGMA_MIN, Experiment
+from scoredm.experiment import BETA_MAX, BETA_MIN, EDM_MAX, EDM_MIN, KINDS, LAM, SIGMA_MAX, SIGMA_MIN, Experiment
 from scoredm.language import N_, _, languages, lesson_names
 from scoredm.parameters import Choice, Number, Parameter, Several, Switch, Text, shortened
 
@@ -141,10 +141,10 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             "sde",
             N_("SDE"),
             "ve",
-            N_("How noise is added. VE: noise only. VP: the data shrink meanwhile. *Forward diffusion* compares them."),
+            N_("How noise is added. VE and EDM: noise only. The others: the data shrink too. *Forward diffusion* compares them."),
             options={name: kind.title for name, kind in KINDS.items()},
         ),
-        **{parameter.name: parameter for parameter in (LAM, SIGMA_MIN, SIGMA_MAX, BETA_MIN, BETA_MAX)},
+        **{parameter.name: parameter for parameter in (LAM, SIGMA_MIN, SIGMA_MAX, BETA_MIN, BETA_MAX, EDM_MIN, EDM_MAX)},
         "seed": Number(
             "seed", N_("Seed"), 2021, N_("The same seed gives the same numbers, for everyone."), low=0, high=2**31 - 1, step=1
         ),

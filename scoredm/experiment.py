@@ -57,6 +57,17 @@ BETA_MAX = Number(
     step=0.5,
     format="%.4g",
 )
+EDM_MIN = Number(
+    "emin",
+    N_("σ min"),
+    0.002,
+    N_("The noise level that the growth starts from: an even grid in t visits the levels of Karras et al."),
+    low=0.001,
+    high=0.5,
+    step=0.001,
+    format="%.3f",
+)
+EDM_MAX = Number("emax", N_("σ max"), 80.0, N_("The noise level at t = 1."), low=1.0, high=100.0, step=1.0, format="%.4g")
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,21 @@ KINDS = {
         (),
         r"\alpha_t = \frac{\cos\varphi}{\cos\varphi_0},\quad \sigma_t^2 = 1 - \alpha_t^2,\quad "
         r"g(t) = \sqrt{2 \varphi' \tan\varphi}",
+    ),
+    "rectified": Kind(
+        N_("Rectified flow"),
+        "RectifiedFlow",
+        N_("rectified flow"),
+        (),
+        r"\alpha_t = 1 - t,\quad \sigma_t = t,\quad g(t) = \sqrt{2t / (1 - t)}",
+    ),
+    "edm": Kind(
+        N_("EDM"),
+        "EDM",
+        N_("EDM, σ {:g} to {:g}"),
+        (EDM_MIN, EDM_MAX),
+        r"\alpha_t = 1,\quad \sigma_t^2 = u_t^{14} - \sigma_{\min}^2,\quad g(t) = \sqrt{14\, u_t^{13}\, \dot u_t},\quad "
+        r"u_t = \sigma_{\min}^{1/7} + t\,(\sigma_{\max}^{1/7} - \sigma_{\min}^{1/7})",
     ),
 }
 

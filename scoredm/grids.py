@@ -2,6 +2,9 @@
 
 A grid is a function (sde, steps, t_min) -> steps + 1 times. How the steps are spent matters most where few are taken: evenly in
 time, evenly in log-SNR, or as Karras et al. do, densely where little noise is left.
+
+Where alpha_1 = 0 the log-SNR has no end. There the levels of the last two grids end where alpha is 0.01, and t = 1 takes the
+place of that time.
 """
 
 import math
@@ -52,11 +55,11 @@ def time_of_log_snr(sde: SDE, value: float) -> float:
     def level(log_t: float) -> float:
         return float(sde.log_snr(math.exp(log_t)))
 
-    earliest = math.log(EARLIEST)
-    least, most = level(0.0), level(earliest)
+    earliest, latest = math.log(EARLIEST), math.log(float(sde.with_signal(1.0, EARLIEST)))
+    least, most = level(latest), level(earliest)
     if not least <= value <= most:
         raise ValueError(f"log-SNR is {value:g}; here it runs from {least:g} at t = 1 to {most:g} near t = 0")
-    found = root_scalar(lambda log_t: level(log_t) - value, bracket=(earliest, 0.0), xtol=1e-14)
+    found = root_scalar(lambda log_t: level(log_t) - value, bracket=(earliest, latest), xtol=1e-14)
     return math.exp(found.root)
 
 
@@ -95,7 +98,7 @@ def log_snr_times(sde: SDE, steps: int, t_min: float = 1e-3) -> list[float]:
         Lu et al. 2022, arXiv 2206.00927, section 3.2 ("uniform lambda").
     """
     check_grid(steps, t_min)
-    least, most = float(sde.log_snr(1.0)), float(sde.log_snr(t_min))
+    least, most = (float(sde.log_snr(t)) for t in (sde.with_signal(1.0), t_min))
     inner = [time_of_log_snr(sde, least + i * (most - least) / steps) for i in range(1, steps)]
     return [1.0, *inner, t_min]
 
@@ -119,7 +122,7 @@ def karras_times(sde: SDE, steps: int, t_min: float = 1e-3, rho: float = 7.0) ->
         Karras et al. 2022, arXiv 2206.00364, equation 5, with the noise-to-signal ratio for their sigma.
     """
     check_grid(steps, t_min)
-    high, low = (math.exp(-float(sde.log_snr(t)) / 2 / rho) for t in (1.0, t_min))
+    high, low = (math.exp(-float(sde.log_snr(t)) / 2 / rho) for t in (sde.with_signal(1.0), t_min))
     levels = [high + i * (low - high) / steps for i in range(1, steps)]
     return [1.0, *(time_of_log_snr(sde, -2 * rho * math.log(level)) for level in levels), t_min]
 

@@ -19,6 +19,7 @@ from scoredm.score import ScoreFn, score_and_divergence
 from scoredm.sde import SDE
 from scoredm.statistics import Measurement
 
+END_SIGNAL = 1e-6  # alpha at the last time where alpha_1 is 0: from there to t = 1, z moves by about as much of the data
 LOG_SHARE = 0.1  # of log-SNR in the grid: where the data are drowned, a wrong score moves points all the same
 
 
@@ -103,8 +104,10 @@ def encode(score_fn: ScoreFn, sde: SDE, x: Tensor, *, t_min: float = 0.0, steps:
     state = torch.zeros(len(x), x.shape[1] + 1, dtype=torch.float64, device=x.device)
     for i in range(0, 2 * steps, 2):
         state = _runge_kutta(slope, state, i, h)
-    log_volume = state[:, -1] + x.shape[1] * math.log(radius[-1] / radius[0])
-    return Encoding(signal[-1] * anchor + radius[-1] * state[:, :-1], log_volume)
+    alpha, sigma = sde.scales(1.0)
+    end = math.hypot(scale * alpha, sigma)
+    log_volume = state[:, -1] + x.shape[1] * math.log(end / radius[0])
+    return Encoding(alpha * anchor + end * state[:, :-1], log_volume)
 
 
 def _check(x: Tensor, t_min: float, steps: int, scale: float) -> None:
@@ -121,15 +124,19 @@ def _check(x: Tensor, t_min: float, steps: int, scale: float) -> None:
 
 
 def _grid(sde: SDE, t_min: float, count: int, scale: float) -> tuple[list[float], float]:
-    """count + 1 times from t_min to 1, even in tau, found by bisection, and the length of tau between the ends."""
+    """count + 1 times from t_min to 1, even in tau, found by bisection, and the length of tau between the ends.
+
+    Where alpha_1 is 0 and tau infinite, they end where alpha is 1e-6.
+    """
 
     def tau(t: Tensor) -> Tensor:
         noise, signal = torch.as_tensor(sde.sigma(t)), scale * torch.as_tensor(sde.alpha(t))
         return torch.atan2(noise, signal) + LOG_SHARE * (torch.hypot(noise, signal) / signal).log()
 
-    first, last = tau(torch.tensor([t_min, 1.0], dtype=torch.float64)).tolist()
-    times = bisect(tau, torch.linspace(first, last, count + 1, dtype=torch.float64), t_min, 1.0)
-    return [t_min, *times[1:-1].tolist(), 1.0], last - first
+    end = float(sde.with_signal(1.0, END_SIGNAL))
+    first, last = tau(torch.tensor([t_min, end], dtype=torch.float64)).tolist()
+    times = bisect(tau, torch.linspace(first, last, count + 1, dtype=torch.float64), t_min, end)
+    return [t_min, *times[1:-1].tolist(), end], last - first
 
 
 def _runge_kutta(slope: Callable[[Tensor, int], Tensor], y: Tensor, i: int, h: float) -> Tensor:

@@ -175,7 +175,8 @@ def edm_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
     level = _noise_level(sde, t) / data_std
     z = ((level * EDM_DATA_STD).log() - EDM_MEAN) / EDM_STD
     bell = (-(z**2) / 2).exp() / (EDM_STD * math.sqrt(2 * math.pi))
-    return bell * (1 + level**2) * likelihood_weight(sde, t) / 2
+    weight = bell * (1 + level**2) * likelihood_weight(sde, t) / 2
+    return torch.where(level.isinf(), 0.0, weight)  # the bell falls faster than any power of the level
 
 
 # w_t(sde, t, data_std) by name.

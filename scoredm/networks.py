@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from scoredm.score import score_from_clean, score_from_noise
-from scoredm.sde import SDE, Time, over_leading_axes
+from scoredm.sde import LEAST_SIGNAL, SDE, Time, over_leading_axes
 
 # Units in a hidden layer, where a recipe does not say otherwise.
 SCORENET_WIDTH = 64
@@ -174,7 +174,8 @@ class ScoreNet(_Network):
         scale = torch.rsqrt(signal**2 + sigma**2)
         y = (points - alpha * self.mean) @ self.axes * scale
         ratio = signal / sigma
-        time = torch.cat([signal * scale, sigma * scale, ratio.log() / 4], -1).expand(*x.shape[:-1], -1)
+        level = torch.where(ratio > 0, ratio, LEAST_SIGNAL)  # at alpha_t = 0 its logarithm is infinite
+        time = torch.cat([signal * scale, sigma * scale, level.log() / 4], -1).expand(*x.shape[:-1], -1)
         # The waves let a small network draw fine detail early.
         output = self.head(self.body(torch.cat([y, (2 * y).sin(), (2 * y).cos(), time], -1)))
         if self.parametrisation == "own":

@@ -3,6 +3,9 @@
 Every step is for any SDE dx = f x dt + g dw with p(x_t | x_0) = N(alpha_t x_0, sigma_t^2 I). Two processes run backwards through
 the same distributions p_t: the reverse SDE dx = [f x - g^2 s] dt + g dw (Anderson 1982), and the probability flow
 dx/dt = f x - g^2 s / 2, which draws no noise (Song et al. 2020, arXiv 2011.13456, sec. 4.3).
+
+Where nothing of the data is left, alpha_t = 0 as at t = 1 of a rectified flow, f and g are infinite. The steps that need them
+begin there with the step of the same process that needs only E[x_0 | x_t]: `ancestral` where they draw noise, else `ddim`.
 """
 
 import math
@@ -51,6 +54,8 @@ def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: flo
         Song et al. 2020, arXiv 2011.13456, section 4.1; Kloeden and Platen 1992, "Numerical Solution of Stochastic Differential
         Equations", sections 10.2 and 10.3.
     """
+    if sde.only_noise(t):
+        return ancestral(sde, score_fn, x, t, t_next, noise)
     dt = t - t_next
     g = float(sde.diffusion(t))
     keep = 1 - float(sde.drift_rate(t)) * dt
@@ -78,6 +83,8 @@ def reverse_step(eta: float) -> Step:
         raise ValueError(f"eta is {eta}; it must be a number, 0 or more")
 
     def step(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        if sde.only_noise(t):
+            return (ancestral if eta else ddim)(sde, score_fn, x, t, t_next, noise)
         dt, g = t - t_next, float(sde.diffusion(t))
         keep = 1 - float(sde.drift_rate(t)) * dt
         weight = (1 + eta**2) / 2 * g**2 * dt
@@ -101,6 +108,8 @@ def flow_euler(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, 
     Returns:
         Points at t_next, (N, D).
     """
+    if sde.only_noise(t):
+        return ddim(sde, score_fn, x, t, t_next, _noise)
     return x - (t - t_next) * _flow(sde, score_fn, x, t)
 
 
@@ -123,6 +132,8 @@ def heun(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise
     References:
         Karras et al. 2022, arXiv 2206.00364, algorithm 1, here in t for any SDE.
     """
+    if sde.only_noise(t):
+        return ddim(sde, score_fn, x, t, t_next, _noise)
     dt = t - t_next
     slope = _flow(sde, score_fn, x, t)
     if t_next == 0:
@@ -228,7 +239,8 @@ class AdaptiveFlow:
     """The probability flow by an adaptive Runge-Kutta method of order 5(4), which chooses its own steps between t and t_next.
 
     The error allowed in each of its steps is the root mean square over all coordinates of all particles. A call raises
-    RuntimeError where the solver gives up or the score is not finite.
+    RuntimeError where the solver gives up or the score is not finite. Where alpha_t is 0 it begins with a step of `ddim` to
+    alpha = 1e-4, whose error is about 1e-8.
 
     Attributes:
         rtol: the relative error allowed in a step.
@@ -250,8 +262,11 @@ class AdaptiveFlow:
             if not 1e-12 <= value <= 1:
                 raise ValueError(f"{name} is {value}; it must lie between 1e-12 and 1")
 
-    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
         """x: (N, D) -> (N, D)."""
+        if sde.only_noise(t):
+            first = max(float(sde.with_signal(t, ADAPTIVE_START)), t_next)
+            x, t = ddim(sde, score_fn, x, t, first, noise), first
 
         def slope(time: float, flat: Any) -> Any:
             points = torch.from_numpy(flat).reshape(x.shape).to(x)
@@ -260,6 +275,8 @@ class AdaptiveFlow:
                 raise RuntimeError(f"the score or the points at t = {time:g} hold NaN or infinity, so the solver cannot go on")
             return found.numpy()
 
+        if t == t_next:
+            return x
         found = solve_ivp(slope, (t, t_next), x.reshape(-1).double().cpu().numpy(), rtol=self.rtol, atol=self.atol)
         if not found.success:
             raise RuntimeError(f"the solver gave up between t = {t:g} and {t_next:g}: {found.message}")
@@ -423,6 +440,7 @@ class Sampler:
         return steps * (self.evaluations or ADAPTIVE_EVALUATIONS)
 
 
+ADAPTIVE_START = 1e-4  # alpha after the first step of an adaptive method from pure noise
 ADAPTIVE_EVALUATIONS = 8  # that an adaptive method takes between two times of a grid, about
 LANGEVIN_VISITS = 5
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from scoredm.mixture import GaussianMixture
-from scoredm.sde import SDE, Time, over_leading_axes
+from scoredm.sde import NO_SIGNAL, SDE, Time, over_leading_axes
 
 # Numbers per block on the grid: features, logits and moments of a block of rows then stay within a core's cache.
 BLOCK_NUMBERS = 230_000
@@ -374,7 +374,8 @@ def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
         E[x_0 | x_t = x] = (x + sigma_t^2 s(x, t)) / alpha_t
 
     Below alpha_t = 0.01 an exact score answers by Bayes' rule over the components, for the sum is then lost in rounding errors.
-    A learned score has no such way out: there its own error counts 1 / alpha_t times.
+    A learned score has no such way out: there its own error counts 1 / alpha_t times, and where alpha_t is 0 it answers at the
+    time with alpha = 0.01 instead.
 
     Args:
         score_fn: The score, exact or learned.
@@ -388,9 +389,12 @@ def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
     References:
         Efron 2011, "Tweedie's Formula and Selection Bias".
     """
-    sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
-    if isinstance(score_fn, ExactScore | GridScore) and float(torch.as_tensor(alpha).min()) < SMALL_ALPHA:
+    least = float(torch.as_tensor(sde.alpha(t)).min())
+    if isinstance(score_fn, ExactScore | GridScore) and least < SMALL_ALPHA:
         return score_fn.posterior_mean(x, t)
+    if least <= NO_SIGNAL:
+        t = sde.with_signal(t)
+    sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
     return (x + sigma**2 * score_fn(x, t)) / alpha
 
 

@@ -21,6 +21,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
+from scoredm.roots import bisect
+
 Time = float | Tensor
 
 LAM_MAX = 1e6  # beyond it sigma_1^2 leaves the range in which float32 still resolves the data
@@ -30,6 +32,8 @@ COSINE_START = math.pi / 2 * 0.008 / 1.008
 COSINE_RATE = math.pi / 2 * 0.9946 / 1.008
 EDM_RHO = 7.0  # Karras et al. 2022, section 3
 NEAR_DATA = 1e-6  # g is found here where its formula is 0 times infinity, as at t = 0 for sigma_t = sqrt(t)
+NO_SIGNAL = 1e-12  # an alpha this small is 0 but for rounding: cos(pi / 2) is 6e-17
+LEAST_SIGNAL = 1e-2  # where alpha_t is 0, a score is asked for clean data at the time at which alpha is this
 NEGATIVE = 1e-6  # of the terms of g^2: it may come out this far below 0 by rounding
 
 
@@ -155,6 +159,31 @@ class SDE(ABC):
         """
         alpha = torch.as_tensor(self.alpha(t))
         return torch.where(alpha == 0, -math.inf, _slope(self.alpha, t) / alpha)
+
+    def only_noise(self, t: float) -> bool:
+        """Whether alpha_t is 0 and f_t infinite, but for rounding: nothing of the data is left.
+
+        Args:
+            t: a time.
+        """
+        return float(self.alpha(t)) <= NO_SIGNAL and float(self.drift_rate(t)) <= -1 / NO_SIGNAL
+
+    def with_signal(self, t: Time, alpha: float = LEAST_SIGNAL) -> Time:
+        """A time at which something of the data is left: t itself, or the time with this alpha where alpha_t is 0.
+
+        Args:
+            t: times.
+            alpha: between 0 and 1.
+
+        Returns:
+            The same kind.
+        """
+        lost = (torch.as_tensor(self.alpha(t)) <= NO_SIGNAL) & (torch.as_tensor(self.drift_rate(t)) <= -1 / NO_SIGNAL)
+        if not lost.any():
+            return t
+        wanted = torch.full((1,), -alpha, dtype=torch.float64)
+        last = float(bisect(lambda s: -torch.as_tensor(self.alpha(s)), wanted, 0.0, 1.0))
+        return torch.where(lost, last, t) if isinstance(t, Tensor) else last
 
     def slopes(self, t: Time) -> tuple[Tensor, Tensor]:
         """alpha'_t and sigma'_t, by automatic differentiation.

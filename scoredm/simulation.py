@@ -253,12 +253,16 @@ def forward_paths(sde: SDE, x0: Tensor, times: Sequence[float], generator: torch
     device = generator.device if generator is not None else x0.device
     x, s = x0, 0.0
     for i, t in enumerate(times):
-        (alpha_t, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(s)
-        ratio = alpha_t / alpha_s
-        variance = sigma_t**2 - (ratio * sigma_s) ** 2
         if t > s:
-            noise = torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device)
-            x = (ratio * x).add_(noise, alpha=math.sqrt(max(variance, 0.0)))
+            x = _forward(sde, x, s, t, torch.randn(x0.shape, generator=generator, device=device, dtype=x0.dtype).to(x0.device))
+            s = t
         path[i] = x
-        s = t
     return path
+
+
+def _forward(sde: SDE, x: Tensor, s: float, t: float, noise: Tensor) -> Tensor:
+    """x at s to x at a later t, by the exact transition."""
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(s)
+    ratio = alpha_t / alpha_s
+    variance = sigma_t**2 - (ratio * sigma_s) ** 2
+    return (ratio * x).add_(noise, alpha=math.sqrt(max(variance, 0.0)))

@@ -391,6 +391,11 @@ def _weighting(sde: SDE, data: Tensor, config: TrainConfig) -> Callable[[Tensor]
     """The weights of times (T,), with mean 1 over t; None where every weight is 1."""
     if config.weighting == "sigma2":
         return None
+    if config.weighting == "likelihood" and sde.only_noise(1.0):
+        raise ValueError(
+            'the weighting "likelihood" has no finite mean over t for this SDE, because alpha_t is 0 at t = 1; '
+            'use the weighting "sigma2", "min-snr" or "edm"'
+        )
     spread = float(data.var(0).mean().sqrt())
     mean = mean_weight(config.weighting, sde, config.eps, spread)
     ends = WEIGHTINGS[config.weighting](sde, torch.tensor([config.eps, 1.0]), spread)

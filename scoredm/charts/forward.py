@@ -106,6 +106,7 @@ def schedule_tables(
         mergers: the times of the rules.
     """
     rules = {"t": np.array(mergers, dtype=float), "value": None, "series": MERGER}
-    named = zip(SCHEDULE, (alpha, sigma, diffusion), strict=True)
-    three = [{"t": times, "value": values, "series": series} for series, values in named]
-    return rows(*three, rules), rows({"t": times, "value": log_snr, "series": "log-SNR"}, rules)
+    named = zip((*SCHEDULE, "log-SNR"), (alpha, sigma, diffusion, log_snr), strict=True)
+    # Where alpha is 0, its logarithm, g and the log-SNR are infinite: the lines end before.
+    *three, last = ({"t": times, "value": np.where(alpha > 0, values, np.nan), "series": series} for series, values in named)
+    return rows(*three, rules), rows(last, rules)

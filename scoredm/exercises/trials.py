@@ -97,9 +97,9 @@ def suit(experiment: Experiment, name: str) -> Experiment:
         experiment: target, SDE and seed.
         name: of the exercise.
     """
-    drifts = experiment.sde.scales(1.0)[0] != 1
+    drifts, infinite = experiment.sde.scales(1.0)[0] != 1, experiment.sde.only_noise(1.0)
     other = experiment.kind != "ve" or experiment.parameters == (1.0,)
-    if (name in WITHOUT_DRIFT and drifts) or (name == "sigma" and other):
+    if (name == "tweedie" and infinite) or (name in WITHOUT_DRIFT and drifts) or (name == "sigma" and other):
         return Experiment(experiment.target, experiment.seed)
     return experiment
 

@@ -326,6 +326,8 @@ def estimate(points: np.ndarray, outline: Outline) -> list[np.ndarray]:
 def update(experiment: Experiment, settings: Settings, run: Run) -> Update:
     """The step of the first particle under way at the chosen time: from the last time of the grid that is not below it.
 
+    Where f and g are infinite at t = 1, as for a rectified flow, it is the step after: the first is made without them.
+
     Args:
         experiment: target, SDE and seed.
         settings: of the run, with the chosen time.
@@ -333,6 +335,7 @@ def update(experiment: Experiment, settings: Settings, run: Run) -> Update:
     """
     times, eta = run.times[: len(run.walk)], NOISE[settings.process]
     i = int(np.clip(np.searchsorted(-times, -settings.moment, side="right") - 1, 0, len(times) - 2))
+    i += i == 0 and experiment.sde.only_noise(1.0)
     t, dt = float(times[i]), float(times[i] - times[i + 1])
     f, g = float(experiment.sde.drift_rate(t)), float(experiment.sde.diffusion(t))
     x, score, x_next = run.walk[i], run.scores[i], run.walk[i + 1]

@@ -167,6 +167,8 @@ def run(experiment: Experiment, settings: Settings, attempt: "Callable[[Experime
 def try_line(experiment: Experiment, settings: Settings) -> Run:
     """Take points from p_1 to t = 0 by a line of code, as the exercises interpret it.
 
+    Where f and g are infinite at t = 1, as for a rectified flow, they start at the time with alpha = 0.01.
+
     Args:
         experiment: target, SDE and seed.
         settings: what is changed in the line, and the steps.
@@ -178,14 +180,16 @@ def try_line(experiment: Experiment, settings: Settings) -> Run:
 
 def _rollout(experiment: Experiment, program: Program, steps: int) -> np.ndarray:
     """The points at t = 0, (N, D)."""
-    sde, draws, dt = experiment.sde, generator(experiment, "reverse"), 1 / steps
+    sde, draws = experiment.sde, generator(experiment, "reverse")
+    first = float(sde.with_signal(1.0))
+    dt = first / steps
     shape = particles(experiment), experiment.dim
-    x: Value = experiment.prior("exact").sample(shape[0], draws).double().numpy()
-    case = cases.step_case(experiment.mixture, sde, 1.0, dt, experiment.seed, 1)
+    x: Value = experiment.distribution(first).sample(shape[0], draws).double().numpy()
+    case = cases.step_case(experiment.mixture, sde, first, dt, experiment.seed, 1)
     names = checks.scope({**case, "f": cases.drift_rate(sde)})
     for i in range(steps):
         z = torch.randn(shape, generator=draws, dtype=torch.float64).numpy()
-        x = program.run({**names, "x": x, "t": 1 - i * dt, "z": z}, Meter())
+        x = program.run({**names, "x": x, "t": first - i * dt, "z": z}, Meter())
     return np.asarray(x)
 
 

@@ -28,7 +28,7 @@ def test_links_are_read_in_three_forms(capsys):
     [
         ("forward?lam=500", "lam is '500'; it must be a number from 0.5 to 50"),
         ("forward?n=3.5", "n is '3.5'; it must be a whole number from 20 to 5,000"),
-        ("forward?sde=none", "sde is 'none'; it must be one of ve, geometric, vp, subvp, cosine"),
+        ("forward?sde=none", "sde is 'none'; it must be one of ve, geometric, vp, subvp, cosine, rectified, edm"),
         ("forward?rsteps=100", "'rsteps' is not a parameter of forward"),
         ("nowhere", "there is no page 'nowhere'; choose one of home, forward"),
         ("forward?target=own&mixture=hello", "hello"),

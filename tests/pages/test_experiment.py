@@ -105,7 +105,7 @@ def test_every_choice_of_numbers_is_a_diffusion():
 @pytest.mark.parametrize(("number", "page"), list(enumerate(PAGES)))
 def test_every_screen_takes_a_kind_with_parameters_of_its_own(open_page, number, page):
     """In one dimension or in two; the test of the command line opens every screen with three other kinds."""
-    kind = list(KINDS)[1:][number % 4]
+    kind = list(KINDS)[1:][number % 6]
     at = open_page(page, sde=kind, target=("tutorial", "two-modes")[number % 2])
     assert not at.exception and not at.error and not at.warning
     assert at.selectbox(key="sde").value == kind
@@ -124,7 +124,7 @@ def test_numbers_of_a_kind_come_from_the_address_and_are_mended_there(open_page)
     assert "0 is outside 0.01 to 0.5" in warnings(at) and "1e308 is outside 1 to 100" in warnings(at)
     at = open_page("forward", sde="vpp", lam=5)
     assert not at.exception
-    assert "“vpp” is not one of ve, geometric, vp, subvp, cosine" in warnings(at)
+    assert "“vpp” is not one of ve, geometric, vp, subvp, cosine, rectified, edm" in warnings(at)
     assert (at.selectbox(key="sde").value, at.slider(key="lam").value) == ("ve", 5.0)
 
 

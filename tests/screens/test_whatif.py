@@ -37,7 +37,8 @@ SLIPS: dict[str, Callable[[float, float, float, float], Coefficients]] = {
 def independent(experiment: Experiment, slips: list[str], eta: float) -> np.ndarray:
     """The ends of a run by a step of the library's sampler loop with these slips in it, on the same noise."""
     sde, draws = experiment.sde, generator(experiment, "reverse")
-    x = experiment.prior("exact").sample(PARTICLES, draws).double()
+    first = float(sde.with_signal(1.0))
+    x = experiment.distribution(first).sample(PARTICLES, draws).double()
     noise = [torch.randn(x.shape, generator=draws, dtype=torch.float64) for _ in range(STEPS)]
 
     def step(_sde: Any, score: Any, points: torch.Tensor, t: float, t_next: float, z: torch.Tensor) -> torch.Tensor:
@@ -47,7 +48,7 @@ def independent(experiment: Experiment, slips: list[str], eta: float) -> np.ndar
             keep, drift, spread = SLIPS[slip](keep, drift, spread, dt)
         return keep * points + drift * score(points, at) + spread * z
 
-    times = [*(1 - i / STEPS for i in range(STEPS)), 0.0]
+    times = [*(first * (1 - i / STEPS) for i in range(STEPS)), 0.0]
     return list(rollout(sde, exact_score(experiment.mixture, sde), x, times, step, noise=noise))[-1][1].numpy()
 
 
@@ -73,9 +74,10 @@ def test_a_line_does_what_the_librarys_sampler_with_that_slip_does(slips, eta, e
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
 def test_the_right_line_takes_the_steps_of_the_library(eta):
     experiment, draws = Experiment(), generator(Experiment(), "reverse")
-    x = experiment.prior("exact").sample(PARTICLES, draws).double()
+    first = float(sde.with_signal(1.0))
+    x = experiment.distribution(first).sample(PARTICLES, draws).double()
     noise = [torch.randn(x.shape, generator=draws, dtype=torch.float64) for _ in range(STEPS)]
-    times = [*(1 - i / STEPS for i in range(STEPS)), 0.0]
+    times = [*(first * (1 - i / STEPS) for i in range(STEPS)), 0.0]
     *_, (_t, end) = rollout(experiment.sde, experiment.score, x, times, reverse_step(eta), noise=noise)
     np.testing.assert_allclose(whatif.try_line(experiment, Settings(eta=eta, line_steps=STEPS)).end, end, rtol=1e-5, atol=1e-6)
 

@@ -34,6 +34,8 @@ const KINDS = {
     const noise = Math.sqrt(Math.sin(turned) * Math.sin(turned + 2 * COSINE_START))
     return [Math.cos(turned + COSINE_START) / Math.cos(COSINE_START), noise / Math.cos(COSINE_START)]
   },
+  rectified: (_, t) => [1 - t, t],
+  edm: ({ emin, emax }, t) => [1, emin * Math.sqrt(Math.expm1(14 * Math.log1p(((emax / emin) ** (1 / 7) - 1) * t)))],
 }
 
 /** alpha_t and sigma_t of an SDE. */
