@@ -9,11 +9,20 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
-from scoredm import VESDE, VPSDE, CosineVPSDE, GeometricVESDE, SubVPSDE
+from scoredm import EDM, VESDE, VPSDE, CosineVPSDE, GeometricVESDE, RectifiedFlow, SubVPSDE
 
 PATIENCE = 60.0  # seconds before a test gives up waiting; nothing is asserted about how long things take
 
-KINDS = [VESDE(), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]  # VESDE(1.0): where the formula is 0 / 0
+KINDS = [
+    VESDE(),
+    VESDE(1.0),
+    GeometricVESDE(),
+    VPSDE(),
+    SubVPSDE(),
+    CosineVPSDE(),
+    RectifiedFlow(),
+    EDM(),
+]  # VESDE(1.0): where the formula is 0 / 0
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
 
 

@@ -10,6 +10,7 @@ import torch
 from pytest import MonkeyPatch
 
 from scoredm import (
+    EDM,
     SAMPLERS,
     SDE,
     VESDE,
@@ -17,6 +18,7 @@ from scoredm import (
     CosineVPSDE,
     GaussianMixture,
     GeometricVESDE,
+    RectifiedFlow,
     SubVPSDE,
     TrainMetrics,
     ancestral,
@@ -32,7 +34,7 @@ from scoredm.checks import CHECKS, Check, identities, known_values
 from scoredm.checks.finding import Case, Finding
 from scoredm.score import ExactScore
 
-KINDS = (VESDE, GeometricVESDE, VPSDE, SubVPSDE, CosineVPSDE)
+KINDS = (VESDE, GeometricVESDE, VPSDE, SubVPSDE, CosineVPSDE, RectifiedFlow, EDM)
 NAMED = {check.name: check for check in CHECKS}
 DEFAULT = Case(targets.mixture("tutorial"), VESDE(25.0), 2021)
 

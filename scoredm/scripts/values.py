@@ -140,7 +140,7 @@ def _reverse(experiment: Experiment, settings: reverse.Settings) -> Values:
     eta = reverse.NOISE[settings.process]
     return {
         **{"prior_call": call, "eta": eta, "noise": eta > 0},
-        "priors": f"{prior}, exact_prior" if settings.what_if else prior,
+        "priors": prior,
         "line_particles": whatif.particles(experiment),
         **{"changed": _coefficients(settings.line), "right": _coefficients(settings.line.right)},
     }

@@ -7,12 +7,12 @@ from scoredm.parameters import WithOptions
 # are run, and the figure of the first is drawn too. *Training*, *Race* and *Error budget* take more than three seconds at their
 # defaults: their links have smaller sizes, and most have a metric that is found faster.
 LINKS = {
-    "home": ["target=two-modes&sde=vp", "", "target=needle&lam=3&seed=5", "target=ring&sde=cosine"],
+    "home": ["target=two-modes&sde=vp", "", "target=needle&lam=3&seed=5", "target=ring&sde=rectified"],
     "forward": [
         "target=two-modes&sde=vp&bmax=12&steps=20",
         "",
         "target=ring&sde=geometric&seed=7&camera=fixed",
-        "lam=5&n=500",
+        "sde=rectified&n=500",
     ],
     "score": [
         "",
@@ -25,14 +25,14 @@ LINKS = {
         "",
         "rn=400&target=own&mixture=w1m-2,0s0.5;w2m2,1c1,0.6,1&sde=cosine&tmin=0.01&process=flow&prior=exact&moment=0"
         "&whatif=true&half=true&earlier=true&wsteps=30",
-        "rn=300&lam=5&prior=exact&whatif=true&plaindt=true&wsteps=20",
+        "rn=300&sde=rectified&prior=exact&whatif=true&plaindt=true&wsteps=20",
     ],
     "maths": [
         "topic=dsm&share=0.55&time=0.5&sde=vp",
         "",
         "topic=parametrisations&target=ring&seed=3",
         "topic=floor&target=two-modes&sde=cosine",
-        "topic=weightings&sde=cosine",
+        "topic=weightings&sde=rectified",
         "topic=summary&target=two-modes",
         "eta=0.5&target=two-modes",
     ],
@@ -47,37 +47,37 @@ LINKS = {
         "recipe=custom&iters=12&points=200&batch=64",
         "recipe=custom&iters=12&points=100&batch=0&avg=ema&target=two-modes&sde=vp&look=0.5&metric=true"
         "&showloss=true&second=true&lpoint=7",
-        "recipe=custom&iters=12&points=50&avg=ema&target=two-modes&sde=cosine&showloss=true&second=true&lpoint=3",
+        "recipe=custom&iters=12&points=50&avg=ema&target=two-modes&sde=rectified&showloss=true&second=true&lpoint=3",
     ],
     "race": [
         "target=two-modes&sde=vp&particles=200&seeds=2&to=40&samplers=ddim,heun",
         "to=40&particles=200&seeds=1&dist=covariance",
         "target=two-modes&lam=5&from=20&to=40&particles=200&seeds=2&samplers=heun,ddim&grids=uniform,karras&dist=mean",
-        "target=two-modes&sde=cosine&seed=3&from=10&to=40&particles=200&seeds=2&dist=covariance",
+        "target=two-modes&sde=edm&seed=3&from=10&to=40&particles=200&seeds=2&dist=covariance",
     ],
     "budget": [
         "show=budget&bscore=exact&bn=200&bseeds=2&rsteps=20&target=two-modes&sde=vp&prior=matched&tmin=0.1",
         "show=budget&bscore=exact&bn=200&bseeds=2&rsteps=10&tmin=0.1&dist=covariance",
         "show=budget&bscore=exact&bn=200&bseeds=2&rsteps=10&target=gaussian&lam=3&sampler=ddim&denoise=true&dist=mean",
-        "show=budget&bscore=exact&bn=200&bseeds=2&rsteps=20&target=two-modes&seed=5&sampler=heun&sde=cosine&dist=weights",
+        "show=budget&bscore=exact&bn=200&bseeds=2&rsteps=20&target=two-modes&seed=5&sampler=heun&sde=rectified&dist=weights",
     ],
     "likelihood": [
         "show=likelihood&target=two-modes&prior=exact&lsteps=30",
         "show=likelihood",
         "show=likelihood&lam=3&target=gaussian&seed=3",
-        "show=likelihood&sde=vp&prior=matched&lsteps=50",
+        "show=likelihood&sde=rectified&prior=matched&lsteps=50",
     ],
     "memorisation": [
         "mn=1&target=ring&sde=cosine&seed=3",
         "",
         "mnet=true&msteps=50&mn=5&target=two-modes&sde=vp",
-        "mn=100&target=ring&sde=subvp&seed=5",
+        "mn=100&target=ring&sde=rectified&seed=5",
     ],
     "verified": [
         "",
         "checks=score&target=ring&lam=5",
         "checks=reverse&target=two-modes&sde=vp&seed=3",
-        "checks=samplers&sde=cosine",
+        "checks=samplers&sde=edm",
     ],
 }
 PAIRS = [(screen, query) for screen, queries in LINKS.items() for query in queries]

@@ -74,10 +74,9 @@ def test_a_line_does_what_the_librarys_sampler_with_that_slip_does(slips, eta, e
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
 def test_the_right_line_takes_the_steps_of_the_library(eta):
     experiment, draws = Experiment(), generator(Experiment(), "reverse")
-    first = float(sde.with_signal(1.0))
-    x = experiment.distribution(first).sample(PARTICLES, draws).double()
+    x = experiment.prior("exact").sample(PARTICLES, draws).double()
     noise = [torch.randn(x.shape, generator=draws, dtype=torch.float64) for _ in range(STEPS)]
-    times = [*(first * (1 - i / STEPS) for i in range(STEPS)), 0.0]
+    times = [*(1 - i / STEPS for i in range(STEPS)), 0.0]
     *_, (_t, end) = rollout(experiment.sde, experiment.score, x, times, reverse_step(eta), noise=noise)
     np.testing.assert_allclose(whatif.try_line(experiment, Settings(eta=eta, line_steps=STEPS)).end, end, rtol=1e-5, atol=1e-6)
 
