@@ -9,7 +9,24 @@ from . import (
     targets as targets,
     tasks as tasks,
 )
-from .experiment import KINDS as KINDS, Experiment as Experiment, Kind as Kind
+from .checking import (
+    check_sde as check_sde,
+)
+from .conversions import (
+    clean_from_score as clean_from_score,
+    clean_from_velocity as clean_from_velocity,
+    noise_from_score as noise_from_score,
+    score_from_clean as score_from_clean,
+    score_from_noise as score_from_noise,
+    score_from_velocity as score_from_velocity,
+    velocity_from_clean as velocity_from_clean,
+    velocity_from_score as velocity_from_score,
+)
+from .experiment import (
+    KINDS as KINDS,
+    Experiment as Experiment,
+    Kind as Kind,
+)
 from .grids import (
     GRIDS as GRIDS,
     Grid as Grid,
@@ -32,7 +49,9 @@ from .losses import (
     dsm_losses as dsm_losses,
     score_error as score_error,
 )
-from .memorisation import EmpiricalScore as EmpiricalScore
+from .memorisation import (
+    EmpiricalScore as EmpiricalScore,
+)
 from .metrics import (
     METRICS as METRICS,
     NamedMetric as NamedMetric,
@@ -48,8 +67,13 @@ from .metrics import (
     sample_moments as sample_moments,
     sliced_wasserstein as sliced_wasserstein,
 )
-from .mixture import GaussianMixture as GaussianMixture
-from .networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
+from .mixture import (
+    GaussianMixture as GaussianMixture,
+)
+from .networks import (
+    NotebookNet as NotebookNet,
+    ScoreNet as ScoreNet,
+)
 from .samplers import (
     PRIORS as PRIORS,
     SAMPLERS as SAMPLERS,
@@ -96,8 +120,15 @@ from .simulation import (
     rollout as rollout,
     sample as sample,
 )
-from .statistics import Measurement as Measurement, standard_error as standard_error
-from .storage import load as load, load_recipe as load_recipe, save as save
+from .statistics import (
+    Measurement as Measurement,
+    standard_error as standard_error,
+)
+from .storage import (
+    load as load,
+    load_recipe as load_recipe,
+    save as save,
+)
 from .targets import (
     MixtureTextError as MixtureTextError,
     format_mixture as format_mixture,
@@ -109,5 +140,3 @@ from .training import (
     TrainMetrics as TrainMetrics,
     default_device as default_device,
 )
-
-__version__: str

@@ -15,7 +15,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from scoredm.score import score_from_clean, score_from_noise
+from scoredm.conversions import score_from_clean, score_from_noise
 from scoredm.sde import LEAST_SIGNAL, SDE, Time, over_leading_axes
 
 # Units in a hidden layer, where a recipe does not say otherwise.

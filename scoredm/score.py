@@ -396,37 +396,3 @@ def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
         t = sde.with_signal(t)
     sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
     return (x + sigma**2 * score_fn(x, t)) / alpha
-
-
-def score_from_noise(noise: Tensor, sde: SDE, t: Time) -> Tensor:
-    """The score that a prediction of the noise stands for.
-
-        s = -z / sigma_t
-
-    Args:
-        noise: the predicted z, (B, ..., D).
-        sde: the forward diffusion.
-        t: times above 0, a number, () or (B,).
-
-    Returns:
-        (B, ..., D).
-    """
-    return -noise / over_leading_axes(sde.sigma(t), noise)
-
-
-def score_from_clean(clean: Tensor, x: Tensor, sde: SDE, t: Time) -> Tensor:
-    """The score that a prediction of the clean data stands for, by Tweedie's formula.
-
-        s = (alpha_t x_0 - x) / sigma_t^2
-
-    Args:
-        clean: the predicted x_0, (B, ..., D).
-        x: the noisy points, (B, ..., D).
-        sde: the forward diffusion.
-        t: times above 0, a number, () or (B,).
-
-    Returns:
-        (B, ..., D).
-    """
-    sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
-    return (alpha * clean - x) / sigma**2

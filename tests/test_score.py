@@ -19,10 +19,10 @@ from scoredm import (
     exact_score,
     parse_mixture,
     sample,
+    score_from_noise,
     targets,
 )
 from scoredm.grids import uniform_times
-from scoredm.score import score_from_noise
 from tests.common import each_kind, generator
 
 

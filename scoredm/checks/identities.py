@@ -58,8 +58,9 @@ def slope_of(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
     return torch.autograd.grad((function(t) + 0 * t).sum(), t)[0]
 
 
-def _times() -> Tensor:
-    return torch.linspace(0.001, 1, 41, dtype=torch.float64)
+def _times(sde: SDE) -> Tensor:
+    """Times up to 1, or to a little before where f and g are infinite there."""
+    return torch.linspace(0.001, float(sde.with_signal(1.0)), 41, dtype=torch.float64)
 
 
 def drift(case: Case) -> Finding:
@@ -68,7 +69,7 @@ def drift(case: Case) -> Finding:
     Args:
         case: target, SDE and seed.
     """
-    t = _times()
+    t = _times(case.sde)
     rate = torch.as_tensor(case.sde.drift_rate(t))
     gap = (rate - slope_of(lambda s: torch.as_tensor(case.sde.alpha(s)).log(), t)).abs() / (1 + rate.abs())
     return Finding(0.0, float(gap.max()), 1e-9)
@@ -80,7 +81,7 @@ def diffusion(case: Case) -> Finding:
     Args:
         case: target, SDE and seed.
     """
-    t = _times()
+    t = _times(case.sde)
     square = torch.as_tensor(case.sde.diffusion(t)) ** 2
     growth = slope_of(lambda s: torch.as_tensor(case.sde.sigma(s)) ** 2, t)
     gap = square - (growth - 2 * torch.as_tensor(case.sde.drift_rate(t)) * torch.as_tensor(case.sde.sigma(t)) ** 2)
