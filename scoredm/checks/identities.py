@@ -58,9 +58,13 @@ def slope_of(function: Callable[[Tensor], Tensor], t: Tensor) -> Tensor:
     return torch.autograd.grad((function(t) + 0 * t).sum(), t)[0]
 
 
+def _last(sde: SDE) -> float:
+    """1, or a little before where f and g are infinite at 1."""
+    return float(sde.with_signal(1.0))
+
+
 def _times(sde: SDE) -> Tensor:
-    """Times up to 1, or to a little before where f and g are infinite there."""
-    return torch.linspace(0.001, float(sde.with_signal(1.0)), 41, dtype=torch.float64)
+    return torch.linspace(0.001, _last(sde), 41, dtype=torch.float64)
 
 
 def drift(case: Case) -> Finding:
@@ -115,7 +119,7 @@ def paths(case: Case) -> Finding:
     Args:
         case: target, SDE and seed.
     """
-    mixture, sde, times = case.mixture, case.sde, (0.5, 1.0)
+    mixture, sde, times = case.mixture, case.sde, (0.5, _last(case.sde))
     draws = case.draws()
     x0 = mixture.sample(_draws(mixture), draws).double()
     frames = forward_paths(sde, x0, [0.1, 0.2, *times], draws)[-2:]
@@ -273,7 +277,7 @@ def merging(case: Case) -> Finding:
         up, down = score(at, t)[:, 0].tolist()
         return up - down
 
-    flat = float(root_scalar(slope, bracket=(0.05, 1.0)).root)
+    flat = float(root_scalar(slope, bracket=(0.05, _last(case.sde))).root)
     return Finding((0.5, 0.5), (merge_time(pair, case.sde) or math.nan, flat), 1e-5)
 
 
@@ -316,8 +320,8 @@ def floor(case: Case) -> Finding:
 
 
 def _over_time(sde: SDE) -> list[tuple[float, float]]:
-    """Nodes t and weights w with sum w F(t) = int F dt over [EARLY, 1]: Gauss-Legendre quadrature in log-SNR."""
-    most, least = float(sde.log_snr(EARLY)), float(sde.log_snr(1.0))
+    """Nodes t and weights w with sum w F(t) = int F dt over [EARLY, _last(sde)]: Gauss-Legendre quadrature in log-SNR."""
+    most, least = float(sde.log_snr(EARLY)), float(sde.log_snr(_last(sde)))
     nodes, weights = np.polynomial.legendre.leggauss(max(NODES, math.ceil(NODE_RATE * (most - least))))
     times = [time_of_log_snr(sde, least + (most - least) * (node + 1) / 2) for node in nodes.tolist()]
     rates = slope_of(lambda t: torch.as_tensor(sde.log_snr(t)), torch.tensor(times, dtype=torch.float64))
@@ -332,9 +336,8 @@ def entropy(case: Case) -> Finding:
     """
     mixture, sde, draws = case.mixture, case.sde, case.draws()
     x0, z = _data_and_noise(case, draws)
-    gained = case.distribution(EARLY).log_prob(sde.perturb(x0, EARLY, z)) - case.distribution(1.0).log_prob(
-        sde.perturb(x0, 1.0, z)
-    )
+    before, after = (case.distribution(t).log_prob(sde.perturb(x0, t, z)) for t in (EARLY, _last(sde)))
+    gained = before - after
     nodes, integral = _over_time(sde), torch.zeros(len(x0), dtype=torch.float64)
     score = exact_score(mixture, sde).on_grid([t for t, _ in nodes], x0)
     for t, weight in nodes:
@@ -357,7 +360,7 @@ def girsanov(case: Case) -> Finding:
         x = sde.perturb(x0, t, z)
         return case.distribution(t).log_prob(x) - other.distribution(t).log_prob(x)
 
-    found, bound, nodes = gap(EARLY), gap(1.0), _over_time(sde)
+    found, bound, nodes = gap(EARLY), gap(_last(sde)), _over_time(sde)
     exact, wrong = (
         exact_score(distribution, sde).on_grid([t for t, _ in nodes], x0) for distribution in (mixture, other.mixture)
     )
@@ -387,10 +390,11 @@ def girsanov_strict(case: Case) -> Finding:
         """KL(N(alpha, V) || N(0, v))."""
         return ((spread(t) + float(sde.alpha(t)) ** 2) / v - 1 - math.log(spread(t) / v)) / 2
 
-    prior = float(sde.sigma(1.0)) ** 2
-    end = float(solve_ivp(backwards, (1.0, EARLY), [prior], method="LSODA", rtol=1e-10, atol=1e-12).y[0, -1])
+    last = _last(sde)
+    prior = float(sde.sigma(last)) ** 2
+    end = float(solve_ivp(backwards, (last, EARLY), [prior], method="LSODA", rtol=1e-10, atol=1e-12).y[0, -1])
     missed = sum(w * (float(sde.diffusion(t)) * float(sde.alpha(t)) / spread(t)) ** 2 for t, w in _over_time(sde)) / 2
-    return Finding(missed + divergence(1.0, prior), divergence(EARLY, end), 1e-6, at_most=True)
+    return Finding(missed + divergence(last, prior), divergence(EARLY, end), 1e-6, at_most=True)
 
 
 # Sampling.
@@ -517,7 +521,8 @@ def order(name: str, case: Case) -> Finding:
         return -x / _variance_of(sde, S, float(t))
 
     def error(steps: int) -> float:
-        found = _variance_after(name, sde, score, _variance_of(sde, S, 1.0), _grid(sde, steps, ORDER_TO))
+        times = [_last(sde), *_grid(sde, steps, ORDER_TO)[1:]]
+        found = _variance_after(name, sde, score, _variance_of(sde, S, times[0]), times)
         return float((found / _variance_of(sde, S, ORDER_TO) - 1).square().mean().sqrt())
 
     return Finding(float(SAMPLERS[name].order or 0), math.log2(error(ORDER_STEPS[0]) / error(ORDER_STEPS[1])), 0.1)
@@ -531,8 +536,8 @@ def recursion(case: Case) -> Finding:
     """
     sde = case.sde
     S = float(case.mixture.covariance.trace()) / case.mixture.dim
-    times = _grid(sde, 50, REVERSE_TO)
-    v = first = _variance_of(sde, S, 1.0)
+    times = [_last(sde), *_grid(sde, 50, REVERSE_TO)[1:]]
+    v = first = _variance_of(sde, S, times[0])
     for t, t_next in pairwise(times):
         g2, dt = float(sde.diffusion(t)) ** 2, t - t_next
         v = (1 - (float(sde.drift_rate(t)) + g2 / _variance_of(sde, S, t)) * dt) ** 2 * v + g2 * dt
