@@ -9,9 +9,7 @@ from . import (
     targets as targets,
     tasks as tasks,
 )
-from .checking import (
-    check_sde as check_sde,
-)
+from .checking import check_sde as check_sde
 from .conversions import (
     clean_from_score as clean_from_score,
     clean_from_velocity as clean_from_velocity,
@@ -22,11 +20,7 @@ from .conversions import (
     velocity_from_clean as velocity_from_clean,
     velocity_from_score as velocity_from_score,
 )
-from .experiment import (
-    KINDS as KINDS,
-    Experiment as Experiment,
-    Kind as Kind,
-)
+from .experiment import KINDS as KINDS, Experiment as Experiment, Kind as Kind
 from .grids import (
     GRIDS as GRIDS,
     Grid as Grid,
@@ -49,9 +43,7 @@ from .losses import (
     dsm_losses as dsm_losses,
     score_error as score_error,
 )
-from .memorisation import (
-    EmpiricalScore as EmpiricalScore,
-)
+from .memorisation import EmpiricalScore as EmpiricalScore
 from .metrics import (
     METRICS as METRICS,
     NamedMetric as NamedMetric,
@@ -67,13 +59,8 @@ from .metrics import (
     sample_moments as sample_moments,
     sliced_wasserstein as sliced_wasserstein,
 )
-from .mixture import (
-    GaussianMixture as GaussianMixture,
-)
-from .networks import (
-    NotebookNet as NotebookNet,
-    ScoreNet as ScoreNet,
-)
+from .mixture import GaussianMixture as GaussianMixture
+from .networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
 from .samplers import (
     PRIORS as PRIORS,
     SAMPLERS as SAMPLERS,
@@ -120,20 +107,9 @@ from .simulation import (
     rollout as rollout,
     sample as sample,
 )
-from .statistics import (
-    Measurement as Measurement,
-    standard_error as standard_error,
-)
-from .storage import (
-    load as load,
-    load_recipe as load_recipe,
-    save as save,
-)
-from .targets import (
-    MixtureTextError as MixtureTextError,
-    format_mixture as format_mixture,
-    parse_mixture as parse_mixture,
-)
+from .statistics import Measurement as Measurement, standard_error as standard_error
+from .storage import load as load, load_recipe as load_recipe, save as save
+from .targets import MixtureTextError as MixtureTextError, format_mixture as format_mixture, parse_mixture as parse_mixture
 from .training import (
     TrainConfig as TrainConfig,
     Trainer as Trainer,
