@@ -60,14 +60,15 @@ from .metrics import (
     sliced_wasserstein as sliced_wasserstein,
 )
 from .mixture import GaussianMixture as GaussianMixture
+from .multistep import DEIS as DEIS, DPMSolver2M as DPMSolver2M, DPMSolver3M as DPMSolver3M, UniPC as UniPC
 from .networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
 from .samplers import (
     PRIORS as PRIORS,
     SAMPLERS as SAMPLERS,
     AdaptiveFlow as AdaptiveFlow,
     AnnealedLangevin as AnnealedLangevin,
+    ChurnedHeun as ChurnedHeun,
     CountedScore as CountedScore,
-    DPMSolver2M as DPMSolver2M,
     PredictorCorrector as PredictorCorrector,
     Prior as Prior,
     Sampler as Sampler,

@@ -17,14 +17,20 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+from scoredm.grids import time_of_log_snr
 from scoredm.language import N_
 from scoredm.mixture import GaussianMixture
+from scoredm.multistep import DEIS, DPMSolver2M, DPMSolver3M, UniPC
 from scoredm.score import ScoreFn, denoise
 from scoredm.sde import SDE, Time
 
 
 class Step(Protocol):
-    """One step from t down to t_next, 1 >= t >= t_next >= 0."""
+    """One step from t down to t_next, 1 >= t >= t_next >= 0.
+
+    A function will do. An object that wants to know its grid has a method `prepare(sde, times)` too, which `rollout` and `sample`
+    call once before the first step, with all the times that the run steps through.
+    """
 
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor, /) -> Tensor:
         """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return.
@@ -32,6 +38,19 @@ class Step(Protocol):
         Where t_next = t the answer is x, or x moved within its distribution p_t.
         """
         ...
+
+
+def prepare(step: Step, sde: SDE, times: Sequence[float]) -> None:
+    """Tell a step its grid, if it wants to know; whoever takes steps without `rollout` or `sample` does this before the first.
+
+    Args:
+        step: a step, with or without a method `prepare`.
+        sde: the forward diffusion.
+        times: the times that the run steps through.
+    """
+    tell = getattr(step, "prepare", None)
+    if tell is not None:
+        tell(sde, times)
 
 
 def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
@@ -141,6 +160,77 @@ def heun(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise
     return x - dt / 2 * (slope + _flow(sde, score_fn, x - dt * slope, t_next))
 
 
+@final
+class ChurnedHeun:
+    """EDM's stochastic sampler: before each step of Heun some noise is added, and t rises to where that noise belongs.
+
+    In the variables y = x / alpha and r = sigma / alpha, with N the number of steps in the grid:
+
+        gamma = min(churn / N, sqrt(2) - 1) where low <= r_t <= high, else 0
+        r' = (1 + gamma) r_t,   y' = y + noise sqrt(r'^2 - r_t^2) z, and then Heun's step of dy/dr = (y - x_0) / r from r' to r_s
+
+    The noise leads from p_t to p_t' exactly, so the order in the distribution is Heun's, 2. No noise is added at t = 1, above
+    which there is no time, and t' is at most 1. A step to t = 0, and one from where alpha = 0, is the Euler step alone (DDIM).
+
+    Args:
+        churn: how much noise is added in all; 0 is the probability flow.
+        low: the least noise-to-signal ratio r at which noise is added.
+        high: the largest.
+        noise: the standard deviation of z; Karras et al. take 1.003 to 1.007 for networks, which remove a little too much noise.
+
+    Raises:
+        ValueError: one of them is out of its range.
+
+    References:
+        Karras et al. 2022, arXiv 2206.00364, algorithm 2 and table 5, from which the defaults are.
+    """
+
+    def __init__(self, churn: float = 40.0, low: float = 0.05, high: float = 50.0, noise: float = 1.0) -> None:
+        """Validate the settings; the grid is not known yet."""
+        for name, value in (("churn", churn), ("low", low), ("noise", noise)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is {value}; it must be a number, 0 or more")
+        if not high >= low:
+            raise ValueError(f"high is {high}; it must be at least low, {low}")
+        self._churn, self._low, self._high, self._noise = churn, low, high, noise
+        self._gamma: float | None = None
+
+    def prepare(self, _sde: SDE, times: Sequence[float]) -> None:
+        """Share the noise out over the steps of the grid.
+
+        Args:
+            times: the times that the run steps through.
+        """
+        self._gamma = min(self._churn / (len(set(times)) - 1), math.sqrt(2) - 1)
+
+    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        """x, noise: (N, D) -> (N, D)."""
+        if t_next == t:
+            return x
+        if self._gamma is None:
+            raise RuntimeError("this step does not know its grid; call prepare(sde, times) before the first step")
+        (alpha, sigma), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
+        if self._gamma > 0 and t < 1 and self._low * alpha <= sigma <= self._high * alpha:
+            t, (alpha_before, sigma_before) = self._raised(sde, t), (alpha, sigma)
+            alpha, sigma = sde.scales(t)
+            keep = alpha / alpha_before
+            spread = self._noise * math.sqrt(max(sigma**2 - (keep * sigma_before) ** 2, 0.0))
+            x = noise.mul_(spread).add_(x, alpha=keep)
+        clean = denoise(score_fn, sde, x, t)
+        keep = sigma_s / sigma
+        euler = (keep * x).add_(clean, alpha=alpha_s - keep * alpha)
+        if sigma_s == 0 or alpha == 0:
+            return euler
+        ratio, ratio_s = sigma / alpha, sigma_s / alpha_s
+        slopes = (x / alpha - clean) / ratio + (euler / alpha_s - denoise(score_fn, sde, euler, t_next)) / ratio_s
+        return (alpha_s / alpha * x).add_(slopes, alpha=alpha_s * (ratio_s - ratio) / 2)
+
+    def _raised(self, sde: SDE, t: float) -> float:
+        """The time at which r is 1 + gamma times as large as at t, or 1."""
+        level = float(sde.log_snr(t)) - 2 * math.log1p(self._gamma or 0.0)
+        return 1.0 if level <= float(sde.log_snr(1.0)) else time_of_log_snr(sde, level)
+
+
 def ancestral(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
     """Draw from p(x_s | x_t, x_0) at x_0 = E[x_0 | x_t], with s = t_next; exact in the noise that it adds, weak order 1.
 
@@ -199,38 +289,6 @@ def ddim(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise
     clean = denoise(score_fn, sde, x, t)
     keep = sigma_s / sigma_t
     return (keep * x).add_(clean, alpha=alpha_s - keep * alpha_t)
-
-
-@final
-class DPMSolver2M:
-    """DPM-Solver++(2M): DDIM with the prediction of x_0 extrapolated along a line in log-SNR; order 2, one evaluation.
-
-        x_s = (sigma_s / sigma_t) x_t + alpha_s (1 - e^{-h}) D,   D = (1 + c) x_0(t) - c x_0(before),   c = h / (2 h')
-
-    Here l = log(alpha / sigma), h = l_s - l_t, and h' is that of the step before. The first step of a run has D = x_0(t), and so
-    has a step to t = 0, where h is infinite: it ends at x_0(t), as DDIM does.
-
-    One object runs one trajectory: it remembers its last step, and uses it where the next begins at the time that one ended.
-
-    References:
-        Lu et al. 2022, arXiv 2211.01095, algorithm 2.
-    """
-
-    def __init__(self) -> None:
-        """Remember nothing yet."""
-        self._last: tuple[float, float, Tensor] | None = None  # where the last step ended, its h, its x_0
-
-    def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
-        """x: (N, D) -> (N, D)."""
-        if t_next == t:
-            return x
-        (_, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
-        h = (float(sde.log_snr(t_next)) - float(sde.log_snr(t))) / 2
-        clean = guess = denoise(score_fn, sde, x, t)
-        if self._last is not None and self._last[0] == t and self._last[1] > 0 and math.isfinite(h):
-            guess = clean.lerp(self._last[2], -h / (2 * self._last[1]))
-        self._last = t_next, h, clean
-        return (sigma_s / sigma_t * x).add_(guess, alpha=-alpha_s * math.expm1(-h))
 
 
 @final
@@ -336,6 +394,15 @@ class PredictorCorrector:
         """Refuse a step of Langevin dynamics that overshoots."""
         _check_snr(self.snr)
 
+    def prepare(self, sde: SDE, times: Sequence[float]) -> None:
+        """Tell the predictor its grid, where it wants to know.
+
+        Args:
+            sde: the forward diffusion.
+            times: the times that the run steps through.
+        """
+        prepare(self.predictor, sde, times)
+
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
         """x, noise: (N, D) -> (N, D); a step with t = t_next corrects."""
         if t_next == t:
@@ -395,6 +462,7 @@ class Sampler:
         stochastic: whether it adds noise.
         order: of the error in the distribution for a small step; None where it has none.
         visits: Langevin steps at each time before the step down.
+        memory: how many evaluations a step uses, its own among them; the first steps of a run have fewer.
         caption: a sentence for the help on screen.
         source: the paper it is from.
         shape: of its points, a name or path of Vega-Lite; chosen by its place in SAMPLERS where there is none.
@@ -407,6 +475,7 @@ class Sampler:
     stochastic: bool = False
     order: int | None = 1
     visits: int = 0
+    memory: int = 1
     caption: str = ""
     source: str = ""
     shape: str | None = None
@@ -505,6 +574,7 @@ SAMPLERS = {
         N_("DPM-Solver++(2M)"),
         DPMSolver2M,
         order=2,
+        memory=2,
         caption=N_("DDIM that continues the change of its last guess."),
         source="Lu et al. 2022, arXiv 2211.01095",
     ),
@@ -516,7 +586,67 @@ SAMPLERS = {
         caption=N_("The probability-flow ODE by a solver that chooses its own steps."),
         source="Dormand and Prince 1980",
     ),
+    "sde-dpm-solver": Sampler(
+        N_("SDE-DPM-Solver++(2M)"),
+        lambda: DPMSolver2M(eta=1.0),
+        stochastic=True,
+        order=2,
+        memory=2,
+        caption=N_("DPM-Solver++(2M) for the reverse SDE, with the noise of the exact step."),
+        source="Lu et al. 2022, arXiv 2211.01095",
+    ),
+    "dpm-solver-3m": Sampler(
+        N_("DPM-Solver++(3M)"),
+        DPMSolver3M,
+        order=2,
+        memory=3,
+        caption=N_("DDIM that continues the change of its last two guesses."),
+        source="Lu et al. 2022, arXiv 2211.01095",
+    ),
+    "unipc": Sampler(
+        N_("UniPC-3"),
+        UniPC,
+        order=4,
+        memory=3,
+        caption=N_("DDIM that continues the change of its last guesses, and corrects each step by the guess at its end."),
+        source="Zhao et al. 2023, arXiv 2302.04867",
+    ),
+    "deis": Sampler(
+        N_("DEIS-3"),
+        DEIS,
+        order=3,
+        memory=3,
+        caption=N_("DDIM that continues the change of its last two guesses of the noise."),
+        source="Zhang and Chen 2022, arXiv 2204.13902",
+    ),
+    "churned-heun": Sampler(
+        N_("Heun with churn (EDM)"),
+        ChurnedHeun,
+        evaluations=2,
+        stochastic=True,
+        order=2,
+        caption=N_("Adds a little noise before each step, and then takes a step of Heun that removes more than that."),
+        source="Karras et al. 2022, arXiv 2206.00364, algorithm 2",
+    ),
 }
+
+
+def sampler_of(step: str | Sampler | Step) -> Sampler:
+    """The sampler that is meant by a name, a Sampler or one step.
+
+    Args:
+        step: a key of SAMPLERS, a Sampler, or a step, which is then used as it is and visits each time once.
+
+    Raises:
+        ValueError: for a name that is not in SAMPLERS, or what cannot be called.
+    """
+    if isinstance(step, Sampler):
+        return step
+    if isinstance(step, str) and step in SAMPLERS:
+        return SAMPLERS[step]
+    if isinstance(step, str) or not callable(step):
+        raise ValueError(f"step is {step!r}; it must be one of {', '.join(SAMPLERS)}, a Sampler, or a step of your own")
+    return Sampler("", lambda: step)
 
 
 @final

@@ -48,6 +48,21 @@ class ScoreFn(Protocol):
         ...
 
 
+def check_sde_and_score(sde: object, score_fn: object) -> None:
+    """Refuse what is no SDE followed by a score, such as the two in the other order.
+
+    Args:
+        sde: the first argument of the caller.
+        score_fn: the second.
+
+    Raises:
+        TypeError: the first is no SDE, or the second cannot be called.
+    """
+    if not isinstance(sde, SDE) or not callable(score_fn):
+        given = f"{type(sde).__name__} and {type(score_fn).__name__}"
+        raise TypeError(f"given are {given}; the first must be the SDE and the second the score, as in exact_score(mixture, sde)")
+
+
 @final
 class ExactScore:
     """The score of p_t, the distribution of alpha_t X + sigma_t Z with X from a mixture; a ScoreFn.

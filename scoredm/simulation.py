@@ -14,8 +14,8 @@ from torch import Tensor
 
 from scoredm.grids import uniform_times
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import CountedScore, Step, euler_maruyama, zero_mean_prior
-from scoredm.score import ExactScore, ScoreFn, denoise as tweedie
+from scoredm.samplers import CountedScore, Sampler, Step, euler_maruyama, prepare, sampler_of, zero_mean_prior
+from scoredm.score import ExactScore, ScoreFn, check_sde_and_score, denoise as tweedie
 from scoredm.sde import SDE
 
 
@@ -44,30 +44,37 @@ def rollout(
     score_fn: ScoreFn,
     x: Tensor,
     times: Sequence[float],
-    step: Step = euler_maruyama,
+    step: str | Sampler | Step = euler_maruyama,
     generator: torch.Generator | None = None,
     storage: Tensor | None = None,
     noise: Iterable[Tensor] | None = None,
 ) -> Iterator[tuple[float, Tensor]]:
     """Run a sampler down a grid of times; yield each later time with the points there.
 
+    Below T is the number of times: those given, and with a name or a Sampler its corrector's visits too.
+
     Args:
         sde: the forward diffusion.
         score_fn: the score, exact or learned.
         x: the points at times[0], (N, D).
         times: two or more falling times in [0, 1]; a repeated time is a step of the corrector.
-        step: one step of the sampler.
+        step: a name in SAMPLERS, a Sampler, or one step.
         generator: draws the noise, on its own device.
-        storage: where the points are written, (len(times) - 1, N, D), if given.
-        noise: (len(times) - 1, N, D), or an iterator of (N, D), in place of draws; it is not changed.
+        storage: where the points are written, (T - 1, N, D), if given.
+        noise: (T - 1, N, D), or an iterator of (N, D), in place of draws; it is not changed.
 
     Yields:
-        len(times) - 1 pairs (t, x), x: (N, D).
+        T - 1 pairs (t, x), x: (N, D).
 
     Raises:
-        ValueError: for points of another dimension than the score's, noise of another shape, or times that rise or leave [0, 1].
+        TypeError: for an sde that is none, or a score that cannot be called.
+        ValueError: for an unknown name, points of another dimension than the score's, noise of another shape or too little of
+            it, times that rise or leave [0, 1], or a step that returns another shape.
+        RuntimeError: for a step that writes into x, after one that did not.
     """
-    states = _steps(sde, score_fn, x, times, step, generator, storage, noise)
+    sampler = sampler_of(step)
+    times = sampler.times(times)
+    states = _steps(sde, score_fn, x, times, sampler.make_step(), generator, storage, noise)
     yield from zip(times[1:], states, strict=True)
 
 
@@ -82,8 +89,8 @@ def _steps(
     noise: Iterable[Tensor] | None,
 ) -> Iterator[Tensor]:
     """The loop of `rollout`, for a caller that has gradients switched off already."""
-    if len(times) < 2 or not all(1 >= t >= t_next >= 0 for t, t_next in pairwise(times)):
-        raise ValueError(f"times are {[*times[:5]]}...; there must be two or more, they must not rise and must lie in [0, 1]")
+    check_sde_and_score(sde, score_fn)
+    _check_times(times)
     dim = _dim_of(score_fn)
     if dim is not None and x.shape[-1] != dim:
         raise ValueError(f"the start has shape {tuple(x.shape)}; this score takes points in {dim}-D")
@@ -92,13 +99,44 @@ def _steps(
     score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
     frames = None if storage is None else storage.unbind()
     given = None if noise is None else iter(noise)
+    prepare(step, sde, times)
+    writes = True  # into x: each step is believed to as long as the one before did
     for i, (t, t_next) in enumerate(pairwise(times)):
         frame = coordinates_first(x.shape, x) if frames is None else frames[i]
-        z = _fill_normal(frame, generator) if given is None else frame.copy_(next(given))
-        x = step(sde, score_at, x, t, t_next, z)
-        if frames is not None and x is not frame:
+        z = _fill_normal(frame, generator) if given is None else _fill_given(frame, given, i, len(times) - 1)
+        lent = x.clone() if writes else x.data  # of the same points, but it counts how often it is written to by itself
+        before = _writes(lent)
+        after = step(sde, score_at, lent, t, t_next, z)
+        if not isinstance(after, Tensor) or after.shape != x.shape:
+            shape = tuple(after.shape) if isinstance(after, Tensor) else type(after).__name__
+            raise ValueError(f"the step from t = {t:g} to {t_next:g} returned {shape}; it must return a tensor {tuple(x.shape)}")
+        if not writes and _writes(lent) != before:
+            raise RuntimeError(f"the step from t = {t:g} to {t_next:g} wrote into x, which it must leave as it is")
+        writes = before is None or _writes(lent) != before
+        x = after.detach()
+        if frames is not None and after is not frame:
             frame.copy_(x)
         yield x
+
+
+def _check_times(times: Sequence[float]) -> None:
+    if len(times) < 2 or not all(1 >= t >= t_next >= 0 for t, t_next in pairwise(times)):
+        raise ValueError(f"times are {[*times[:5]]}...; there must be two or more, they must not rise and must lie in [0, 1]")
+
+
+def _writes(x: Tensor) -> int | None:
+    """How often a tensor was written to; None where torch does not count, in inference mode."""
+    return None if x.is_inference() else x._version
+
+
+def _fill_given(out: Tensor, noise: Iterator[Tensor], i: int, steps: int) -> Tensor:
+    """Copy the noise of step i, which a step may overwrite."""
+    z = next(noise, None)
+    if z is None:
+        raise ValueError(f"the noise ended after {i} of {steps} steps; it must have one (N, D) for each")
+    if z.shape != out.shape:
+        raise ValueError(f"the noise of step {i + 1} has shape {tuple(z.shape)}; it must be {tuple(out.shape)}")
+    return out.copy_(z)
 
 
 @torch.no_grad()
@@ -108,7 +146,7 @@ def sample(
     n: int,
     *,
     steps: int = 200,
-    step: Step = euler_maruyama,
+    step: str | Sampler | Step = euler_maruyama,
     prior: GaussianMixture | None = None,
     t_min: float = 1e-3,
     denoise: bool = False,
@@ -120,22 +158,23 @@ def sample(
 ) -> Trajectory:
     """Draw n samples by running a sampler from the prior at t = 1 down to t_min.
 
-    `sample(...).end` are the samples. Memory: the points kept, one more frame for the score, and a working set of 2 MB that does
-    not grow with n.
+    `sample(...).end` are the samples. Memory: the points kept, one more frame for the score, two in the first step, and a
+    working set of 2 MB that does not grow with n.
 
     Args:
         sde: the forward diffusion.
         score_fn: the score, exact or learned.
         n: how many samples.
         steps: even steps from 1 to t_min.
-        step: one step of the sampler.
+        step: a name in SAMPLERS, such as "ddim"; a Sampler; or one step. A name or a Sampler adds its corrector's visits to the
+            times.
         prior: the distribution of x at t = 1; by default `zero_mean_prior` in the score's dimension.
         t_min: where the run stops, in (0, 1).
         denoise: end with the Tweedie step to E[x_0 | x_t], a last frame at time 0.
         generator: draws the initial points and the noise.
         trajectory: keep the points at every time, not only the last.
-        times: a falling grid from 1 in place of `steps` and `t_min`.
-        start: x at t = 1, (n, D), in place of a draw from the prior.
+        times: a falling grid from 1 in place of `steps` and `t_min`; it may begin later where there is a `start`.
+        start: x at the first time, (n, D), in place of a draw from the prior.
         noise: (steps, n, D), or an iterator of (n, D), in place of draws at each step, so that two samplers can run on the same
             numbers.
 
@@ -143,10 +182,18 @@ def sample(
         The last time and points alone, points (1, n, D), or all from t = 1 on: (steps + 1, n, D), and one more with `denoise`.
 
     Raises:
-        ValueError: for n or steps below 1, t_min outside (0, 1), times that rise, shapes that disagree, or no prior for a score
-            that does not know its dimension.
+        ValueError: for n or steps below 1, t_min outside (0, 1), times that rise, or begin below 1 without a start, shapes that
+            disagree, or no prior for a score that does not know its dimension.
+        TypeError, RuntimeError: see `rollout`, as for any other ValueError.
     """
-    times = tuple(uniform_times(steps, t_min) if times is None else times)
+    check_sde_and_score(sde, score_fn)
+    sampler = sampler_of(step)
+    times = tuple(sampler.times(uniform_times(steps, t_min) if times is None else times))
+    _check_times(times)
+    if start is None and times[0] != 1:
+        raise ValueError(
+            f"times begin at {times[0]:g}, but the prior is the distribution at t = 1; pass points at that time as start"
+        )
     x = (_draw_start(sde, score_fn, n, prior, generator) if start is None else start).to(_device_of(score_fn))
     if isinstance(score_fn, ExactScore) and score_fn.mixture.needs_float64:
         x = x.double()
@@ -155,7 +202,8 @@ def sample(
     kept = (*times, 0.0) if denoise else times
     path = coordinates_first((len(kept) if trajectory else 1, *x.shape), x)
     x = path[0].copy_(x)
-    for state in _steps(sde, score_fn, x, times, step, generator, path[1 : len(times)] if trajectory else None, noise):
+    storage = path[1 : len(times)] if trajectory else None
+    for state in _steps(sde, score_fn, x, times, sampler.make_step(), generator, storage, noise):
         x = state
     if denoise:
         x = path[-1].copy_(tweedie(score_fn, sde, x, times[-1]))

@@ -10,6 +10,7 @@ import torch
 from pytest import MonkeyPatch
 
 from scoredm import (
+    DEIS,
     EDM,
     SAMPLERS,
     SDE,
@@ -21,6 +22,7 @@ from scoredm import (
     RectifiedFlow,
     SubVPSDE,
     TrainMetrics,
+    UniPC,
     ancestral,
     ddim,
     euler_maruyama,
@@ -232,6 +234,11 @@ PLANTED: dict[str, list[Plant]] = {
     "order-flow-euler": [SQUARED_G],
     "order-heun": [sampler("heun", flow_euler)],
     "order-dpm-solver": [sampler("dpm-solver", ddim)],
+    "order-sde-dpm-solver": [sampler("sde-dpm-solver", ancestral)],
+    "order-dpm-solver-3m": [sampler("dpm-solver-3m", ddim)],
+    "order-unipc": [sampler("unipc", UniPC(2))],
+    "order-deis": [sampler("deis", DEIS(2))],
+    "order-churned-heun": [sampler("churned-heun", flow_euler)],
     "prior-divergence": [SQUARED_SIGMA],
     "prior-bias": [SQUARED_G],
     "prior-cured": [WITHOUT_MEAN],

@@ -1,6 +1,7 @@
 """Other libraries asked the same question: azula, diffusers, torchdiffeq and torchsde, each where it is installed."""
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
@@ -8,15 +9,20 @@ import torch
 from torch import Tensor
 
 from scoredm import (
+    DEIS,
     GRIDS,
+    SDE,
     VESDE,
     VPSDE,
     AdaptiveFlow,
+    ChurnedHeun,
     CosineVPSDE,
     DPMSolver2M,
+    DPMSolver3M,
     GaussianMixture,
     GeometricVESDE,
     SubVPSDE,
+    UniPC,
     ancestral,
     ddim,
     denoise,
@@ -28,10 +34,12 @@ from scoredm import (
     sample,
     targets,
 )
+from scoredm.grids import time_of_log_snr
 from tests.common import normal
 
 KINDS = [VESDE(25.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
+each_exploding_kind = pytest.mark.parametrize("sde", [VESDE(25.0), GeometricVESDE()], ids=repr)
 each_preserving_kind = pytest.mark.parametrize("sde", [VPSDE(), CosineVPSDE()], ids=repr)
 
 TUTORIAL = targets.mixture("tutorial")
@@ -151,6 +159,31 @@ def test_ancestral_is_azulas_ddpm_on_the_same_noise(sde):
     torch.testing.assert_close(ours(sde, ancestral, GRIDS["uniform"](sde, STEPS, T_MIN), noise), theirs, rtol=1e-9, atol=1e-9)
 
 
+@dataclass(frozen=True)
+class Straight(SDE):
+    """sigma = 20 t and alpha = 1: here a polynomial in t is one in sigma / alpha, which azula has."""
+
+    def alpha(self, t):
+        return 0 * t + 1.0
+
+    def sigma(self, t):
+        return 20 * t
+
+    def diffusion(self, t):
+        return 20 * (2 * t) ** 0.5
+
+    def drift_rate(self, t):
+        return 0 * t
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_deis_is_azulas_adams_bashforth_where_sigma_is_straight(order):
+    sampler, sde = peer("azula.sample").zABSampler, Straight()
+    settings = {"start": 1.0, "stop": T_MIN, "steps": STEPS, "silent": True, "dtype": torch.float64, "order": order}
+    theirs = sampler(azula_denoiser(sde), **settings)(start(sde))
+    torch.testing.assert_close(ours(sde, DEIS(order), GRIDS["uniform"](sde, STEPS, T_MIN)), theirs, rtol=1e-7, atol=1e-7)
+
+
 @each_kind
 def test_the_posterior_mean_of_a_gaussian_is_azulas(sde):
     base, covariance = peer("azula.denoise"), peer("azula.linalg.covariance")
@@ -195,19 +228,47 @@ def test_ddim_and_ancestral_are_diffusers_ddim_with_eta_0_and_1(step, eta, sde):
     torch.testing.assert_close(ours(sde, step, times, noise), x, rtol=1e-9, atol=1e-9)
 
 
-@each_preserving_kind
-def test_the_multistep_solver_is_diffusers_to_its_single_precision(sde):
-    scheduler = peer("diffusers.schedulers.scheduling_dpmsolver_multistep").DPMSolverMultistepScheduler(
-        solver_order=2, algorithm_type="dpmsolver++", lower_order_final=False, final_sigmas_type="sigma_min"
-    )
+UNEVEN = [999, 960, 900, 800, 740, 650, 520, 500, 380, 250, 200, 120, 60, 25, 10]  # indices of timesteps, uneven on purpose
+
+
+def compare_with_diffusers(scheduler, sde, step, **settings) -> None:
+    """Run a scheduler and our step through its timesteps and on to timestep 0; diffusers knows its noise levels in float32."""
     scheduler.alphas_cumprod = alpha_squared(sde)
-    indices = [999, 960, 900, 800, 740, 650, 520, 500, 380, 250, 200, 120, 60, 25, 10]  # uneven on purpose
-    scheduler.set_timesteps(timesteps=indices)
-    x = start(sde)
-    for i in indices:
-        x = scheduler.step(predicted_noise(sde, x, i), i, x).prev_sample
+    scheduler.set_timesteps(**settings)
+    indices, x = scheduler.timesteps.tolist(), start(sde)
+    noise = normal(len(indices), N, 2)
+    stochastic = scheduler.config.get("algorithm_type") == "sde-dpmsolver++"
+    for i, z in zip(indices, noise, strict=True):
+        given = {"variance_noise": z} if stochastic else {}
+        x = scheduler.step(predicted_noise(sde, x, i), i, x, **given).prev_sample
     times = [(i + 1) / 1000 for i in [*indices, 0]]
-    torch.testing.assert_close(ours(sde, DPMSolver2M(), times), x, rtol=2e-5, atol=2e-5)
+    torch.testing.assert_close(ours(sde, step, times, noise), x, rtol=2e-5, atol=2e-5)
+
+
+@each_preserving_kind
+@pytest.mark.parametrize(
+    "make_step,settings",
+    [
+        (DPMSolver2M, {"solver_order": 2, "algorithm_type": "dpmsolver++"}),
+        (DPMSolver3M, {"solver_order": 3, "algorithm_type": "dpmsolver++"}),
+        (lambda: DPMSolver2M(eta=1.0), {"solver_order": 2, "algorithm_type": "sde-dpmsolver++"}),
+    ],
+    ids=["2M", "3M", "SDE-2M"],
+)
+def test_the_multistep_solvers_are_diffusers(make_step, settings, sde):
+    scheduler = peer("diffusers.schedulers.scheduling_dpmsolver_multistep").DPMSolverMultistepScheduler(
+        lower_order_final=False, final_sigmas_type="sigma_min", **settings
+    )
+    compare_with_diffusers(scheduler, sde, make_step(), timesteps=UNEVEN)
+
+
+@each_preserving_kind
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_unipc_is_diffusers(order, sde):
+    scheduler = peer("diffusers.schedulers.scheduling_unipc_multistep").UniPCMultistepScheduler(
+        solver_order=order, solver_type="bh2", lower_order_final=False, final_sigmas_type="sigma_min"
+    )
+    compare_with_diffusers(scheduler, sde, UniPC(order), num_inference_steps=20)
 
 
 @each_preserving_kind
@@ -226,3 +287,40 @@ def test_the_samplers_compared_here_are_further_from_each_other_than_from_their_
     times = GRIDS["uniform"](sde, STEPS, T_MIN)
     ends = [ours(sde, step, times, normal(STEPS, N, 2)) for step in (flow_euler, heun, ddim, ancestral, euler_maruyama)]
     assert all(float((a - b).abs().max()) > 1e-2 for a, b in pairwise(ends))
+
+
+# k-diffusion, which knows the noise levels sigma of a variance-exploding kind.
+
+
+def k_denoiser(sde):
+    """Our exact posterior mean, as k-diffusion would have it; its noise levels find our times."""
+    score = exact_score(TUTORIAL, sde)
+
+    def denoised(x: Tensor, sigma: Tensor) -> Tensor:
+        return denoise(score, sde, x, min(1.0, time_of_log_snr(sde, -2 * math.log(float(sigma[0])))))
+
+    return denoised
+
+
+@each_exploding_kind
+def test_churned_heun_is_k_diffusions_on_the_same_noise(sde, monkeypatch):
+    sampling = peer("k_diffusion.sampling")
+    times = GRIDS["karras"](sde, STEPS, T_MIN)
+    noise, sigmas = normal(STEPS, N, 2), sde.sigma(torch.tensor(times, dtype=torch.float64))
+    most = 0.7 * float(sigmas[0])  # there is no time above t = 1 to which noise could lead
+    given = iter(noise)
+    monkeypatch.setattr(sampling.torch, "randn_like", lambda _x: next(given))
+    settings = {"s_churn": 5.0, "s_tmin": 0.1, "s_tmax": most, "s_noise": 1.003}
+    theirs = sampling.sample_heun(k_denoiser(sde), start(sde), sigmas, disable=True, **settings)
+    step = ChurnedHeun(churn=5.0, low=0.1, high=most, noise=1.003)
+    torch.testing.assert_close(ours(sde, step, times, noise), theirs, rtol=1e-9, atol=1e-9)
+
+
+@each_exploding_kind
+def test_the_multistep_solver_of_the_reverse_sde_is_k_diffusions_on_the_same_noise(sde):
+    sampling = peer("k_diffusion.sampling")
+    times, noise = GRIDS["karras"](sde, STEPS, T_MIN), normal(STEPS, N, 2)
+    sigmas, given = sde.sigma(torch.tensor(times, dtype=torch.float64)), iter(noise)
+    settings = {"disable": True, "eta": 0.5, "noise_sampler": lambda _from, _to: next(given)}
+    theirs = sampling.sample_dpmpp_2m_sde(k_denoiser(sde), start(sde), sigmas, **settings)
+    torch.testing.assert_close(ours(sde, DPMSolver2M(eta=0.5), times, noise), theirs, rtol=1e-9, atol=1e-9)

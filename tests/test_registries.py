@@ -48,6 +48,7 @@ def test_no_two_samplers_share_colour_and_shape_and_no_two_grids_a_dash(dummies)
     for mode in ("light", "dark"):
         looks = [(charts.colour(key, mode), charts.shape(key)) for key in SAMPLERS]
         assert len(set(looks)) == len(SAMPLERS)
+        assert len({shape for _colour, shape in looks}) == len(SAMPLERS), "a reader who sees no colours tells them by shape"
     assert len({tuple(charts.dash(key)) for key in GRIDS}) == len(GRIDS)
 
 

@@ -38,6 +38,7 @@ from scoredm import (
     zero_mean_prior,
 )
 from scoredm.grids import uniform_times
+from scoredm.samplers import prepare
 from tests.common import generator
 
 KINDS = [VESDE(26.0), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
@@ -233,7 +234,9 @@ def deviation_from_the_data(sde, name: str, spoil=lambda step: step) -> float:
     if name == "langevin":
         method, steps = replace(method, visits=100, make_step=lambda: AnnealedLangevin(0.8)), 20
     run = partial(sample, sde, exact_score(mixture, sde), 1500, prior=exact_prior(sde, mixture), generator=generator())
-    return off_by(run(step=spoil(method.make_step()), times=method.times(uniform_times(steps))).end, mixture)
+    step, times = method.make_step(), method.times(uniform_times(steps))
+    prepare(step, sde, times)  # a spoiled one is not asked
+    return off_by(run(step=spoil(step), times=times).end, mixture)
 
 
 @each_kind
@@ -310,7 +313,7 @@ def test_frames_of_a_trajectory_do_not_share_memory():
     assert all(not torch.equal(path[i], path[j]) for i in range(6) for j in range(i))
 
 
-def test_a_trajectory_costs_its_own_array_and_two_frames():
+def test_a_trajectory_costs_its_own_array_and_three_frames():
     sde, score, n = VESDE(), exact_score(targets.mixture("tutorial"), VESDE()), 200_000
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
         path = sample(sde, score, n, steps=10, generator=generator(), trajectory=True).points
@@ -318,7 +321,7 @@ def test_a_trajectory_costs_its_own_array_and_two_frames():
     assert recording.profiler.kineto_results is not None
     changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
     held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyrefly: ignore[missing-attribute]
-    assert max(held) <= path.nbytes + 2 * path[0].nbytes
+    assert max(held) <= path.nbytes + 3 * path[0].nbytes
 
 
 def test_denoising_ends_at_the_posterior_mean_of_the_last_point():
@@ -488,6 +491,141 @@ def test_a_start_and_times_take_the_place_of_the_prior_and_the_grid():
 def test_what_is_handed_in_must_fit(settings, message):
     with pytest.raises(ValueError, match=message):
         sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 10, **({"steps": 5, "generator": generator()} | settings))
+
+
+# Samplers by name, and steps that do not keep to the rules.
+
+
+@pytest.mark.parametrize("trajectory", [False, True])
+@pytest.mark.parametrize("name", ["ddim", "predictor-corrector", "dpm-solver", "churned-heun"])
+def test_a_sampler_may_be_named_or_given_whole_and_makes_its_own_visits(name, trajectory):
+    sde, method, score = VPSDE(), SAMPLERS[name], exact_score(targets.mixture("tutorial"), VPSDE())
+    run = partial(sample, sde, score, 40, trajectory=trajectory)
+    times = method.times(uniform_times(6))
+    expected = run(step=method.make_step(), times=times, generator=generator())
+    for step in (name, method):
+        found = run(step=step, steps=6, generator=generator())
+        assert found.times == expected.times and torch.equal(found.points, expected.points)
+    frames = list(rollout(sde, score, expected.points[0], uniform_times(6), name, generator()))
+    assert [t for t, _ in frames] == times[1:]
+
+
+@pytest.mark.parametrize("step", ["magic", 3, None])
+def test_what_is_no_sampler_is_refused_with_the_names_of_those_there_are(step):
+    for run in (partial(sample, n=5), lambda *pair, step: next(rollout(*pair, torch.zeros(5, 1), uniform_times(3), step))):
+        with pytest.raises(
+            ValueError, match=rf"step is {step!r}; it must be one of euler-maruyama, .*churned-heun, a Sampler, or"
+        ):
+            run(VESDE(), exact_score(GAUSSIAN, VESDE()), step=step)
+
+
+def in_place(sde, score_fn, x, t, t_next, noise):
+    return x.mul_(0.9).add_(noise, alpha=0.1)
+
+
+def out_of_place(sde, score_fn, x, t, t_next, noise):
+    return x * 0.9 + noise * 0.1
+
+
+@pytest.mark.parametrize("inference", [False, True])
+@pytest.mark.parametrize("trajectory", [False, True])
+def test_a_step_that_writes_into_x_harms_no_frame_and_no_start(trajectory, inference):
+    sde, score, start = VESDE(), exact_score(GAUSSIAN, VESDE()), torch.randn(50, 1, generator=generator(1))
+    kept, times = start.clone(), uniform_times(5)
+    with torch.inference_mode(inference):
+        run = partial(sample, sde, score, 50, start=start, steps=5, trajectory=trajectory)
+        found, expected = (run(step=step, generator=generator()).points for step in (in_place, out_of_place))
+        torch.testing.assert_close(found, expected)
+        paths = [list(rollout(sde, score, start, times, step, generator())) for step in (in_place, out_of_place)]
+        for (_, mine), (_, theirs) in zip(*paths, strict=True):
+            torch.testing.assert_close(mine, theirs)
+    assert torch.equal(start, kept)
+
+
+def test_a_step_that_leaves_x_alone_is_given_the_frames_themselves():
+    """But for the first step, which could write into the caller's start."""
+    sde, storage, seen = VESDE(), torch.zeros(5, 50, 1), []
+
+    def step(sde, score_fn, x, t, t_next, noise):
+        seen.append(x.data_ptr())
+        return noise
+
+    start = torch.zeros(50, 1)
+    list(rollout(sde, exact_score(GAUSSIAN, sde), start, uniform_times(5), step, generator(), storage))
+    assert seen[1:] == [frame.data_ptr() for frame in storage[:-1]]
+    assert seen[0] != start.data_ptr()
+
+
+def test_a_step_that_writes_into_x_only_later_is_refused():
+    def late(sde, score_fn, x, t, t_next, noise):
+        return x.add_(noise) if t < 0.5 else x + noise
+
+    with pytest.raises(RuntimeError, match=r"the step from t = 0.4.* to 0.2.* wrote into x, which it must leave as it is"):
+        sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 50, steps=5, step=late, generator=generator())
+
+
+def test_a_step_may_differentiate_and_its_graph_is_not_kept():
+    """Half the score of p_t is the gradient of half of log p_t."""
+    sde, score = VESDE(), exact_score(GAUSSIAN, VESDE())
+
+    def by_gradient(sde, score_fn, x, t, t_next, noise):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            (s,) = torch.autograd.grad(GAUSSIAN.at(sde, t).log_prob(x).sum(), x)
+            return x + sde.diffusion(t) ** 2 / 2 * (t - t_next) * s
+
+    run = partial(rollout, sde, score, torch.randn(9, 1, generator=generator()), uniform_times(4))
+    for (_, mine), (_, theirs) in zip(run(by_gradient), run("flow-euler"), strict=True):
+        torch.testing.assert_close(mine, theirs)
+        assert not mine.requires_grad
+
+
+@pytest.mark.parametrize(
+    "result,words", [(torch.zeros(9, 2), r"returned \(9, 2\)"), (torch.zeros(9), r"returned \(9,\)"), (None, "returned NoneType")]
+)
+def test_a_step_that_returns_another_shape_is_refused(result, words):
+    with pytest.raises(ValueError, match=rf"the step from t = 1 to 0.5005 {words}; it must return a tensor \(9, 1\)"):
+        sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 9, steps=2, step=lambda *_: result, generator=generator())
+
+
+@pytest.mark.parametrize(
+    "noise,words",
+    [
+        ([torch.zeros(9, 1)] * 3, "the noise ended after 3 of 5 steps"),
+        ([torch.zeros(9, 1), torch.zeros(1, 1)], r"the noise of step 2 has shape \(1, 1\); it must be \(9, 1\)"),
+    ],
+)
+def test_noise_that_runs_short_or_has_another_shape_is_refused(noise, words):
+    with pytest.raises(ValueError, match=words):
+        sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 9, steps=5, noise=iter(noise), generator=generator())
+
+
+def test_times_that_begin_elsewhere_want_a_start():
+    sde, mixture, times = VESDE(), targets.mixture("tutorial"), [0.3, 0.2, 0.1, 1e-3]
+    run = partial(sample, sde, exact_score(mixture, sde), 2000, times=times, generator=generator())
+    for prior in (None, exact_prior(sde, mixture)):
+        with pytest.raises(
+            ValueError, match=r"times begin at 0.3, but the prior is the distribution at t = 1; pass points at that"
+        ):
+            run(prior=prior)
+    start = mixture.at(sde, 0.3).sample(2000, generator(1))
+    assert off_by(run(start=start, step="heun").end, mixture) < 5
+
+
+@pytest.mark.parametrize(
+    "first,second,given",
+    [
+        (exact_score(GAUSSIAN, VESDE()), VESDE(), "ExactScore and VESDE"),
+        (VESDE(), GAUSSIAN, "VESDE and GaussianMixture"),
+        (VESDE(), VESDE(), "VESDE and VESDE"),
+    ],
+)
+def test_what_is_no_sde_and_score_is_refused_in_words(first, second, given):
+    message = f"given are {given}; the first must be the SDE and the second the score"
+    with pytest.raises(TypeError, match=message):
+        sample(first, second, 5)
+    with pytest.raises(TypeError, match=message):
+        next(rollout(first, second, torch.zeros(5, 1), uniform_times(3)))
 
 
 # Priors and refusals.

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from scoredm.studies import Curve
 
 # Race: a sampler has a colour and a point shape, a grid has a dash: its own, or the next of these by its place in the registry.
-# There is one shape more than there are colours, so that samplers after the last of either differ in one of the two.
+# There are more shapes than colours, so that samplers after the last colour differ in shape, and after the last of either in one.
 HUES = tuple(palette.COMPONENTS[i] for i in (6, 7, 1, 0, 4, 2, 3, 5))
 BOW_TIE = "M-0.8,-0.8L0.8,-0.8L-0.8,0.8L0.8,0.8Z"
+FALLEN_BOW_TIE = "M-0.8,-0.8L-0.8,0.8L0.8,-0.8L0.8,0.8Z"
+SALTIRE = "M-0.9,-0.5L-0.5,-0.9L0,-0.4L0.5,-0.9L0.9,-0.5L0.4,0L0.9,0.5L0.5,0.9L0,0.4L-0.5,0.9L-0.9,0.5L-0.4,0Z"
+STAR = "M0,-1.1L0.3,-0.35L1.05,-0.34L0.45,0.15L0.65,0.9L0,0.45L-0.65,0.9L-0.45,0.15L-1.05,-0.34L-0.3,-0.35Z"
+HALF_DISC = "M-0.9,0.45A0.9,0.9 0 0 1 0.9,0.45Z"
+BAR = "M-1,-0.35L1,-0.35L1,0.35L-1,0.35Z"
 SHAPES = (
     "circle",
     "square",
@@ -34,6 +39,11 @@ SHAPES = (
     "triangle-down",
     "triangle-right",
     "wedge",
+    STAR,
+    SALTIRE,
+    FALLEN_BOW_TIE,
+    HALF_DISC,
+    BAR,
 )
 DASHES = ((1, 0), (7, 4), (2, 3), (8, 3, 2, 3), (12, 3), (4, 2))
 BAND = N_("noise floor: perfect samples lie here")
