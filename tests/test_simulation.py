@@ -512,11 +512,11 @@ def test_a_sampler_may_be_named_or_given_whole_and_makes_its_own_visits(name, tr
 
 @pytest.mark.parametrize("step", ["magic", 3, None])
 def test_what_is_no_sampler_is_refused_with_the_names_of_those_there_are(step):
-    for run in (partial(sample, n=5), lambda *pair, step: next(rollout(*pair, torch.zeros(5, 1), uniform_times(3), step))):
-        with pytest.raises(
-            ValueError, match=rf"step is {step!r}; it must be one of euler-maruyama, .*churned-heun, a Sampler, or"
-        ):
-            run(VESDE(), exact_score(GAUSSIAN, VESDE()), step=step)
+    message = rf"step is {step!r}; it must be one of euler-maruyama, .*, churned-heun, a Sampler, or a step"
+    with pytest.raises(ValueError, match=message):
+        sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 5, step=step)
+    with pytest.raises(ValueError, match=message):
+        next(rollout(VESDE(), exact_score(GAUSSIAN, VESDE()), torch.zeros(5, 1), uniform_times(3), step))
 
 
 def in_place(sde, score_fn, x, t, t_next, noise):
@@ -604,9 +604,7 @@ def test_times_that_begin_elsewhere_want_a_start():
     sde, mixture, times = VESDE(), targets.mixture("tutorial"), [0.3, 0.2, 0.1, 1e-3]
     run = partial(sample, sde, exact_score(mixture, sde), 2000, times=times, generator=generator())
     for prior in (None, exact_prior(sde, mixture)):
-        with pytest.raises(
-            ValueError, match=r"times begin at 0.3, but the prior is the distribution at t = 1; pass points at that"
-        ):
+        with pytest.raises(ValueError, match="begin at 0.3, but the prior is the distribution at t = 1; pass points at that"):
             run(prior=prior)
     start = mixture.at(sde, 0.3).sample(2000, generator(1))
     assert off_by(run(start=start, step="heun").end, mixture) < 5

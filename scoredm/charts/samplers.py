@@ -38,12 +38,12 @@ SHAPES = (
     "triangle-up",
     "triangle-down",
     "triangle-right",
-    "wedge",
     STAR,
     SALTIRE,
     FALLEN_BOW_TIE,
     HALF_DISC,
     BAR,
+    "wedge",
 )
 DASHES = ((1, 0), (7, 4), (2, 3), (8, 3, 2, 3), (12, 3), (4, 2))
 BAND = N_("noise floor: perfect samples lie here")
