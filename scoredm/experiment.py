@@ -207,7 +207,7 @@ class Experiment:
         Args:
             name: a key of `PRIORS`.
         """
-        return scoredm.initial_distribution(name, self.sde, self.mixture)
+        return scoredm.initial_distribution(name, self.mixture, self.sde)
 
     @property
     def dim(self) -> int:

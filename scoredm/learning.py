@@ -159,7 +159,7 @@ def perfect_notebook_error(mixture: GaussianMixture, sde: SDE, eps: float, gener
         The mean of `scoredm.losses.notebook_score_error` over t.
     """
     times, weights = quadrature_times(eps)
-    return float(notebook_score_error(exact_score(mixture, sde), mixture, times, n=2000, generator=generator) @ weights)
+    return float(notebook_score_error(mixture, exact_score(mixture, sde), times, n=2000, generator=generator) @ weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,13 +178,13 @@ class ScoreComparison:
 
 
 @torch.no_grad()
-def compare_scores(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, t: float, points: torch.Tensor) -> ScoreComparison:
+def compare_scores(mixture: GaussianMixture, sde: SDE, score_fn: ScoreFn, t: float, points: torch.Tensor) -> ScoreComparison:
     """Evaluate a learned score and the exact one at the same points.
 
     Args:
-        score_fn: the learned score.
         mixture: the target.
         sde: the SDE.
+        score_fn: the learned score.
         t: time above 0.
         points: (N, D).
 
@@ -375,14 +375,14 @@ class PairedSamples:
 
 
 def paired_samples(
-    score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, eps: float, n: int, steps: int, seed: int
+    mixture: GaussianMixture, sde: SDE, score_fn: ScoreFn, eps: float, n: int, steps: int, seed: int
 ) -> PairedSamples:
     """Sample twice with the same random numbers, by the reverse SDE from the exact p_1 to t = eps and a last denoising step.
 
     Args:
-        score_fn: the learned score.
         mixture: the target.
         sde: the SDE.
+        score_fn: the learned score.
         eps: the time of the last step.
         n: number of samples.
         steps: number of steps.
@@ -394,7 +394,7 @@ def paired_samples(
 
     def run(score: ScoreFn) -> np.ndarray:
         generator = torch.Generator().manual_seed(seed)
-        prior = exact_prior(sde, mixture)
+        prior = exact_prior(mixture, sde)
         return sample(sde, score, n, steps=steps, prior=prior, t_min=eps, denoise=True, generator=generator).end.numpy()
 
     return PairedSamples(run(score_fn), run(exact_score(mixture, sde)))
@@ -502,5 +502,5 @@ def training_snapshot(
         recent_error=error,
         below_floor=bool(recent < reference.floor - SIGNIFICANT * error),
         over_time=reference.errors(score_fn),
-        scores=compare_scores(score_fn, reference.mixture, reference.sde, t, points),
+        scores=compare_scores(reference.mixture, reference.sde, score_fn, t, points),
     )

@@ -60,7 +60,7 @@ def flow_scale(mixture: GaussianMixture) -> float:
     return typical_std(mixture) / 2
 
 
-def encode(score_fn: ScoreFn, sde: SDE, x: Tensor, *, t_min: float = 0.0, steps: int = 100, scale: float = 0.5) -> Encoding:
+def encode(sde: SDE, score_fn: ScoreFn, x: Tensor, *, t_min: float = 0.0, steps: int = 100, scale: float = 0.5) -> Encoding:
     """Follow the probability flow from t_min up to t = 1, keeping account of volume.
 
     With c = scale, tan(phi) = sigma / (c alpha), r = sqrt(c^2 alpha^2 + sigma^2) and a = x / alpha at t_min, in
@@ -74,8 +74,8 @@ def encode(score_fn: ScoreFn, sde: SDE, x: Tensor, *, t_min: float = 0.0, steps:
     larger than the data. A step takes 4 evaluations of the score and its divergence.
 
     Args:
-        score_fn: The score, exact or learned.
         sde: The forward diffusion.
+        score_fn: The score, exact or learned.
         x: Points at t_min, (N, D).
         t_min: 0 for an exact score, above 0 for a network, which has no value at 0.
         steps: The number of Runge-Kutta steps.
@@ -149,8 +149,8 @@ def _runge_kutta(slope: Callable[[Tensor, int], Tensor], y: Tensor, i: int, h: f
 
 
 def flow_log_prob(
-    score_fn: ScoreFn,
     sde: SDE,
+    score_fn: ScoreFn,
     prior: GaussianMixture,
     x: Tensor,
     *,
@@ -165,8 +165,8 @@ def flow_log_prob(
     Where t_min is above 0 it is the density of the model's distribution at t_min, where a sampler with that t_min stops.
 
     Args:
-        score_fn: The score, exact or learned.
         sde: The forward diffusion.
+        score_fn: The score, exact or learned.
         prior: The model's distribution at t = 1.
         x: Points at t_min, (N, D).
         t_min: As in `encode`.
@@ -182,7 +182,7 @@ def flow_log_prob(
     References:
         Song et al. 2020, arXiv 2011.13456, section 4.3.
     """
-    return encode(score_fn, sde, x, t_min=t_min, steps=steps, scale=scale).log_prob(prior)
+    return encode(sde, score_fn, x, t_min=t_min, steps=steps, scale=scale).log_prob(prior)
 
 
 def bits_per_dimension(log_prob: Tensor, dim: int) -> Tensor:

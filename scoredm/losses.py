@@ -46,14 +46,14 @@ EDM_MEAN, EDM_STD, EDM_DATA_STD = -1.2, 1.2, 0.5  # Karras et al. 2022, arXiv 22
 WEIGHT_TIMES = 4096  # even in log t, for the mean weight
 
 
-def dsm_losses(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
+def dsm_losses(sde: SDE, score_fn: ScoreFn, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
     """The sigma_t^2-weighted denoising loss of each point, summed over coordinates.
 
         || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2
 
     Args:
-        score_fn: the score, exact or learned.
         sde: the forward diffusion.
+        score_fn: the score, exact or learned.
         x0: the data, (B, D).
         t: times, a number, () or (B,).
         noise: z, standard normal, (B, D).
@@ -66,14 +66,14 @@ def dsm_losses(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) 
     return residual.square().sum(-1)
 
 
-def dsm_loss(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
+def dsm_loss(sde: SDE, score_fn: ScoreFn, x0: Tensor, t: Time, noise: Tensor) -> Tensor:
     """The sigma_t^2-weighted denoising loss, summed over coordinates and averaged over the batch.
 
         mean || sigma_t s(alpha_t x_0 + sigma_t z, t) + z ||^2
 
     Args:
-        score_fn: the score, exact or learned.
         sde: the forward diffusion.
+        score_fn: the score, exact or learned.
         x0: the data, (B, D).
         t: times, a number, () or (B,).
         noise: z, standard normal, (B, D).
@@ -84,7 +84,7 @@ def dsm_loss(score_fn: ScoreFn, sde: SDE, x0: Tensor, t: Time, noise: Tensor) ->
     References:
         Song et al. 2020, arXiv 2011.13456, eq. 7.
     """
-    return dsm_losses(score_fn, sde, x0, t, noise).mean()
+    return dsm_losses(sde, score_fn, x0, t, noise).mean()
 
 
 def sigma2_weight(sde: SDE, t: Tensor, data_std: float = 1.0) -> Tensor:
@@ -242,7 +242,7 @@ def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:
     return _at_each_time(t, lambda time: _floor(mixture, sde, time))
 
 
-def dsm_loss_at(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, x: Tensor, t: float) -> float:
+def dsm_loss_at(mixture: GaussianMixture, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> float:
     """The mean DSM loss over all clean points and noises that make one noisy point.
 
         E[ || sigma_t s(x, t) + z ||^2 | x_t = x ]
@@ -252,9 +252,9 @@ def dsm_loss_at(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, x: Tensor
     `dsm_floor`.
 
     Args:
-        score_fn: the score, exact or learned.
         mixture: the distribution of the data.
         sde: the forward diffusion.
+        score_fn: the score, exact or learned.
         x: the noisy point, (D,).
         t: a time above 0.
     """
@@ -267,9 +267,9 @@ def dsm_loss_at(score_fn: ScoreFn, mixture: GaussianMixture, sde: SDE, x: Tensor
 
 
 def score_error(
-    score_fn: ScoreFn,
     mixture: GaussianMixture,
     sde: SDE,
+    score_fn: ScoreFn,
     t: Times,
     *,
     n: int = 5000,
@@ -280,9 +280,9 @@ def score_error(
         sigma_t^2 E_{x ~ p_t} || s(x, t) - grad log p_t(x) ||^2
 
     Args:
-        score_fn: the score to judge.
         mixture: the distribution of the data.
         sde: the forward diffusion.
+        score_fn: the score to judge.
         t: times above 0, a number or (T,).
         n: fresh draws from p_t that the mean is over.
         generator: draws them, on its own device; by default a new one with seed 0.
@@ -302,8 +302,8 @@ def score_error(
 
 
 def notebook_score_error(
-    score_fn: ScoreFn,
     mixture: GaussianMixture,
+    score_fn: ScoreFn,
     t: Times,
     *,
     n: int = 5000,
@@ -317,8 +317,8 @@ def notebook_score_error(
     `score_error` is the corrected measure.
 
     Args:
-        score_fn: the score to judge.
         mixture: the distribution of the data.
+        score_fn: the score to judge.
         t: times above 0, a number or (T,).
         n: fresh draws from p_0 that the mean is over.
         generator: draws them, on its own device; by default a new one with seed 0.

@@ -63,7 +63,7 @@ class DPMSolver2M:
             return x
         (_, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
         h = _level(sde, t_next) - _level(sde, t)
-        clean = guess = denoise(score_fn, sde, x, t)
+        clean = guess = denoise(sde, score_fn, x, t)
         if self._last is not None and self._last[0] == t and self._last[1] > 0 and math.isfinite(h):
             guess = clean.lerp(self._last[2], -h / (2 * self._last[1]))
         self._last = t_next, h, clean
@@ -95,7 +95,7 @@ class DPMSolver3M:
         """x: (N, D) -> (N, D)."""
         if t_next == t:
             return x
-        self._memory.add(t, t_next, _level(sde, t), denoise(score_fn, sde, x, t))
+        self._memory.add(t, t_next, _level(sde, t), denoise(sde, score_fn, x, t))
         return _solve(sde, x, t, t_next, self._memory.points, curvature=0.5)
 
 
@@ -130,7 +130,7 @@ class UniPC:
         """x: (N, D) -> (N, D)."""
         if t_next == t:
             return x
-        level, clean = _level(sde, t), denoise(score_fn, sde, x, t)
+        level, clean = _level(sde, t), denoise(sde, score_fn, x, t)
         if self._began is not None and self._memory.ends_at(t):
             x = _solve(sde, self._began[1], self._began[0], t, [(level, clean), *self._memory.points])
         self._memory.add(t, t_next, level, clean)
@@ -168,7 +168,7 @@ class DEIS:
         if t_next == t:
             return x
         (alpha_t, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
-        clean = denoise(score_fn, sde, x, t)
+        clean = denoise(sde, score_fn, x, t)
         noise = (x - alpha_t * clean).div_(sigma_t)
         self._memory.add(t, t_next, t, noise)
         points = self._memory.points

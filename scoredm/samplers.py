@@ -216,13 +216,13 @@ class ChurnedHeun:
             keep = alpha / alpha_before
             spread = self._noise * math.sqrt(max(sigma**2 - (keep * sigma_before) ** 2, 0.0))
             x = noise.mul_(spread).add_(x, alpha=keep)
-        clean = denoise(score_fn, sde, x, t)
+        clean = denoise(sde, score_fn, x, t)
         keep = sigma_s / sigma
         euler = (keep * x).add_(clean, alpha=alpha_s - keep * alpha)
         if sigma_s == 0 or alpha == 0:
             return euler
         ratio, ratio_s = sigma / alpha, sigma_s / alpha_s
-        slopes = (x / alpha - clean) / ratio + (euler / alpha_s - denoise(score_fn, sde, euler, t_next)) / ratio_s
+        slopes = (x / alpha - clean) / ratio + (euler / alpha_s - denoise(sde, score_fn, euler, t_next)) / ratio_s
         return (alpha_s / alpha * x).add_(slopes, alpha=alpha_s * (ratio_s - ratio) / 2)
 
     def _raised(self, sde: SDE, t: float) -> float:
@@ -258,7 +258,7 @@ def ancestral(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, n
     (alpha_t, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
     r = alpha_t / alpha_s
     between = sigma_t**2 - (r * sigma_s) ** 2
-    clean = denoise(score_fn, sde, x, t)
+    clean = denoise(sde, score_fn, x, t)
     spread = math.sqrt(max(between, 0.0)) * sigma_s / sigma_t
     return noise.mul_(spread).add_(x, alpha=r * (sigma_s / sigma_t) ** 2).add_(clean, alpha=alpha_s * between / sigma_t**2)
 
@@ -286,7 +286,7 @@ def ddim(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise
     if t_next == t:
         return x
     (alpha_t, sigma_t), (alpha_s, sigma_s) = sde.scales(t), sde.scales(t_next)
-    clean = denoise(score_fn, sde, x, t)
+    clean = denoise(sde, score_fn, x, t)
     keep = sigma_s / sigma_t
     return (keep * x).add_(clean, alpha=alpha_s - keep * alpha_t)
 
@@ -678,22 +678,22 @@ def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
     return GaussianMixture.gaussian(torch.zeros(dim), sigma**2 * torch.eye(dim, dtype=torch.float64))
 
 
-def moment_matched_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+def moment_matched_prior(mixture: GaussianMixture, sde: SDE) -> GaussianMixture:
     """The Gaussian with the mean and covariance of p_1.
 
     Args:
-        sde: the forward diffusion.
         mixture: the data.
+        sde: the forward diffusion.
     """
-    return exact_prior(sde, mixture).gaussian_fit()
+    return exact_prior(mixture, sde).gaussian_fit()
 
 
-def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+def exact_prior(mixture: GaussianMixture, sde: SDE) -> GaussianMixture:
     """p_1 itself, the diffused mixture.
 
     Args:
-        sde: the forward diffusion.
         mixture: the data.
+        sde: the forward diffusion.
     """
     return mixture.at(sde, 1.0)
 
@@ -701,35 +701,35 @@ def exact_prior(sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
 @final
 @dataclass(frozen=True)
 class Prior:
-    """A named initial distribution: what it is called, what it is in a sentence, and the function (SDE, data) -> mixture."""
+    """A named initial distribution: what it is called, what it is in a sentence, and the function (data, SDE) -> mixture."""
 
     title: str
     caption: str
-    make: Callable[[SDE, GaussianMixture], GaussianMixture]
+    make: Callable[[GaussianMixture, SDE], GaussianMixture]
 
 
 PRIORS = {
     "zero": Prior(
         "N(0, σ₁²I)",
         "The tutorial's N(0, σ₁²I), which ignores the data's mean and covariance.",
-        lambda sde, mixture: zero_mean_prior(sde, mixture.dim),
+        lambda mixture, sde: zero_mean_prior(sde, mixture.dim),
     ),
     "matched": Prior("Matched Gaussian", "The Gaussian with the mean and covariance of p₁.", moment_matched_prior),
     "exact": Prior("Exact p₁", "p₁ itself, the data's own distribution at t = 1.", exact_prior),
 }
 
 
-def initial_distribution(name: str, sde: SDE, mixture: GaussianMixture) -> GaussianMixture:
+def initial_distribution(name: str, mixture: GaussianMixture, sde: SDE) -> GaussianMixture:
     """The distribution of x at t = 1 by its name in PRIORS.
 
     Args:
         name: "zero", "matched" or "exact".
-        sde: the forward diffusion.
         mixture: the data.
+        sde: the forward diffusion.
 
     Raises:
         ValueError: for another name.
     """
     if name not in PRIORS:
         raise ValueError(f"prior is {name!r}; it must be one of {', '.join(PRIORS)}")
-    return PRIORS[name].make(sde, mixture)
+    return PRIORS[name].make(mixture, sde)

@@ -383,7 +383,7 @@ def exact_score(mixture: GaussianMixture, sde: SDE) -> ExactScore:
     return ExactScore(mixture, sde)
 
 
-def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
+def denoise(sde: SDE, score_fn: ScoreFn, x: Tensor, t: Time) -> Tensor:
     """The posterior mean of the clean data given the noisy, by Tweedie's formula.
 
         E[x_0 | x_t = x] = (x + sigma_t^2 s(x, t)) / alpha_t
@@ -393,8 +393,8 @@ def denoise(score_fn: ScoreFn, sde: SDE, x: Tensor, t: Time) -> Tensor:
     time with alpha = 0.01 instead.
 
     Args:
-        score_fn: The score, exact or learned.
         sde: The forward diffusion.
+        score_fn: The score, exact or learned.
         x: (B, ..., D).
         t: A number, () or (B,).
 

@@ -206,7 +206,7 @@ def sample(
     for state in _steps(sde, score_fn, x, times, sampler.make_step(), generator, storage, noise):
         x = state
     if denoise:
-        x = path[-1].copy_(tweedie(score_fn, sde, x, times[-1]))
+        x = path[-1].copy_(tweedie(sde, score_fn, x, times[-1]))
     return Trajectory(kept, path) if trajectory else Trajectory(kept[-1:], x[None])
 
 

@@ -269,7 +269,7 @@ def end_points(job: Job, score_fn: ScoreFn | None = None) -> EndPoints:
         raise ValueError("this job samples with the exact score; give it a recipe to sample with a network")
     for_start, for_noise, _ = _streams(job.seed)
     times = job.times
-    start = initial_distribution(job.prior, job.sde, job.mixture).sample(job.n, for_start)
+    start = initial_distribution(job.prior, job.mixture, job.sde).sample(job.n, for_start)
     if job.recipe is not None and score_fn is None:
         score_fn = learned_score(job.target, job.sde, job.recipe)
     score = CountedScore(score_fn or exact_score(job.mixture, job.sde).on_grid(times, start))

@@ -265,7 +265,7 @@ class Trainer:
     def _advance(self) -> float:
         """One optimiser step; the sigma^2-weighted loss before it."""
         x0, t, noise = self._batch()
-        losses = dsm_losses(self._network, self.sde, x0, t, noise)
+        losses = dsm_losses(self.sde, self._network, x0, t, noise)
         loss = losses.mean()
         value = loss.item()
         if not math.isfinite(value):

@@ -193,9 +193,9 @@ SHORT_SCORE = score_times(0.9)
 NO_OVERLAP = in_module(losses, "_prepared_gap", lambda _mixture: lambda x, _k: torch.zeros(len(x), dtype=torch.float64))
 
 POWERS_OF_LAMBDA = in_every_kind("sigma", lambda _sigma, sde, t: ((sde.lam ** (2 * t) - 1) / (2 * math.log(sde.lam))) ** 0.5)
-WITHOUT_MEAN = in_module(known_values, "moment_matched_prior", lambda sde, _mixture: zero_mean_prior(sde, 2))
+WITHOUT_MEAN = in_module(known_values, "moment_matched_prior", lambda _mixture, sde: zero_mean_prior(sde, 2))
 MINUS_THE_NOISE = in_module(
-    known_values, "dsm_loss", lambda score, sde, x, t, z: (sde.sigma(t) * score(x + sde.sigma(t) * z, t) - z).square().mean()
+    known_values, "dsm_loss", lambda sde, score, x, t, z: (sde.sigma(t) * score(x + sde.sigma(t) * z, t) - z).square().mean()
 )
 NO_DIVERGENCE = in_module(likelihood, "score_and_divergence", lambda score, x, t: (score(x, t), torch.zeros(len(x))))
 
@@ -224,7 +224,7 @@ PLANTED: dict[str, list[Plant]] = {
     "flow": [SHORT_SCORE, SQUARED_G, in_module(identities, "heun", half_score(flow_euler))],
     "likelihood": [
         NO_DIVERGENCE,
-        in_module(identities, "exact_prior", lambda sde, mixture: zero_mean_prior(sde, mixture.dim)),
+        in_module(identities, "exact_prior", lambda mixture, sde: zero_mean_prior(sde, mixture.dim)),
     ],
     "flow-gaussian": [SHORT_SCORE, SQUARED_G, OPPOSITE_DRIFT],
     "recursion": [SHORT_SCORE, sampler("euler-maruyama", loud(euler_maruyama)), sampler("euler-maruyama", ancestral)],

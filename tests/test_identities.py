@@ -87,9 +87,9 @@ def test_two_sides_uses_the_losses_of_the_library() -> None:
     again = generator()
     x0 = TUTORIAL.sample(20_000, again)
     noise = torch.randn(x0.shape, generator=again)
-    loss = dsm_loss(lambda x, s: (1 - c) * wrong(x, s) + c * exact(x, s), sde, x0, t, noise)
+    loss = dsm_loss(sde, lambda x, s: (1 - c) * wrong(x, s) + c * exact(x, s), x0, t, noise)
     assert sides.dsm[0] == pytest.approx(float(loss), rel=1e-5)
-    blend = score_error(lambda x, s: (1 - c) * wrong(x, s) + c * exact(x, s), TUTORIAL, sde, t, n=20_000, generator=again)
+    blend = score_error(TUTORIAL, sde, lambda x, s: (1 - c) * wrong(x, s) + c * exact(x, s), t, n=20_000, generator=again)
     assert sides.esm[0] == pytest.approx(blend, rel=1e-4)
 
 

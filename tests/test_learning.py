@@ -91,9 +91,9 @@ def test_recent_loss_is_over_fifty_steps_with_the_error_of_a_mean():
 
 def test_the_difference_of_the_exact_score_is_nothing_and_of_no_score_is_the_exact_one():
     points = 3 * torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
-    same = compare_scores(exact_score(TUTORIAL, SDE), TUTORIAL, SDE, 0.3, points)
+    same = compare_scores(TUTORIAL, SDE, exact_score(TUTORIAL, SDE), 0.3, points)
     np.testing.assert_allclose(same.learned, same.exact, atol=2e-6)
-    nothing = compare_scores(lambda x, _t: torch.zeros_like(x), TUTORIAL, SDE, 0.3, points)
+    nothing = compare_scores(TUTORIAL, SDE, lambda x, _t: torch.zeros_like(x), 0.3, points)
     sigma = float(SDE.sigma(0.3))
     np.testing.assert_allclose(nothing.exact, sigma * TUTORIAL.diffuse(1.0, sigma).score(points), atol=2e-6)
     assert (nothing.learned == 0).all()
@@ -127,9 +127,9 @@ def test_loss_and_error_at_each_time_are_those_of_independent_draws(score):
     sde, times = VPSDE(), np.array([0.05, 0.3, 0.9])
     floor = dsm_floor(TUTORIAL, sde, times)
     found = ModelErrors(TUTORIAL, sde, times, floor, 20_000, generator())(score)
-    np.testing.assert_allclose(found.error, score_error(score, TUTORIAL, sde, times, n=20_000), rtol=0.05, atol=1e-9)
+    np.testing.assert_allclose(found.error, score_error(TUTORIAL, sde, score, times, n=20_000), rtol=0.05, atol=1e-9)
     x0, noise = TUTORIAL.sample(100_000, generator(1)), torch.randn(100_000, 2, generator=generator(2))
-    losses = [float(dsm_loss(score, sde, x0, float(t), noise)) for t in times]
+    losses = [float(dsm_loss(sde, score, x0, float(t), noise)) for t in times]
     np.testing.assert_allclose(found.loss, losses, rtol=0.03)
 
 
@@ -156,17 +156,17 @@ def test_a_few_draws_find_the_loss_of_a_score_that_is_nearly_exact():
 
 def test_both_samples_come_from_the_same_starts_and_noise():
     exact = exact_score(TUTORIAL, SDE)
-    same = paired_samples(exact, TUTORIAL, SDE, 0.01, 200, 30, seed=3)
+    same = paired_samples(TUTORIAL, SDE, exact, 0.01, 200, 30, seed=3)
     np.testing.assert_array_equal(same.learned, same.exact)
     assert same.median_distance == 0
     # A score that is off by a little ends a little off: with other noise the ends would be some three apart.
-    near = paired_samples(lambda x, t: 0.99 * exact(x, t), TUTORIAL, SDE, 0.01, 200, 30, seed=3)
+    near = paired_samples(TUTORIAL, SDE, lambda x, t: 0.99 * exact(x, t), 0.01, 200, 30, seed=3)
     assert 0 < near.median_distance < 0.2
 
 
 def test_samples_by_the_exact_score_have_the_mean_of_the_data():
     data = GaussianMixture([[3.0, -2.0]], [[[0.5, 0.0], [0.0, 2.0]]], [1.0])
-    found = paired_samples(exact_score(data, SDE), data, SDE, 0.01, 4000, 50, seed=0).exact
+    found = paired_samples(data, SDE, exact_score(data, SDE), 0.01, 4000, 50, seed=0).exact
     np.testing.assert_allclose(found.mean(0), [3.0, -2.0], atol=4 * np.sqrt(2.0 / 4000))
 
 
@@ -204,7 +204,7 @@ def test_a_snapshot_holds_what_the_functions_give_and_does_not_change_as_trainin
     np.testing.assert_array_equal(losses, training_curves(trainer.history[:20], 5).dsm)
     assert (found.recent, found.recent_error) == recent_loss(trainer.history[:20])
     assert found.excess == pytest.approx(found.recent - mean_floor(TUTORIAL, SDE, 0.01))
-    np.testing.assert_array_equal(found.scores.learned, compare_scores(model, TUTORIAL, SDE, 0.3, points).learned)
+    np.testing.assert_array_equal(found.scores.learned, compare_scores(TUTORIAL, SDE, model, 0.3, points).learned)
     np.testing.assert_array_equal(found.over_time.error, reference.errors(model).error)
 
 

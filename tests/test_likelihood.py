@@ -114,7 +114,7 @@ def test_a_score_without_gradients_is_refused():
 def test_the_figures_of_the_tutorials_mixture(lam):
     sde = VESDE(lam)
     x = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, -1.0]])
-    found = flow_log_prob(exact_score(TUTORIAL, sde), sde, exact_prior(sde, TUTORIAL), x)
+    found = flow_log_prob(sde, exact_score(TUTORIAL, sde), exact_prior(TUTORIAL, sde), x)
     assert found.tolist() == pytest.approx([-2.5232, -3.0270, -2.7869], abs=6e-5)
     torch.testing.assert_close(found, TUTORIAL.log_prob(x.double()), rtol=0, atol=1e-5)
 
@@ -124,7 +124,7 @@ def test_the_figures_of_the_tutorials_mixture(lam):
 def test_with_the_exact_prior_it_is_the_exact_density(name, sde):
     mixture = targets.mixture(name)
     x = spread_out(mixture.dim)
-    found = flow_log_prob(exact_score(mixture, sde), sde, exact_prior(sde, mixture), x, steps=50)
+    found = flow_log_prob(sde, exact_score(mixture, sde), exact_prior(mixture, sde), x, steps=50)
     torch.testing.assert_close(found, mixture.log_prob(x), rtol=0, atol=3e-4)
 
 
@@ -132,23 +132,23 @@ def test_with_the_exact_prior_it_is_the_exact_density(name, sde):
 def test_from_a_later_start_it_is_the_density_there(sde):
     x, t = 2 * spread_out(2), 0.3
     p_t = TUTORIAL.diffuse(float(sde.alpha(t)), float(sde.sigma(t)))
-    found = flow_log_prob(exact_score(TUTORIAL, sde), sde, exact_prior(sde, TUTORIAL), x, t_min=t, steps=40)
+    found = flow_log_prob(sde, exact_score(TUTORIAL, sde), exact_prior(TUTORIAL, sde), x, t_min=t, steps=40)
     torch.testing.assert_close(found, p_t.log_prob(x), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("sde", [VESDE(), SubVPSDE()], ids=repr)
 def test_it_is_of_order_four(sde):
     x = spread_out(2)
-    score, prior = exact_score(TUTORIAL, sde), exact_prior(sde, TUTORIAL)
+    score, prior = exact_score(TUTORIAL, sde), exact_prior(TUTORIAL, sde)
     steps = (12, 24, 48)
-    errors = [float((flow_log_prob(score, sde, prior, x, steps=n) - TUTORIAL.log_prob(x)).abs().mean()) for n in steps]
+    errors = [float((flow_log_prob(sde, score, prior, x, steps=n) - TUTORIAL.log_prob(x)).abs().mean()) for n in steps]
     assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(-4, abs=0.5)
 
 
 @pytest.mark.parametrize("scale", [0.2, 2.0])
 def test_the_scale_changes_the_road_and_not_the_place(scale):
     x, sde = spread_out(2, n=5), VPSDE()
-    found = flow_log_prob(exact_score(TUTORIAL, sde), sde, exact_prior(sde, TUTORIAL), x, steps=120, scale=scale)
+    found = flow_log_prob(sde, exact_score(TUTORIAL, sde), exact_prior(TUTORIAL, sde), x, steps=120, scale=scale)
     torch.testing.assert_close(found, TUTORIAL.log_prob(x), rtol=0, atol=1e-4)
 
 
@@ -159,7 +159,7 @@ def test_the_scale_changes_the_road_and_not_the_place(scale):
 def test_the_flow_of_a_gaussian_is_linear(sde):
     mixture = targets.mixture("gaussian")
     x = spread_out(2)
-    found = encode(exact_score(mixture, sde), sde, x, steps=40)
+    found = encode(sde, exact_score(mixture, sde), x, steps=40)
     stretch, end = stretch_of(mixture, sde)
     torch.testing.assert_close(found.latent, end + (x - mixture.mean) @ stretch, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(found.log_volume, torch.logdet(stretch).expand(len(x)), rtol=0, atol=1e-5)
@@ -178,7 +178,7 @@ def test_a_wrong_prior_makes_a_gaussian_another_gaussian(sde):
     x = spread_out(2)
     stretch, end = stretch_of(mixture, sde)
     back = torch.linalg.inv(stretch)
-    found = encode(exact_score(mixture, sde), sde, x, steps=40)
+    found = encode(sde, exact_score(mixture, sde), x, steps=40)
     for prior in (zero_mean_prior(sde, 2), gaussian(torch.tensor([0.5, -2.0]), torch.tensor([[1.5, 0.2], [0.2, 0.7]]))):
         model = gaussian(mixture.mean + (prior.mean - end) @ back, back @ prior.covariance @ back.T)
         torch.testing.assert_close(found.log_prob(prior), model.log_prob(x), rtol=1e-4, atol=1e-4)
@@ -191,7 +191,7 @@ def test_the_prior_costs_at_the_data_what_it_costs_at_the_end(lam, expected):
     side = torch.arange(-6.0, 9.0, 0.3, dtype=torch.float64)
     x = torch.cartesian_prod(side, side - 1)
     log_p = TUTORIAL.log_prob(x)
-    found = flow_log_prob(exact_score(TUTORIAL, sde), sde, zero_mean_prior(sde, 2), x, steps=40)
+    found = flow_log_prob(sde, exact_score(TUTORIAL, sde), zero_mean_prior(sde, 2), x, steps=40)
     assert float((log_p.exp() * (log_p - found)).sum()) * 0.3**2 == pytest.approx(expected, rel=5e-3)
 
 
@@ -200,7 +200,7 @@ def test_an_untrained_network_has_the_likelihood_of_the_gaussian_it_starts_as(sd
     mixture, t = targets.mixture("gaussian"), 0.01
     net = ScoreNet(sde, 2, mean=mixture.mean.float(), covariance=mixture.covariance.float())
     x = spread_out(2, n=5)
-    found = flow_log_prob(net, sde, exact_prior(sde, mixture), x, t_min=t, steps=40)
+    found = flow_log_prob(sde, net, exact_prior(mixture, sde), x, t_min=t, steps=40)
     p_t = mixture.diffuse(float(sde.alpha(t)), float(sde.sigma(t)))
     torch.testing.assert_close(found, p_t.log_prob(x), rtol=0, atol=1e-4)
 
@@ -218,7 +218,7 @@ def test_the_volume_is_the_determinant_of_the_flow_whatever_the_score(score):
     h = 1e-5
     moves = h * torch.tensor([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], dtype=torch.float64)
     x = normal(4, 1, 2) + moves
-    found = encode(SCORES[score], VPSDE(), x.flatten(0, 1), t_min=0.02, steps=60)
+    found = encode(VPSDE(), SCORES[score], x.flatten(0, 1), t_min=0.02, steps=60)
     _, right, left, up, down = found.latent.view(4, 5, 2).unbind(1)
     log_det = torch.linalg.slogdet(torch.stack([right - left, up - down], -1) / (2 * h)).logabsdet
     torch.testing.assert_close(found.log_volume.view(4, 5)[:, 0], log_det, rtol=0, atol=5e-3)
@@ -259,7 +259,7 @@ def test_bad_values_are_refused():
         (torch.tensor([[0.0, math.nan]]), "NaN or infinity"),
     ]:
         with pytest.raises(ValueError, match=message):
-            encode(score, sde, x)
+            encode(sde, score, x)
     x = torch.zeros(3, 2)
     refused: list[tuple[dict[str, Any], str]] = [
         ({"steps": 0}, "steps is 0"),
@@ -271,9 +271,9 @@ def test_bad_values_are_refused():
     ]
     for options, message in refused:
         with pytest.raises(ValueError, match=message):
-            encode(score, sde, x, **options)
+            encode(sde, score, x, **options)
     with pytest.raises(ValueError, match="not finite at t_min = 0; a network needs t_min above 0"):
-        encode(NotebookNet(sde), sde, x)
+        encode(sde, NotebookNet(sde), x)
     for n in (1, 0, 2.0):
         with pytest.raises(ValueError, match="n is"):
             kl_divergence(TUTORIAL, TUTORIAL.log_prob, n)  # pyrefly: ignore[bad-argument-type]
@@ -308,7 +308,7 @@ def test_the_divergence_of_narrow_modes_far_apart_is_that_of_sixty_digits(x):
 @each_kind
 def test_the_likelihood_of_narrow_modes_far_apart_is_exact(sde):
     x = APART.sample(30, generator())
-    found = flow_log_prob(exact_score(APART, sde), sde, exact_prior(sde, APART), x, scale=flow_scale(APART))
+    found = flow_log_prob(sde, exact_score(APART, sde), exact_prior(APART, sde), x, scale=flow_scale(APART))
     torch.testing.assert_close(found, APART.log_prob(x), rtol=0, atol=1e-5)
 
 

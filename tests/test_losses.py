@@ -80,13 +80,13 @@ def test_one_point_at_0_with_its_score_has_loss_0_catching_a_wrong_sign_of_the_n
         return -x / (sigma[:, None] if sigma.ndim else sigma) ** 2
 
     x0 = torch.zeros(1000, 2, dtype=torch.float64)
-    assert float(dsm_loss(score, VE, x0, t, normal(1000, 2))) == pytest.approx(0, abs=1e-12)
+    assert float(dsm_loss(VE, score, x0, t, normal(1000, 2))) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_no_score_at_all_costs_D_catching_a_mean_over_coordinates_and_a_sum_over_the_batch(dim):
     noise = normal(200_000, dim)
-    assert float(dsm_loss(zero, VE, torch.zeros_like(noise), 0.5, noise)) == pytest.approx(dim, rel=0.01)
+    assert float(dsm_loss(VE, zero, torch.zeros_like(noise), 0.5, noise)) == pytest.approx(dim, rel=0.01)
 
 
 @SDES
@@ -98,21 +98,21 @@ def test_gaussian_data_with_its_score_costs_the_shrinkage_catching_a_missing_alp
     x0 = torch.tensor([3.0, -1.0]) + variances.sqrt() * normal(400_000, 2, seed=1)
     alpha, sigma = sde.alpha(t), sde.sigma(t)
     closed = float((alpha**2 * variances / (alpha**2 * variances + sigma**2)).sum())
-    assert float(dsm_loss(exact_score(data, sde), sde, x0, t, noise)) == pytest.approx(closed, rel=0.01)
+    assert float(dsm_loss(sde, exact_score(data, sde), x0, t, noise)) == pytest.approx(closed, rel=0.01)
 
 
 def test_a_batch_of_times_is_the_mean_of_its_rows_catching_times_broadcast_along_the_wrong_axis():
     score, x0, noise, t = exact_score(TUTORIAL, VE), normal(2, 2), normal(2, 2, seed=1), torch.tensor([0.1, 0.9])
-    rows = [float(dsm_loss(score, VE, x0[[i]], float(t[i]), noise[[i]])) for i in range(2)]
-    assert float(dsm_loss(score, VE, x0, t, noise)) == pytest.approx(sum(rows) / 2, rel=1e-6)
+    rows = [float(dsm_loss(VE, score, x0[[i]], float(t[i]), noise[[i]])) for i in range(2)]
+    assert float(dsm_loss(VE, score, x0, t, noise)) == pytest.approx(sum(rows) / 2, rel=1e-6)
 
 
 def test_losses_of_points_have_the_loss_as_their_mean():
     x0, noise, t = normal(50, 2), normal(50, 2, seed=1), torch.linspace(0.1, 1, 50, dtype=torch.float64)
-    losses = dsm_losses(sloping, VE, x0, t, noise)
+    losses = dsm_losses(VE, sloping, x0, t, noise)
     assert losses.shape == (50,)
-    torch.testing.assert_close(losses[7], dsm_loss(sloping, VE, x0[[7]], float(t[7]), noise[[7]]))
-    torch.testing.assert_close(losses.mean(), dsm_loss(sloping, VE, x0, t, noise))
+    torch.testing.assert_close(losses[7], dsm_loss(VE, sloping, x0[[7]], float(t[7]), noise[[7]]))
+    torch.testing.assert_close(losses.mean(), dsm_loss(VE, sloping, x0, t, noise))
 
 
 # Weightings
@@ -177,7 +177,7 @@ def test_gradient_of_the_weighted_loss_of_a_linear_score_is_its_closed_form(sde,
     t = 0.01 + 0.99 * (torch.arange(n, dtype=torch.float64) + 0.5) / n
     weight = WEIGHTINGS[weighting](sde, t, v**0.5) / mean_weight(weighting, sde, 0.01, v**0.5)
     x0, z = v**0.5 * normal(n, 1), normal(n, 1, seed=1)
-    losses = dsm_losses(lambda x, _t: a * x, sde, x0, t, z)
+    losses = dsm_losses(sde, lambda x, _t: a * x, x0, t, z)
     (found,) = torch.autograd.grad((weight * losses).mean(), a)
     alpha, sigma = torch.as_tensor(sde.alpha(t)), torch.as_tensor(sde.sigma(t))
     slope = 2 * float(a.detach()) * sigma**2 * (alpha**2 * v + sigma**2) + 2 * sigma**2
@@ -255,7 +255,7 @@ def test_floor_by_quadrature_agrees_with_draws_where_many_components_leave_few_n
     many = GaussianMixture(3 * torch.randn(60, 2, generator=generator), 0.05 * torch.eye(2).repeat(60, 1, 1), torch.ones(60))
     for t in (0.05, 0.3, 0.7):
         x0, noise = many.sample(20_000, generator).double(), normal(20_000, 2, seed=5)
-        drawn = float(dsm_loss(exact_score(many, VE), VE, x0, t, noise))
+        drawn = float(dsm_loss(VE, exact_score(many, VE), x0, t, noise))
         assert dsm_floor(many, VE, t) == pytest.approx(drawn, abs=0.05)
 
 
@@ -296,8 +296,8 @@ def test_denoising_loss_is_floor_plus_score_error_at_each_t(sde, mixture):
     n, generator = 100_000, torch.Generator().manual_seed(3)
     x0, noise = mixture.sample(n, generator).double(), normal(n, mixture.dim, seed=4)
     for t in (0.1, 0.5, 0.9):
-        loss = float(dsm_loss(sloping, sde, x0, t, noise))
-        error = score_error(sloping, mixture, sde, t, n=n, generator=generator)
+        loss = float(dsm_loss(sde, sloping, x0, t, noise))
+        error = score_error(mixture, sde, sloping, t, n=n, generator=generator)
         assert loss - error == pytest.approx(dsm_floor(mixture, sde, t), abs=0.02 * (1 + loss))
 
 
@@ -322,33 +322,33 @@ def test_floor_knows_the_entropy_that_the_noise_adds():
 
 def test_the_exact_score_has_error_0_and_a_shifted_one_its_shift_squared_times_sigma_squared():
     exact, t = exact_score(TUTORIAL, VE), np.array([0.1, 0.9])
-    np.testing.assert_allclose(score_error(exact, TUTORIAL, VE, t, n=1000), 0, atol=1e-10)
-    shifted = score_error(lambda x, t: exact(x, t) + torch.tensor([3.0, 4.0]), TUTORIAL, VE, t, n=1000)
+    np.testing.assert_allclose(score_error(TUTORIAL, VE, exact, t, n=1000), 0, atol=1e-10)
+    shifted = score_error(TUTORIAL, VE, lambda x, t: exact(x, t) + torch.tensor([3.0, 4.0]), t, n=1000)
     np.testing.assert_allclose(shifted, [25 * float(VE.sigma(time)) ** 2 for time in (0.1, 0.9)], rtol=1e-4)
 
 
 def test_no_score_at_all_has_the_error_that_the_floor_lacks_to_D_catching_points_of_the_wrong_law():
     t = np.array([0.1, 0.5, 0.9])
-    np.testing.assert_allclose(score_error(zero, TUTORIAL, VE, t, n=200_000), 2 - dsm_floor(TUTORIAL, VE, t), rtol=0.02)
+    np.testing.assert_allclose(score_error(TUTORIAL, VE, zero, t, n=200_000), 2 - dsm_floor(TUTORIAL, VE, t), rtol=0.02)
 
 
 def test_score_error_draws_from_its_generator():
     generator = torch.Generator().manual_seed(5)
-    first = score_error(zero, LINE, VE, 0.5, n=100, generator=generator)
-    assert score_error(zero, LINE, VE, 0.5, n=100, generator=generator) != first
-    assert score_error(zero, LINE, VE, 0.5, n=100, generator=torch.Generator().manual_seed(5)) == first
+    first = score_error(LINE, VE, zero, 0.5, n=100, generator=generator)
+    assert score_error(LINE, VE, zero, 0.5, n=100, generator=generator) != first
+    assert score_error(LINE, VE, zero, 0.5, n=100, generator=torch.Generator().manual_seed(5)) == first
 
 
 def test_a_perfect_model_scores_0_364_on_the_tutorials_own_measure():
     t = 0.01 + 0.99 * (np.arange(50) + 0.5) / 50
-    perfect = notebook_score_error(exact_score(TUTORIAL, VE), TUTORIAL, t, n=40_000)
+    perfect = notebook_score_error(TUTORIAL, exact_score(TUTORIAL, VE), t, n=40_000)
     assert float(perfect.mean()) == pytest.approx(0.364, abs=0.006)
 
 
 def test_errors_leave_no_gradient_graph():
     net = NotebookNet(VE)
-    assert isinstance(score_error(net, TUTORIAL, VE, 0.5, n=10), float)
-    assert not score_error(net, TUTORIAL, VE, torch.tensor([0.5]), n=10).requires_grad
+    assert isinstance(score_error(TUTORIAL, VE, net, 0.5, n=10), float)
+    assert not score_error(TUTORIAL, VE, net, torch.tensor([0.5]), n=10).requires_grad
 
 
 def test_mean_floor_of_the_tutorial_over_the_notebooks_times():
@@ -363,12 +363,12 @@ def test_the_loss_at_a_point_is_the_mean_over_its_origins_and_its_mean_is_the_fl
     exact = exact_score(mixture, sde)
     alpha, sigma = sde.scales(t)
     points = mixture.at(sde, t).sample(300, draws).double()
-    least = np.array([dsm_loss_at(exact, mixture, sde, x, t) for x in points])
+    least = np.array([dsm_loss_at(mixture, sde, exact, x, t) for x in points])
     assert abs(least.mean() - dsm_floor(mixture, sde, t)) < 4 * least.std() / math.sqrt(len(least))
     for score in (exact, lambda x, _t: -0.3 * x):
         origins = exact.posterior(points[0], t).sample(50_000, draws).double()
         noises = (points[0] - alpha * origins) / sigma
         losses = (sigma * score(points[:1], t) + noises).square().sum(1)
-        mean = dsm_loss_at(score, mixture, sde, points[0], t)
+        mean = dsm_loss_at(mixture, sde, score, points[0], t)
         assert abs(float(losses.mean()) - mean) < 4 * float(losses.std()) / math.sqrt(len(losses))
-    assert dsm_loss_at(exact, mixture, sde, points[0], t) < mean
+    assert dsm_loss_at(mixture, sde, exact, points[0], t) < mean

@@ -134,13 +134,13 @@ def test_no_score_has_a_lower_training_loss(sde):
     points = TUTORIAL.sample(5, generator()).double()
     x0, noise, t = points.repeat(40_000, 1), fine(200_000, 2, seed=1), 0.1
     empirical, true = EmpiricalScore(points, sde), exact_score(TUTORIAL, sde)
-    least, above = (float(dsm_loss(score, sde, x0, t, noise)) for score in (empirical, true))
+    least, above = (float(dsm_loss(sde, score, x0, t, noise)) for score in (empirical, true))
     x = sde.perturb(x0, t, noise)
     distance = float(sde.sigma(t)) ** 2 * float((true(x, t) - empirical(x, t)).square().sum(1).mean())
     assert above - least == pytest.approx(distance, rel=0.02)
     assert distance > 0.1
     fresh = TUTORIAL.sample(200_000, generator(2)).double()
-    assert float(dsm_loss(true, sde, fresh, t, noise)) < float(dsm_loss(empirical, sde, fresh, t, noise)) - 0.1
+    assert float(dsm_loss(sde, true, fresh, t, noise)) < float(dsm_loss(sde, empirical, fresh, t, noise)) - 0.1
 
 
 @pytest.mark.parametrize("sde", [VESDE(), SubVPSDE()], ids=repr)
@@ -259,7 +259,7 @@ def test_points_that_noise_cannot_mix_have_collapsed_at_every_t():
 @pytest.mark.parametrize("sde", [VESDE(), CosineVPSDE()], ids=repr)
 def test_the_empirical_sampler_ends_on_the_points_as_t_min_goes_to_0(sde):
     points = TUTORIAL.sample(8, generator())
-    score, start = EmpiricalScore(points, sde), exact_prior(sde, TUTORIAL).sample(400, generator(1))
+    score, start = EmpiricalScore(points, sde), exact_prior(TUTORIAL, sde).sample(400, generator(1))
     for t_min in (1e-2, 1e-3, 1e-4):
         times = log_snr_times(sde, 150, t_min)
         x = sample(sde, score, 400, times=times, start=start, generator=generator(2)).end / float(sde.alpha(t_min))
@@ -274,7 +274,7 @@ def test_the_empirical_sampler_ends_on_the_points_as_t_min_goes_to_0(sde):
 def test_the_true_score_copies_as_often_as_fresh_data_do():
     sde, points = VPSDE(), TUTORIAL.sample(200, generator())
     fresh = nearest_distances(TUTORIAL.sample(20_000, generator(3)), points)
-    start, noise = exact_prior(sde, TUTORIAL).sample(2000, generator(1)), torch.randn(60, 2000, 2, generator=generator(2))
+    start, noise = exact_prior(TUTORIAL, sde).sample(2000, generator(1)), torch.randn(60, 2000, 2, generator=generator(2))
     found = copies(
         nearest_distances(sample_with_noise(sde, exact_score(TUTORIAL, sde), start, noise, 1e-4), points), copy_distance(fresh)
     )
@@ -304,7 +304,7 @@ def network_copies(count: int, steps: int) -> tuple[float, float]:
     config = TrainConfig(steps=steps, batch=256, eps=1e-3, eval_every=steps)
     trainer = Trainer(TUTORIAL, sde, config, "cpu", Points.of(points).rows())
     list(trainer)
-    start, noise = exact_prior(sde, TUTORIAL).sample(1000, generator(1)), torch.randn(40, 1000, 2, generator=generator(2))
+    start, noise = exact_prior(TUTORIAL, sde).sample(1000, generator(1)), torch.randn(40, 1000, 2, generator=generator(2))
     x = sample_with_noise(sde, trainer.score_fn, start, noise, 1e-3)
     within = copy_distance(nearest_distances(TUTORIAL.sample(20_000, generator(3)), points))
     return copies(nearest_distances(x, points), within).share, math.sqrt(0.05 * 0.95 / 1000)

@@ -51,7 +51,7 @@ def peer(name: str):
 
 
 def start(sde) -> Tensor:
-    return exact_prior(sde, TUTORIAL).sample(N, torch.Generator().manual_seed(1)).double()
+    return exact_prior(TUTORIAL, sde).sample(N, torch.Generator().manual_seed(1)).double()
 
 
 def ours(sde, step, times, noise: Tensor | None = None) -> Tensor:
@@ -133,7 +133,7 @@ def azula_denoiser(sde):
             self.schedule = lambda t: (sde.alpha(t), sde.sigma(t))
 
         def forward(self, x_t: Tensor, t: Tensor, **_):
-            return base.DiracPosterior(denoise(score, sde, x_t, float(t)))
+            return base.DiracPosterior(denoise(sde, score, x_t, float(t)))
 
     return Ours()
 
@@ -190,7 +190,7 @@ def test_the_posterior_mean_of_a_gaussian_is_azulas(sde):
     mean, variance = normal(2), torch.tensor([0.3, 2.0], dtype=torch.float64)
     theirs = base.GaussianDenoiser(mean, covariance.DiagonalCovariance(variance), lambda t: (sde.alpha(t), sde.sigma(t)))
     score, x, t = exact_score(GaussianMixture(mean[None], variance.diag()[None], [1.0]), sde), normal(N, 2), 0.6
-    torch.testing.assert_close(denoise(score, sde, x, t), theirs(x, torch.tensor(t, dtype=torch.float64)).mean)
+    torch.testing.assert_close(denoise(sde, score, x, t), theirs(x, torch.tensor(t, dtype=torch.float64)).mean)
 
 
 def test_schedules_are_azulas():
@@ -297,7 +297,7 @@ def k_denoiser(sde):
     score = exact_score(TUTORIAL, sde)
 
     def denoised(x: Tensor, sigma: Tensor) -> Tensor:
-        return denoise(score, sde, x, min(1.0, time_of_log_snr(sde, -2 * math.log(float(sigma[0])))))
+        return denoise(sde, score, x, min(1.0, time_of_log_snr(sde, -2 * math.log(float(sigma[0])))))
 
     return denoised
 

@@ -104,7 +104,7 @@ def test_a_start_that_ignores_the_mean_costs_as_much_as_the_quiz_says():
     mixture, sde = targets.mixture("tutorial"), VESDE(5.0)
     score, found = exact_score(mixture, sde), {}
     for name in ("zero", "exact"):
-        prior = initial_distribution(name, sde, mixture)
+        prior = initial_distribution(name, mixture, sde)
         found[name] = float(sample(sde, score, 20_000, steps=200, prior=prior, generator=generator()).end[:, 0].mean())
     (question,) = [question.text for question in QUESTIONS if "With λ = 5" in question.text]
     (ends,) = re.findall(r"ends near (\d\.\d+)", question)

@@ -210,7 +210,7 @@ class Unhalved2M:
         self.last = None
 
     def __call__(self, sde, score, x, t, t_next, _noise):
-        clean = guess = denoise(score, sde, x, t)
+        clean = guess = denoise(sde, score, x, t)
         h = (sde.log_snr(t_next) - sde.log_snr(t)) / 2
         if self.last is not None:
             guess = clean + h / self.last[0] * (clean - self.last[1])
@@ -267,7 +267,7 @@ def test_the_ancestral_step_draws_from_the_posterior_of_x_s(sde):
     """Two Gaussian sources on x_s: N(alpha_s x_0, sigma_s^2) from the data, and x_t = r x_s + noise of variance v."""
     score, t, s = exact_score(targets.mixture("tutorial"), sde), 0.7, 0.5
     x, z = normal(2, 40, 2)
-    clean, r = denoise(score, sde, x, t), sde.alpha(t) / sde.alpha(s)
+    clean, r = denoise(sde, score, x, t), sde.alpha(t) / sde.alpha(s)
     v = sde.sigma(t) ** 2 - r**2 * sde.sigma(s) ** 2
     variance = 1 / (1 / sde.sigma(s) ** 2 + r**2 / v)
     mean = variance * (sde.alpha(s) * clean / sde.sigma(s) ** 2 + r * x / v)
@@ -283,7 +283,7 @@ def test_two_steps_of_the_multistep_solver_are_algorithm_2(sde):
     solver = DPMSolver2M()
     first = solver(sde, score, x, t, s, x)
     torch.testing.assert_close(first, ddim(sde, score, x, t, s, x))
-    before, now = denoise(score, sde, x, t), denoise(score, sde, first, s)
+    before, now = denoise(sde, score, x, t), denoise(sde, score, first, s)
     h = (sde.log_snr(u) - sde.log_snr(s)) / 2
     r = (sde.log_snr(s) - sde.log_snr(t)) / 2 / h
     D = (1 + 1 / (2 * r)) * now - 1 / (2 * r) * before
@@ -298,7 +298,7 @@ def test_the_multistep_solver_of_the_reverse_sde_is_the_written_update(sde):
     solver = DPMSolver2M(eta=1.0)
     first = solver(sde, score, x, t, s, z.clone())
     torch.testing.assert_close(first, ancestral(sde, score, x, t, s, z.clone()))
-    before, now = denoise(score, sde, x, t), denoise(score, sde, first, s)
+    before, now = denoise(sde, score, x, t), denoise(sde, score, first, s)
     h, before_h = ((sde.log_snr(b) - sde.log_snr(a)) / 2 for a, b in ((s, u), (t, s)))
     D = now + h / (2 * before_h) * (now - before)
     keep, spread = sde.sigma(u) / sde.sigma(s) * math.exp(-h), sde.sigma(u) * math.sqrt(1 - math.exp(-2 * h))
@@ -352,9 +352,9 @@ def test_unipc_of_order_1_is_ddim_that_starts_each_step_from_a_corrected_point(s
     step = UniPC(1)
     guess = step(sde, score, x, t, s, x)
     torch.testing.assert_close(guess, ddim(sde, score, x, t, s, x))
-    now = denoise(score, sde, guess, s)
+    now = denoise(sde, score, guess, s)
     keep = sde.sigma(s) / sde.sigma(t)
-    corrected = keep * x + (sde.alpha(s) - keep * sde.alpha(t)) * (denoise(score, sde, x, t) + now) / 2
+    corrected = keep * x + (sde.alpha(s) - keep * sde.alpha(t)) * (denoise(sde, score, x, t) + now) / 2
     keep = sde.sigma(u) / sde.sigma(s)
     expected = keep * corrected + (sde.alpha(u) - keep * sde.alpha(s)) * now
     torch.testing.assert_close(step(sde, score, guess, s, u, x), expected)
@@ -371,7 +371,7 @@ def test_churned_heun_adds_the_noise_between_two_levels_and_takes_heuns_step_in_
     y = x / sde.alpha(t) + 1.1 * math.sqrt(raised**2 - r**2) * z
 
     def slope(y: Tensor, time: float, r: float) -> Tensor:
-        return (y - denoise(score, sde, sde.alpha(time) * y, time)) / r
+        return (y - denoise(sde, score, sde.alpha(time) * y, time)) / r
 
     first = slope(y, at, raised)
     second = slope(y + (r_s - raised) * first, s, r_s)
@@ -441,7 +441,7 @@ def test_a_grid_may_end_at_the_data(sde, name, repeats):
 def test_the_multistep_solver_ends_at_the_posterior_mean(sde):
     score, x, solver = exact_score(targets.mixture("tutorial"), sde), normal(40, 2), DPMSolver2M()
     x = solver(sde, score, x, 0.7, 0.5, x)
-    torch.testing.assert_close(solver(sde, score, x, 0.5, 0.0, x), denoise(score, sde, x, 0.5))
+    torch.testing.assert_close(solver(sde, score, x, 0.5, 0.0, x), denoise(sde, score, x, 0.5))
 
 
 # Langevin dynamics.

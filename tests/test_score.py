@@ -96,7 +96,7 @@ def test_the_prepared_grid_keeps_its_digits_for_narrow_components_far_from_the_m
 
 def test_narrow_components_far_from_the_mean_come_out_as_wide_as_they_are():
     sde, n = VPSDE(), 3000
-    run = partial(sample, sde, exact_score(FAR, sde), n, step=ddim, prior=exact_prior(sde, FAR), generator=generator())
+    run = partial(sample, sde, exact_score(FAR, sde), n, step=ddim, prior=exact_prior(FAR, sde), generator=generator())
     x = run(times=GRIDS["log-snr"](sde, 200, 1e-6)).end[:, 0].double()
     for mean in FAR.means[:, 0]:
         near = x[(x - mean).abs() < 0.03]
@@ -154,9 +154,9 @@ def test_denoising_is_the_posterior_mean_with_sigma_squared_and_over_alpha(sde, 
     mixture = targets.mixture("three-modes")
     x = torch.linspace(-6, 6, 25, dtype=torch.float64)
     expected = posterior_mean(mixture, sde, x, t)
-    found = denoise(exact_score(mixture, sde), sde, x[:, None], t)[:, 0]
+    found = denoise(sde, exact_score(mixture, sde), x[:, None], t)[:, 0]
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
-    per_point = denoise(exact_score(mixture, sde), sde, x[:, None], torch.full((25,), t, dtype=torch.float64))[:, 0]
+    per_point = denoise(sde, exact_score(mixture, sde), x[:, None], torch.full((25,), t, dtype=torch.float64))[:, 0]
     torch.testing.assert_close(per_point, found)
 
 
@@ -168,7 +168,7 @@ def test_noise_and_score_are_one_another(sde):
     s = score(x, t)
     noise = -torch.as_tensor(sde.sigma(t))[:, None, None] * s
     torch.testing.assert_close(score_from_noise(noise, sde, t), s)
-    clean = denoise(score, sde, x, t)
+    clean = denoise(sde, score, x, t)
     torch.testing.assert_close(sde.perturb(clean, t, noise), x)
 
 
@@ -186,11 +186,11 @@ def test_clean_data_keep_their_digits_where_almost_nothing_is_left_of_them():
     score = exact_score(mixture, sde)
     for x in (at_time(mixture, sde, 1.0).sample(50, generator()), 3 * torch.randn(4, 5, 2, generator=generator())):
         for times in (1.0, torch.ones(len(x))):
-            found = denoise(score, sde, x, times)
+            found = denoise(sde, score, x, times)
             assert found.shape == x.shape and found.dtype == x.dtype
             torch.testing.assert_close(found, mixture.mean.float().expand_as(found), rtol=0, atol=1e-6)
     x = x[0]
-    torch.testing.assert_close(denoise(score.on_grid([1.0], x), sde, x, 1.0), found[0])
+    torch.testing.assert_close(denoise(sde, score.on_grid([1.0], x), x, 1.0), found[0])
 
 
 def test_a_time_at_which_float64_is_not_enough_is_left_to_the_unprepared_score():

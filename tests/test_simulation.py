@@ -155,7 +155,7 @@ def variance_recursion(sde, times) -> list[float]:
 def worst_deviation(sde, step) -> float:
     """The largest deviation of a frame's variance from the recursion, in standard errors."""
     n, steps = 50_000, 25
-    run = partial(sample, sde, exact_score(GAUSSIAN, sde), n, steps=steps, prior=exact_prior(sde, GAUSSIAN))
+    run = partial(sample, sde, exact_score(GAUSSIAN, sde), n, steps=steps, prior=exact_prior(GAUSSIAN, sde))
     path = run(step=step, generator=generator(), trajectory=True)
     expected = np.array(variance_recursion(sde, path.times))
     found = path.points[1:, :, 0].double().var(1).numpy()
@@ -233,7 +233,7 @@ def deviation_from_the_data(sde, name: str, spoil=lambda step: step) -> float:
         steps = 1  # between the ends of the grid it chooses its own
     if name == "langevin":
         method, steps = replace(method, visits=100, make_step=lambda: AnnealedLangevin(0.8)), 20
-    run = partial(sample, sde, exact_score(mixture, sde), 1500, prior=exact_prior(sde, mixture), generator=generator())
+    run = partial(sample, sde, exact_score(mixture, sde), 1500, prior=exact_prior(mixture, sde), generator=generator())
     step, times = method.make_step(), method.times(uniform_times(steps))
     prepare(step, sde, times)  # a spoiled one is not asked
     return off_by(run(step=spoil(step), times=times).end, mixture)
@@ -330,7 +330,7 @@ def test_denoising_ends_at_the_posterior_mean_of_the_last_point():
     run = partial(sample, sde, score, 200, steps=10, t_min=0.2)
     last = run(generator=generator()).end
     path = run(generator=generator(), denoise=True, trajectory=True).points
-    torch.testing.assert_close(path[-1], denoise(score, sde, last, 0.2))
+    torch.testing.assert_close(path[-1], denoise(sde, score, last, 0.2))
     assert torch.equal(path[-2], last)
 
 
@@ -401,7 +401,7 @@ def falls(errors: list[float]) -> float:
 def shared_run(sde, steps: int, noise: Tensor, step) -> Tensor:
     """End points from the same starts, on the noise given."""
     mixture, n = targets.mixture("tutorial"), noise.shape[1]
-    start = exact_prior(sde, mixture).sample(n, generator()).double()
+    start = exact_prior(mixture, sde).sample(n, generator()).double()
     times = uniform_times(steps, 0.05)
     return sample(sde, exact_score(mixture, sde), n, step=step, times=times, start=start, noise=noise).end
 
@@ -603,7 +603,7 @@ def test_noise_that_runs_short_or_has_another_shape_is_refused(noise, words):
 def test_times_that_begin_elsewhere_want_a_start():
     sde, mixture, times = VESDE(), targets.mixture("tutorial"), [0.3, 0.2, 0.1, 1e-3]
     run = partial(sample, sde, exact_score(mixture, sde), 2000, times=times, generator=generator())
-    for prior in (None, exact_prior(sde, mixture)):
+    for prior in (None, exact_prior(mixture, sde)):
         with pytest.raises(ValueError, match="begin at 0.3, but the prior is the distribution at t = 1; pass points at that"):
             run(prior=prior)
     start = mixture.at(sde, 0.3).sample(2000, generator(1))
@@ -633,7 +633,7 @@ def test_what_is_no_sde_and_score_is_refused_in_words(first, second, given):
 def test_priors_are_the_distributions_they_are_called_after(sde):
     mixture = targets.mixture("tutorial")
     alpha, sigma = sde.alpha(1.0), sde.sigma(1.0)
-    zero, matched, exact = zero_mean_prior(sde, 2), moment_matched_prior(sde, mixture), exact_prior(sde, mixture)
+    zero, matched, exact = zero_mean_prior(sde, 2), moment_matched_prior(mixture, sde), exact_prior(mixture, sde)
     identity = torch.eye(2, dtype=torch.float64)
     torch.testing.assert_close(zero.mean, torch.zeros(2, dtype=torch.float64))
     torch.testing.assert_close(zero.covariance, sigma**2 * identity)

@@ -265,7 +265,7 @@ def test_the_row_is_the_samplers_own_run():
     x, nfe, _ = end_points(job)
     mixture = targets.mixture("tutorial")
     for_start = torch.Generator().manual_seed(int(torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(0))[0]))
-    start = exact_prior(VPSDE(), mixture).sample(300, for_start)
+    start = exact_prior(mixture, VPSDE()).sample(300, for_start)
     direct = sample(VPSDE(), exact_score(mixture, VPSDE()), 300, steps=20, step=SAMPLERS["heun"].make_step(), start=start)
     torch.testing.assert_close(x, direct.end)
     assert nfe == 40
@@ -287,7 +287,7 @@ def test_a_learned_score_is_its_recipes_network():
 
 def _start(job):
     seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(job.seed)).tolist()
-    return exact_prior(job.sde, job.mixture).sample(job.n, torch.Generator().manual_seed(seeds[0]))
+    return exact_prior(job.mixture, job.sde).sample(job.n, torch.Generator().manual_seed(seeds[0]))
 
 
 def test_different_numbers_of_steps_follow_one_brownian_path():
@@ -351,7 +351,7 @@ def test_a_sampler_with_visits_has_noise_of_its_own(sampler):
 
 def test_starts_noise_and_metrics_draw_apart(monkeypatch):
     def from_starts(x, mixture, generator):
-        return float((x - exact_prior(SDE, mixture).sample(len(x), generator)).abs().max())
+        return float((x - exact_prior(mixture, SDE).sample(len(x), generator)).abs().max())
 
     def from_noise(x, mixture, generator):
         return float((x - torch.randn(x.shape, generator=generator)).abs().max())
@@ -368,7 +368,7 @@ def test_starts_noise_and_metrics_draw_apart(monkeypatch):
 @pytest.mark.parametrize("prior", studies.PRIORS)
 def test_a_job_starts_from_the_distribution_it_names(prior):
     mixture = targets.mixture("tutorial")
-    start, p_1 = initial_distribution(prior, SDE, mixture), exact_prior(SDE, mixture)
+    start, p_1 = initial_distribution(prior, mixture, SDE), exact_prior(mixture, SDE)
     job = Job("tutorial", SDE, STAY, steps=1, n=100, denoise=False, prior=prior)
     assert torch.equal(end_points(job).x, start.sample(100, studies._streams(0)[0]))
     assert start.n_components == {"exact": 2, "matched": 1, "zero": 1}[prior]

@@ -185,10 +185,10 @@ def test_errors_are_those_of_independent_measures():
     trainer = trained(replace(SHORT, data_size=5000, batch=256, steps=60))
     t = 0.01 + 0.99 * (np.arange(40) + 0.5) / 40
     last = trainer.history[-1]
-    measured = float(score_error(trainer.score_fn, TUTORIAL, SDE, t, n=4000).mean())
+    measured = float(score_error(TUTORIAL, SDE, trainer.score_fn, t, n=4000).mean())
     assert last.test_error == pytest.approx(measured, rel=0.25)
     assert last.train_error == pytest.approx(measured, rel=0.25)
-    theirs = float(notebook_score_error(trainer.score_fn, TUTORIAL, t, n=4000).mean())
+    theirs = float(notebook_score_error(TUTORIAL, trainer.score_fn, t, n=4000).mean())
     assert last.notebook_error == pytest.approx(theirs, rel=0.15)
 
 
@@ -232,7 +232,7 @@ def test_the_optimiser_follows_the_weighted_loss_and_the_loss_reported_is_always
     even = torch.linspace(0.02, 1, 20_001, dtype=torch.float64)
     mean = float(torch.trapezoid(WEIGHTINGS[weighting](VPSDE(), even, spread), even)) / 0.98
     weight = WEIGHTINGS[weighting](VPSDE(), t, spread) / mean
-    (weight * dsm_losses(twin._network, VPSDE(), x0, t, noise)).mean().backward()
+    (weight * dsm_losses(VPSDE(), twin._network, x0, t, noise)).mean().backward()
     for mine, theirs in zip(trainer._network.parameters(), twin._network.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-3, atol=1e-6)
 

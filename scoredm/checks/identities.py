@@ -420,7 +420,7 @@ def _distribution_after(step: Step, power: int, case: Case) -> Finding:
     """
     draws, distribution = case.draws(), case.distribution(REVERSE_TO)
     n = _draws(case.mixture)
-    start = exact_prior(case.sde, case.mixture).sample(n, draws).double()
+    start = exact_prior(case.mixture, case.sde).sample(n, draws).double()
     times = _grid(case.sde, REVERSE_STEPS, REVERSE_TO)
     noise = _normal((REVERSE_STEPS, *start.shape), draws)
     spans = torch.tensor([a - b for a, b in pairwise(times)], dtype=torch.float64)[:, None, None]
@@ -462,8 +462,8 @@ def likelihood(case: Case) -> Finding:
     """
     x = case.mixture.sample(ENCODED, case.draws()).double()
     narrowest = math.sqrt(float(case.mixture.principal_axes[0].min()))
-    score, prior = exact_score(case.mixture, case.sde), exact_prior(case.sde, case.mixture)
-    found = flow_log_prob(score, case.sde, prior, x, scale=narrowest)
+    score, prior = exact_score(case.mixture, case.sde), exact_prior(case.mixture, case.sde)
+    found = flow_log_prob(case.sde, score, prior, x, scale=narrowest)
     return Finding(0.0, float((found - case.mixture.log_prob(x)).abs().max()), 5e-3)
 
 

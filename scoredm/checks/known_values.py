@@ -49,7 +49,7 @@ def prior_divergence() -> Finding:
 
     def divergence(lam: float) -> float:
         sde = VESDE(lam)
-        p, q = exact_prior(sde, _tutorial()), zero_mean_prior(sde, 2)
+        p, q = exact_prior(_tutorial(), sde), zero_mean_prior(sde, 2)
         x, area = _plane(9 * float(sde.sigma(1.0)) + 6)
         log_p = p.log_prob(x)
         return float((log_p.exp() * (log_p - q.log_prob(x))).sum()) * area
@@ -68,7 +68,7 @@ def prior_bias() -> Finding:
 def prior_cured() -> Finding:
     """The same from the Gaussian with the mean and covariance of p_1."""
     sde = VESDE(5.0)
-    prior, draws = moment_matched_prior(sde, _tutorial()), torch.Generator().manual_seed(0)
+    prior, draws = moment_matched_prior(_tutorial(), sde), torch.Generator().manual_seed(0)
     x = sample(sde, exact_score(_tutorial(), sde), PARTICLES, prior=prior, generator=draws).end
     found = compare_moments(x, _tutorial())
     return Finding((1.0, 0.0, 0.5), (*found.mean.found.tolist(), float(found.weights.found[0])), (0.03, 0.03, 0.01))
@@ -140,7 +140,7 @@ def likelihoods() -> Finding:
     """log p_0 at (0, 1), (1, 0) and (2, -1) by the probability flow at lambda 25."""
     x = torch.tensor([[0.0, 1.0], [1.0, 0.0], [2.0, -1.0]], dtype=torch.float64)
     sde = VESDE(25.0)
-    found = flow_log_prob(exact_score(_tutorial(), sde), sde, exact_prior(sde, _tutorial()), x)
+    found = flow_log_prob(sde, exact_score(_tutorial(), sde), exact_prior(_tutorial(), sde), x)
     return Finding((-2.5232, -3.0270, -2.7869), tuple(found.tolist()), 6e-5)
 
 
@@ -196,9 +196,9 @@ def loss_of_one_point() -> Finding:
     """The loss of all data at 0 with s = -x / sigma^2, and of s = 0 on any data: 0 and D."""
     sde, draws = VESDE(25.0), torch.Generator().manual_seed(0)
     noise, t = torch.randn(PARTICLES, 2, generator=draws, dtype=torch.float64), 0.3
-    at_zero = dsm_loss(lambda x, s: -x / float(sde.sigma(float(s))) ** 2, sde, torch.zeros_like(noise), t, noise)
+    at_zero = dsm_loss(sde, lambda x, s: -x / float(sde.sigma(float(s))) ** 2, torch.zeros_like(noise), t, noise)
     x0 = _tutorial().sample(PARTICLES, draws).double()
-    silent = dsm_loss(lambda x, _t: torch.zeros_like(x), sde, x0, t, noise)
+    silent = dsm_loss(sde, lambda x, _t: torch.zeros_like(x), x0, t, noise)
     return Finding((0.0, 2.0), (float(at_zero), float(silent)), (1e-12, 5 * 2 / math.sqrt(PARTICLES)))
 
 
@@ -211,13 +211,13 @@ def loss_of_a_gaussian() -> Finding:
     residual = float(sde.sigma(t)) * exact_score(gaussian, sde)(sde.perturb(x0, t, noise), t) + noise
     expected = sum(v / (v + float(sde.sigma(t)) ** 2) for v in (2.0, 0.5))
     error = float(residual.square().sum(-1).std()) / math.sqrt(PARTICLES)
-    return Finding(expected, float(dsm_loss(exact_score(gaussian, sde), sde, x0, t, noise)), 5 * error)
+    return Finding(expected, float(dsm_loss(sde, exact_score(gaussian, sde), x0, t, noise)), 5 * error)
 
 
 def perfect_score() -> Finding:
     """What the exact score scores on the notebook's own measure, on average over t in [.01, 1]."""
     times = EPS + (1 - EPS) * (np.arange(50) + 0.5) / 50
-    found = notebook_score_error(exact_score(_tutorial(), VESDE(25.0)), _tutorial(), times, n=20_000)
+    found = notebook_score_error(_tutorial(), exact_score(_tutorial(), VESDE(25.0)), times, n=20_000)
     return Finding(0.364, float(found.mean()), 0.01)
 
 

@@ -159,7 +159,7 @@ def _reverse(mixture: GaussianMixture, sde: SDE, n: int, times: np.ndarray, gene
         exact_score(mixture, sde),
         n,
         steps=STEPS,
-        prior=exact_prior(sde, mixture),
+        prior=exact_prior(mixture, sde),
         denoise=True,
         generator=generator,
         trajectory=True,

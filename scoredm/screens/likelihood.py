@@ -145,7 +145,7 @@ def follow(experiment: Experiment, score: ScoreFn, t_min: float, steps: int) -> 
         steps: of the solver.
     """
     x = torch.cat([part.double() for part in points(experiment, t_min)])
-    return encode(score, experiment.sde, x, t_min=t_min, steps=steps, scale=flow_scale(experiment.mixture))
+    return encode(experiment.sde, score, x, t_min=t_min, steps=steps, scale=flow_scale(experiment.mixture))
 
 
 def compare(experiment: Experiment, settings: Settings, exact_flow: Encoding, model_flow: Encoding) -> Result:
@@ -159,7 +159,7 @@ def compare(experiment: Experiment, settings: Settings, exact_flow: Encoding, mo
     """
     t_min, dim = first_time(settings.score), experiment.dim
     grid, fresh = points(experiment, t_min)
-    prior = initial_distribution(settings.prior, experiment.sde, experiment.mixture)
+    prior = initial_distribution(settings.prior, experiment.mixture, experiment.sde)
     exact = experiment.distribution(t_min).log_prob(torch.cat([grid.double(), fresh.double()]))
     model = model_flow.log_prob(prior)
     m, arrived = len(grid), exact_flow.latent[len(grid) :]

@@ -214,7 +214,7 @@ def _first_coordinate(experiment: Experiment, step: Step, steps: int) -> tuple[n
         PARTICLES,
         steps=steps,
         step=step,
-        prior=exact_prior(experiment.sde, experiment.mixture),
+        prior=exact_prior(experiment.mixture, experiment.sde),
         t_min=T_MIN,
         generator=generator(experiment, "reverse"),
         trajectory=True,

@@ -205,7 +205,7 @@ def draw(experiment: Experiment, points: Points, score: ScoreFn, copy_distance: 
         copy_distance: a sample that is nearer to a training point counts as a copy.
     """
     draws = generator(experiment, "reverse")
-    start = exact_prior(experiment.sde, experiment.mixture).sample(SAMPLES, draws)
+    start = exact_prior(experiment.mixture, experiment.sde).sample(SAMPLES, draws)
     noise = torch.randn(STEPS, SAMPLES, experiment.dim, generator=draws)
     samples = memorisation.sample_with_noise(experiment.sde, score, start, noise, T_MIN)
     distances = memorisation.nearest_distances(samples, points.array())

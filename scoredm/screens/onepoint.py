@@ -144,8 +144,8 @@ def run(
         first=first,
         second=second,
         average=None if second is None else (first.loss + second.loss) / 2,
-        mean=dsm_loss_at(model or experiment.score, mixture, sde, noisy.to(points if model else noisy), t),
-        least=dsm_loss_at(experiment.score, mixture, sde, noisy, t),
+        mean=dsm_loss_at(mixture, sde, model or experiment.score, noisy.to(points if model else noisy), t),
+        least=dsm_loss_at(mixture, sde, experiment.score, noisy, t),
         floor=floor(experiment, t),
         frames=_animate(experiment, t, (noisy.numpy(), clean_guess), origins, LEARNED if model else -1),
     )

@@ -356,7 +356,7 @@ def sample(experiment: Experiment, eps: float, model: ScoreFn, fresh: comparing.
         fresh: see `comparing.compare`.
     """
     seed = generator(experiment, "reverse").initial_seed()
-    pair = learning.paired_samples(model, experiment.mixture, experiment.sde, eps, PARTICLES, STEPS, seed)
+    pair = learning.paired_samples(experiment.mixture, experiment.sde, model, eps, PARTICLES, STEPS, seed)
     mixture, outline = comparing.reference(experiment, PARTICLES), comparing.outline(experiment, 0.0)
     finite = bool(np.isfinite(pair.learned).all())
     learned = comparing.compare(experiment, pair.learned, fresh) if finite else None

@@ -34,8 +34,8 @@ WIDTH = 110  # of a line with a part of a mixture's text
 LINE = 130  # characters
 PRIORS = {
     "zero": ("zero_mean_prior", "zero_mean_prior(sde, mixture.dim)"),
-    "matched": ("moment_matched_prior", "moment_matched_prior(sde, mixture)"),
-    "exact": ("exact_prior", "exact_prior(sde, mixture)"),
+    "matched": ("moment_matched_prior", "moment_matched_prior(mixture, sde)"),
+    "exact": ("exact_prior", "exact_prior(mixture, sde)"),
 }
 
 Values = dict[str, Any]

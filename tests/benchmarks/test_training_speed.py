@@ -28,7 +28,7 @@ def final_error() -> float:
     def score(x: torch.Tensor, t: Time, /) -> torch.Tensor:
         return network(x, torch.as_tensor(t, dtype=x.dtype).expand(len(x)))
 
-    return float(score_error(score, MIXTURE, VESDE(LAM), TIMES, n=2000).mean())
+    return float(score_error(MIXTURE, VESDE(LAM), score, TIMES, n=2000).mean())
 
 
 def train_until(error: float) -> Trainer:
@@ -40,7 +40,7 @@ def train_until(error: float) -> Trainer:
 @pytest.mark.benchmark(group="training to the tutorial's final error")
 def test_scoredm(benchmark, final_error):
     trainer = benchmark.pedantic(train_until, args=(final_error,), rounds=7, warmup_rounds=1)
-    reached = float(score_error(trainer.score_fn, MIXTURE, VESDE(LAM), TIMES, n=2000).mean())
+    reached = float(score_error(MIXTURE, VESDE(LAM), trainer.score_fn, TIMES, n=2000).mean())
     benchmark.extra_info.update(steps=trainer.step, reached=reached, final_error=final_error)
     assert reached < 1.1 * final_error
 

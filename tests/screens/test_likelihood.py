@@ -48,7 +48,7 @@ def test_a_prior_loses_its_divergence_from_p1():
     lost = result.model_bits.value - result.exact_bits.value
     assert lost == pytest.approx(result.divergence.value / 2 / math.log(2))
     few = torch.tensor(result.x[::400]).double()
-    model = flow_log_prob(experiment.score, experiment.sde, zero_mean_prior(experiment.sde, 2), few, steps=200)
+    model = flow_log_prob(experiment.sde, experiment.score, zero_mean_prior(experiment.sde, 2), few, steps=200)
     np.testing.assert_allclose(result.model[::400], model, atol=1e-3)
     matched = likelihood.run(experiment, likelihood.Settings("exact", "matched", 60))
     assert matched.prior_divergence.value < result.prior_divergence.value

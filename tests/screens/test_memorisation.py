@@ -29,7 +29,7 @@ def test_copies_and_curves_are_the_librarys_for_the_same_seed():
     np.testing.assert_array_equal(found.exact.fresh, fresh)
     assert found.exact.copy_distance == copy_distance(fresh)
     draws = generator(Experiment(), "reverse")
-    start, noise = exact_prior(sde, TUTORIAL).sample(SAMPLES, draws), torch.randn(STEPS, SAMPLES, 2, generator=draws)
+    start, noise = exact_prior(TUTORIAL, sde).sample(SAMPLES, draws), torch.randn(STEPS, SAMPLES, 2, generator=draws)
     for drawn, score in (
         (found.exact.true, exact_score(TUTORIAL, sde)),
         (found.exact.empirical, EmpiricalScore(points, sde)),

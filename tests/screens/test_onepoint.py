@@ -34,8 +34,8 @@ def test_both_origins_make_the_noisy_point_and_have_the_librarys_loss(experiment
     for origin in (found.first, found.second):
         np.testing.assert_allclose(found.alpha * origin.clean + found.sigma * origin.noise, found.noisy, rtol=1e-9, atol=1e-9)
         x0, z = (torch.from_numpy(value)[None] for value in (origin.clean, origin.noise))
-        assert origin.loss == pytest.approx(float(dsm_losses(score, experiment.sde, x0, t, z)), rel=1e-4)
-    clean = denoise(score, experiment.sde, torch.from_numpy(found.noisy)[None], t)[0]
+        assert origin.loss == pytest.approx(float(dsm_losses(experiment.sde, score, x0, t, z)), rel=1e-4)
+    clean = denoise(experiment.sde, score, torch.from_numpy(found.noisy)[None], t)[0]
     np.testing.assert_allclose(found.clean_guess, clean, rtol=1e-4, atol=1e-5)
     assert found.average == (found.first.loss + found.second.loss) / 2
     assert found.least <= found.mean and (found.least == found.mean) == (model is None)

@@ -62,7 +62,7 @@ def test_a_bad_value_names_itself_and_its_range():
 def test_a_process_is_the_librarys_sampler_and_the_last_step_ends_at_0(process, step):
     experiment = Experiment("ring", parameters=(10.0,))
     run = reverse.simulate(experiment, Settings(500, 50, process, "exact", 0.1, denoise=True))
-    rng, prior = generator(experiment, "reverse"), exact_prior(experiment.sde, experiment.mixture)
+    rng, prior = generator(experiment, "reverse"), exact_prior(experiment.mixture, experiment.sde)
     x = sample(experiment.sde, experiment.score, 500, steps=50, step=step, prior=prior, t_min=0.1, denoise=True, generator=rng)
     np.testing.assert_allclose(run.end, x.end.numpy(), atol=1e-4)
     assert (run.times[0], run.times[-2], run.times[-1]) == (1.0, pytest.approx(0.1), 0.0)

@@ -89,7 +89,7 @@ def test_it_shows_the_numbers_of_the_trainer(result):
     assert look.loss.value == pytest.approx(np.mean([row.dsm for row in history]))
     assert look.excess.value == pytest.approx(look.loss.value - look.floor)
     np.testing.assert_allclose(look.floor_over_time, dsm_floor(experiment.mixture, experiment.sde, look.times))
-    error = score_error(trainer.score_fn, experiment.mixture, experiment.sde, look.times, n=20_000)
+    error = score_error(experiment.mixture, experiment.sde, trainer.score_fn, look.times, n=20_000)
     assert look.over_time.error.mean() == pytest.approx(error.mean(), rel=0.2)
 
 
