@@ -117,3 +117,5 @@ from .training import (
     TrainMetrics as TrainMetrics,
     default_device as default_device,
 )
+
+__version__: str

@@ -35,7 +35,7 @@ def test_every_round_trip_is_the_identity(sde):
     s = exact_score(TUTORIAL, sde)(x, T)
     v = velocity_from_score(s, x, sde, T)
     clean = clean_from_score(s, x, sde, T)
-    torch.testing.assert_close(clean, denoise(lambda *_: s, sde, x, T))
+    torch.testing.assert_close(clean, denoise(sde, lambda *_: s, x, T))
     for again in (
         score_from_noise(noise_from_score(s, sde, T), sde, T),
         score_from_clean(clean, x, sde, T),
