@@ -25,9 +25,9 @@ from typing import final
 
 import numpy as np
 
-from scoredm.metrics import NoiseFloor
+from scoredm.metrics import MixtureMetric, NamedMetric, NoiseFloor
 from scoredm.statistics import Measurement
-from scoredm.studies import Job, Record, distinct
+from scoredm.studies import Job, Record, distinct, metric_name
 
 PARTS = ("prior", "steps", "stop", "network")
 MANY_STEPS = 1000
@@ -95,12 +95,12 @@ class Plan:
         """Every job, each once, a seed after another: a study cut short has whole seeds to show."""
         return distinct(job for seed in self.seeds for job in self.rungs(seed) + self.alone(seed))
 
-    def read(self, records: Iterable[Record], metric: str, floor: NoiseFloor) -> Budget | None:
+    def read(self, records: Iterable[Record], metric: str | NamedMetric | MixtureMetric, floor: NoiseFloor) -> Budget | None:
         """Read the budget from finished jobs, over the seeds that have all their records.
 
         Args:
             records: of the plan's jobs, in any order; those of other jobs are passed over.
-            metric: a key of METRICS.
+            metric: a key of METRICS, or a metric of one's own.
             floor: the metric for fresh exact samples of the same size.
 
         Returns:
@@ -110,8 +110,9 @@ class Plan:
             ValueError: for a metric that the plan's jobs do not measure.
             RuntimeError: with its reason, where a job failed.
         """
-        if metric not in self.job.metrics:
-            raise ValueError(f"metric is {metric!r}; the jobs of this plan measure {', '.join(self.job.metrics)}")
+        metric = metric_name(metric)
+        if metric not in self.job.measures:
+            raise ValueError(f"metric is {metric!r}; the jobs of this plan measure {', '.join(self.job.measures)}")
         found = {record["key"]: record for record in records}
         failed = next((found[job.key]["error"] for job in self.jobs if job.key in found and found[job.key]["error"]), None)
         if failed:
@@ -159,4 +160,4 @@ def _switched(job: Job, part: str) -> Job:
         return replace(job, steps=_many(job.steps))
     if part == "stop":
         return replace(job, t_min=min(job.t_min, LATEST_STOP), denoise=True)
-    return replace(job, recipe=None)
+    return replace(job, recipe=None, score=None)

@@ -8,35 +8,43 @@ A job is a frozen value that says everything, so its row is the same whoever run
 """
 
 import hashlib
+import inspect
 import math
 import os
+import pickle
 import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import lru_cache, partial
+from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, final
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from scoredm import targets
-from scoredm.canonical import canonical_text
+from scoredm.canonical import canonical_text, fingerprint, place
 from scoredm.grids import EARLIEST, GRIDS, Grid
-from scoredm.metrics import METRICS, NoiseFloor
+from scoredm.metrics import METRICS, MixtureMetric, NamedMetric, NoiseFloor
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import PRIORS, SAMPLERS, CountedScore, Sampler, initial_distribution
-from scoredm.score import ScoreFn, exact_score
+from scoredm.samplers import PRIORS, SAMPLERS, CountedScore, Sampler, Step, initial_distribution
+from scoredm.score import ExactScore, ScoreFn, exact_score
 from scoredm.sde import SDE
 from scoredm.simulation import sample
 from scoredm.statistics import standard_error
 from scoredm.targets import mixture_of
 from scoredm.training import TrainConfig, Trainer
+from scoredm.workers import packed, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,48 +54,64 @@ TRAINED = 8  # networks kept for the jobs that share them
 ABOVE_FLOOR = 1.5  # a value is clear of the noise floor from so many times its 95 % point
 
 # Lowest and highest value of the whole numbers of a job; n: its particles.
-WHOLE = {"n": (10, 100_000), "steps": (1, MOST_STEPS), "noise_steps": (0, MOST_STEPS), "seed": (0, 2**63 - 1)}
+WHOLE = {"n": (10, 1_000_000), "steps": (1, MOST_STEPS), "noise_steps": (0, MOST_STEPS), "seed": (0, 2**63 - 1)}
+MOST_NUMBERS = 1 << 25  # of the points of a job, n D; 268 MB in float64, and a run holds them about ten times
 
 # What the rows of one experiment have in common.
-EXPERIMENT = ("target", "sde", "recipe", "prior", "t_min", "denoise", "n")
+EXPERIMENT = ("target", "sde", "recipe", "score", "prior", "t_min", "denoise", "n")
 
 Record = dict[str, Any]  # what is known of a finished job: a row of the table
+Make = Callable[[SDE, int, float], Sequence[float]]  # of the times of a grid
+Named = TypeVar("Named", Sampler, Grid, NamedMetric)
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """One run of one sampler, measured.
 
-    A sampler with `visits` (predictor-corrector, Langevin) has noise of its own whatever `noise_steps` is. A Sampler of one's own
-    is given the noise whatever its `stochastic` is. A process can be sent a function of a module, not a lambda.
+    Whatever is one's own may be anything that can be called as the library calls it. It is known by its content (see
+    `canonical.fingerprint`): its numbers and its code are part of the job's key, as they are when the job is made, so that what
+    is changed has a key of its own. Jobs with one key are equal. A process can be sent functions and classes of a module, not a
+    lambda, nor a function made inside another.
+
+    A sampler with `visits` (predictor-corrector, Langevin) has noise of its own whatever `noise_steps` is. A sampler of one's own
+    is given the noise whatever its `stochastic` is.
+
+        def midpoint(sde, score_fn, x, t, t_next, noise): ...
+
+        Job(mixture, VPSDE(), midpoint, grid=[1.0, 0.5, 0.1, 0.001], score=network, metrics=("mmd", my_metric))
 
     Attributes:
-        target: a name from `targets` or the text of a mixture.
-        sde: the forward diffusion; an SDE of one's own must say its values in its repr.
-        sampler: a key of SAMPLERS, or a Sampler of one's own.
-        grid: a key of GRIDS, or a Grid of one's own.
+        target: a name from `targets`, the text of a mixture, or a GaussianMixture in any dimension.
+        sde: the forward diffusion.
+        sampler: a key of SAMPLERS, a Sampler, a step, or a class whose instances are steps; of a step that is an object each run
+            has a copy.
+        grid: a key of GRIDS, a Grid, a function (sde, steps, t_min) -> times, or the times themselves, which fall from 1; they
+            then say `steps` and `t_min`, and more steps, a multiple of theirs, divide each of theirs evenly.
         steps: of the grid.
         prior: a key of PRIORS: "exact", "matched" or "zero".
         t_min: the time of the last step.
         denoise: whether to end with the Tweedie step.
-        recipe: of the network to sample with; None for the exact score.
-        n: particles.
+        recipe: of the network to sample with; None for the exact score, or one's own.
+        n: particles, from 10 to 1 000 000, and n D at most 33 554 432, which take 268 MB in float64.
         seed: of starts, noise and the metrics' own draws.
-        metrics: keys of METRICS; for a metric of one's own, measure `end_points`.
+        metrics: keys of METRICS, NamedMetrics, or functions (x, mixture, generator) -> float; the column of one's own is its
+            title, with - for spaces, or its function's name.
         noise_steps: 0 for noise of the job's own; a multiple of `steps` for the noise of a grid of so many steps, added up, so
             that jobs with different steps follow one Brownian path on the uniform grid, and nearly one on any other.
-        key: a short name that equal jobs share and no others do. A sampler or grid of one's own is named by its title and its
-            functions, so it needs another title once it is changed.
+        score: a score of one's own to sample with, a network or any function (x, t) -> s(x, t).
+        own: the fingerprint of each thing that is one's own, by its place in the job.
+        key: a short name that equal jobs share and no others do.
 
     Raises:
         ValueError: a value is not allowed; the message names it and says what is.
     """
 
-    target: str
+    target: str | GaussianMixture
     sde: SDE
-    sampler: str | Sampler = "euler-maruyama"
-    grid: str | Grid = "uniform"
+    sampler: str | Sampler | Step | Callable[[], Step] = "euler-maruyama"
+    grid: str | Grid | Make | Sequence[float] = "uniform"
     steps: int = 200
     prior: str = "exact"
     t_min: float = 1e-3
@@ -95,56 +119,165 @@ class Job:
     recipe: TrainConfig | None = None
     n: int = 2000
     seed: int = 0
-    metrics: tuple[str, ...] = ("sliced-wasserstein",)
+    metrics: tuple[str | NamedMetric | MixtureMetric, ...] = ("sliced-wasserstein",)
     noise_steps: int = 0
-    key: str = field(init=False, repr=False, compare=False)
+    score: ScoreFn | None = None
+    own: dict[str, str] = field(init=False, repr=False)
+    key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Write equal numbers alike, and refuse a job that cannot be run."""
+        """Write equal values alike, and refuse a job that cannot be run."""
+        self._take_listed_times()
+        self._set(sampler=_sampler(self.sampler), grid=_grid(self.grid), metrics=_metrics(self.metrics))
         for name, (low, high) in WHOLE.items():
-            object.__setattr__(self, name, _whole(name, getattr(self, name), low, high))
-        object.__setattr__(self, "t_min", _stop(self.t_min))
-        _check_target(self.target)
+            self._set(**{name: _whole(name, getattr(self, name), low, high)})
+        self._set(t_min=_stop(self.t_min))
+        _check_target(self.target, self.n)
         _check_kind("sde", self.sde, SDE, "an SDE, such as VESDE()")
         _check_kind("recipe", self.recipe, TrainConfig | None, "a TrainConfig, or None for the exact score")
         _check_kind("denoise", self.denoise, bool, "True or False")
-        _check_part("sampler", self.sampler, SAMPLERS, Sampler)
-        _check_part("grid", self.grid, GRIDS, Grid)
+        _check_score(self.score, self.recipe)
         if self.prior not in PRIORS:
             raise ValueError(f"prior is {self.prior!r}; it must be one of {', '.join(PRIORS)}")
-        if not isinstance(self.metrics, tuple) or not self.metrics or not all(name in tuple(METRICS) for name in self.metrics):
-            raise ValueError(f"metrics are {self.metrics!r}; they must be a tuple of one or more of {', '.join(METRICS)}")
         if self.noise_steps % self.steps:
             raise ValueError(f"noise_steps is {self.noise_steps}; it must be 0 or a multiple of the {self.steps} steps")
-        object.__setattr__(self, "key", hashlib.sha256(repr(self.settings).encode()).hexdigest()[:16])
+        if isinstance(self.grid, Grid) and isinstance(self.grid.make, _Listed):
+            _ = self.times  # refuses times that do not fall, and steps that do not divide them
+        self._set(own={name: fingerprint(part) for name, part in self._own_parts})
+        self._set(key=hashlib.sha256(repr(self._known_by).encode()).hexdigest()[:16])
+
+    def _set(self, **values: object) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _take_listed_times(self) -> None:
+        """Make a Grid of times that are given one by one; they say the steps and t_min where these are left as they were."""
+        if isinstance(self.grid, str) or callable(self.grid):
+            return
+        listed = _Listed(_numbers("grid", self.grid))
+        self._set(grid=Grid(f"{len(listed.times)} times {fingerprint(listed.times)[:8]}", listed))
+        if self.steps == Job.steps:
+            self._set(steps=len(listed.times) - 1)
+        if self.t_min == Job.t_min:
+            self._set(t_min=listed.times[-1])
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same run, with the same content in all its parts."""
+        return isinstance(other, Job) and self.key == other.key
+
+    def __hash__(self) -> int:
+        """Of the key."""
+        return hash(self.key)
 
     @property
     def method(self) -> Sampler:
         """The sampler itself."""
-        return SAMPLERS[self.sampler] if isinstance(self.sampler, str) else self.sampler
+        return _entry(self.sampler, SAMPLERS)
 
     @property
     def times(self) -> list[float]:
         """The times that the sampler steps through, with its corrector's visits."""
-        grid = GRIDS[self.grid] if isinstance(self.grid, str) else self.grid
-        return self.method.times(grid(self.sde, self.steps, self.t_min))
+        times = _entry(self.grid, GRIDS)(self.sde, self.steps, self.t_min)
+        return self.method.times(times if isinstance(self.grid, str) else _checked_times(times, self.steps, self.t_min))
 
     @property
     def mixture(self) -> GaussianMixture:
         """The target itself."""
-        return mixture_of(self.target)
+        return mixture_of(self.target) if isinstance(self.target, str) else self.target
+
+    @property
+    def measures(self) -> dict[str, NamedMetric]:
+        """The metrics by the names of their columns."""
+        return {metric_name(metric): _entry(metric, METRICS) for metric in self.metrics}
+
+    @property
+    def _own_parts(self) -> Iterator[tuple[str, Any]]:
+        """What is not the library's, by its place in the job."""
+        for name in ("target", "sampler", "grid", "score"):
+            if not isinstance(getattr(self, name), str | None):
+                yield name, getattr(self, name)
+        if not _is_ours(self.sde):
+            yield "sde", self.sde
+        yield from ((metric_name(metric), metric) for metric in self.metrics if not isinstance(metric, str))
 
     @property
     def settings(self) -> Record:
-        """The job as plain values, the columns that name its row; own: what sampler and grid are, where they are one's own."""
-        parts = {"sampler": self.sampler, "grid": self.grid}
-        values = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
-        values |= {name: part if isinstance(part, str) else part.title for name, part in parts.items()}
-        values["sde"] = canonical_text(self.sde)
-        values["recipe"] = "" if self.recipe is None else canonical_text(self.recipe)
-        values["metrics"] = " ".join(self.metrics)
-        values["own"] = " ".join(canonical_text(part) for part in parts.values() if not isinstance(part, str))
+        """The job as plain values, the columns that name its row.
+
+        What is one's own has a short name; `own` says where the code of each is from, with 16 digits of its fingerprint.
+        """
+        values = {name: getattr(self, name) for name in SETTINGS}
+        for name in self.own.keys() & {"sampler", "grid"}:
+            values[name] = values[name].title
+        for name in ("target", "sde", "score"):
+            values[name] = _described(values[name], self.own.get(name))
+        values["score"] = values["score"] or ("exact" if self.recipe is None else "learned")
+        values["recipe"] = "" if self.recipe is None else _text(self.recipe)
+        values["metrics"] = " ".join(map(metric_name, self.metrics))
+        own = self._own_parts if self.own else ()
+        values["own"] = "; ".join(f"{name} {_where(part)} {self.own[name][:16]}" for name, part in own)
         return values
+
+    @property
+    def _known_by(self) -> Record:
+        """What the key is made of: the settings, where the recipe says the score if `own` does not."""
+        return {name: value for name, value in self.settings.items() if name != "score" or self.score is not None}
+
+
+SETTINGS = tuple(each.name for each in fields(Job) if each.init)
+COLUMNS = {*SETTINGS, "own", "key", "nfe", "seconds", "error"}  # of a row, beside its metrics
+
+
+def _entry(part: Any, known: Mapping[str, Any]) -> Any:
+    """What a key of a registry stands for, or the part itself."""
+    return known[part] if isinstance(part, str) else part
+
+
+@lru_cache(maxsize=1024)
+def _text(ours: SDE | TrainConfig) -> str | None:
+    """The canonical text of a value of the library that its numbers and words say whole; None of one that holds more."""
+    plain = (str, Real, type(None))
+    whole = is_dataclass(ours) and all(isinstance(getattr(ours, each.name), plain) for each in fields(ours))
+    return canonical_text(ours) if whole else None
+
+
+def _is_ours(sde: SDE) -> bool:
+    return type(sde).__module__.startswith("scoredm.") and _text(sde) is not None
+
+
+def _described(part: Any, digest: str | None) -> str | None:
+    """A short name for a table; what is one's own has the first digits of its fingerprint, which tell two of one name apart."""
+    if digest is None:
+        return part if isinstance(part, str | None) else _text(part)
+    if isinstance(part, GaussianMixture):
+        return f"GaussianMixture(K={part.n_components}, D={part.dim}) {digest[:8]}"
+    return f"{title_of(part)} {digest[:8]}"
+
+
+def title_of(part: Any) -> str:
+    """A short name for a function, class or object, such as `reverse_step(eta=0.5)`: its name, and the numbers that it keeps.
+
+    Args:
+        part: whatever can be called; of a function made inside another, the outer one has the name.
+    """
+    name, kept = type(part).__name__, {}
+    if isinstance(part, partial):
+        name, kept = title_of(part.func), part.keywords
+    elif hasattr(part, "__qualname__"):
+        name = part.__qualname__.partition(".<locals>")[0].rpartition(".")[2].strip("<>")
+        kept = inspect.getclosurevars(part).nonlocals if isinstance(part, FunctionType) else {}
+    elif is_dataclass(part):
+        kept = {each.name: getattr(part, each.name) for each in fields(part)}
+    numbers = ", ".join(f"{key}={value}" for key, value in kept.items() if isinstance(value, bool | Real | str))
+    return f"{name}({numbers})" if numbers else name
+
+
+def _where(part: Any) -> str:
+    """Module and name of the code of a thing of one's own."""
+    inner = {Sampler: "make_step", _Fresh: "step", Grid: "make", NamedMetric: "function", partial: "func"}
+    while type(part) in inner:
+        part = getattr(part, inner[type(part)])
+    return place(part if hasattr(part, "__qualname__") else type(part))
 
 
 def _whole(name: str, value: object, low: int, high: int) -> int:
@@ -159,14 +292,58 @@ def _stop(t_min: object) -> float:
     return float(t_min)
 
 
-def _check_target(target: object) -> None:
-    known = f"it must be the text of a mixture, or one of {', '.join(targets.names())}"
-    if not isinstance(target, str):
-        raise ValueError(f"target is {target!r}; {known}")
+def _numbers(name: str, values: Any) -> tuple[float, ...]:
     try:
-        mixture_of(target)
-    except ValueError as error:
-        raise ValueError(f"target is {target[:40]!r}; {known}: {error}") from error
+        found = tuple(map(float, values))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is {values!r}; it must be one of {', '.join(GRIDS)}, a Grid, a function, or times") from error
+    if len(found) < 2:
+        raise ValueError(f"{name} has {len(found)} times; there must be two or more")
+    return found
+
+
+def _checked_times(values: Sequence[float], steps: int, t_min: float) -> list[float]:
+    """The times of a grid of one's own."""
+    times = _numbers("grid", values)
+    ends = math.isclose(times[0], 1, rel_tol=1e-6) and math.isclose(times[-1], t_min, rel_tol=1e-6)
+    if not ends or len(times) != steps + 1 or not all(t > t_next for t, t_next in pairwise(times)):
+        shown = ", ".join(f"{t:g}" for t in times[:4])
+        raise ValueError(
+            f"the grid is {shown}, ..., {times[-1]:g}, {len(times)} times; it must have {steps + 1}, fall from each to the next, "
+            f"start at 1 and end at t_min, {t_min:g}"
+        )
+    return [*times]
+
+
+@final
+@dataclass(frozen=True)
+class _Listed:
+    """Given times as a grid; more steps divide each step evenly, and another t_min takes the place of the last time."""
+
+    times: tuple[float, ...]
+
+    def __call__(self, _sde: SDE, steps: int, t_min: float) -> list[float]:
+        times = [*self.times[:-1], t_min]
+        each, rest = divmod(steps, len(times) - 1)
+        if rest:
+            raise ValueError(f"steps is {steps}; it must be a multiple of {len(times) - 1}, the steps of the grid's times")
+        return [t + i / each * (t_next - t) for t, t_next in pairwise(times) for i in range(each)] + [t_min]
+
+
+def _check_target(target: object, n: int) -> None:
+    known = f"it must be a GaussianMixture, the text of a mixture, or one of {', '.join(targets.names())}"
+    if isinstance(target, str):
+        try:
+            dim = mixture_of(target).dim
+        except ValueError as error:
+            raise ValueError(f"target is {target[:40]!r}; {known}: {error}") from error
+    elif isinstance(target, GaussianMixture):
+        dim = target.dim
+    else:
+        raise ValueError(f"target is {target!r}; {known}")
+    if n * dim > MOST_NUMBERS:
+        most = f"a run's points may take {MOST_NUMBERS * 8 / 1e6:.0f} MB"
+        raise ValueError(f"n is {n} in {dim}-D; {most}, so it must be at most {MOST_NUMBERS // dim} here")
 
 
 def _check_kind(name: str, value: object, kind: Any, words: str) -> None:
@@ -174,12 +351,110 @@ def _check_kind(name: str, value: object, kind: Any, words: str) -> None:
         raise ValueError(f"{name} is {value!r}; it must be {words}")
 
 
-def _check_part(name: str, value: object, known: Collection[str], kind: type[Sampler] | type[Grid]) -> None:
-    """Refuse what is neither a key nor a value of that kind with a title that is no key."""
-    if isinstance(value, kind) and value.title in known:
-        raise ValueError(f"{name} has the title {value.title!r}, which is the name of one of ours; it must have another")
-    if not isinstance(value, kind) and not (isinstance(value, str) and value in known):
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}, or a {kind.__name__}")
+def _check_takes(name: str, value: Any, arguments: str) -> None:
+    """Refuse what cannot be called with so many arguments; what does not say what it takes, such as C code, may be."""
+    try:
+        inspect.signature(value).bind(*arguments.split(", "))
+    except ValueError:
+        return
+    except TypeError as error:
+        raise ValueError(f"{name} is {value!r}; it must take ({arguments}): {error}") from error
+
+
+def _check_score(score: object, recipe: object) -> None:
+    if score is None:
+        return
+    if recipe is not None:
+        raise ValueError("score and recipe are both given; a job samples with one network: leave one of them out")
+    if not callable(score):
+        raise ValueError(f"score is {score!r}; it must be a function (x, t) -> s(x, t), such as a network, or None")
+    _check_takes("score", score, "x, t")
+
+
+def _registered(value: Any, known: Mapping[str, Any]) -> str | None:
+    """The key of what is in a registry, or of a library's function that has its name."""
+    name = getattr(value, "__name__", "").replace("_", "-") if isinstance(value, FunctionType) else ""
+    if name in known and value.__module__.startswith("scoredm."):
+        return name
+    return next((key for key, entry in known.items() if entry is value), None)
+
+
+def _checked_title(kind: str, part: Named, known: Mapping[str, Any]) -> Named:
+    if part.title in known:
+        raise ValueError(f"{kind} has the title {part.title!r}, which is the name of one of ours; it must have another")
+    return part
+
+
+@final
+@dataclass(frozen=True)
+class _Fresh:
+    """Makes a copy of a step for each run, as a step may keep a state; a function is its own copy."""
+
+    step: Step
+
+    def __call__(self) -> Step:
+        return deepcopy(self.step)
+
+
+def _sampler(value: Any) -> str | Sampler:
+    key = value if isinstance(value, str) else _registered(value, SAMPLERS)
+    if key in SAMPLERS:
+        return key
+    if isinstance(value, Sampler):
+        return _checked_title("sampler", value, SAMPLERS)
+    if not callable(value):
+        raise ValueError(f"sampler is {value!r}; it must be one of {', '.join(SAMPLERS)}, a Sampler, or a step")
+    if isinstance(value, type):
+        return _checked_title("sampler", Sampler(title_of(value), value, None), SAMPLERS)
+    _check_takes("sampler", value, "sde, score_fn, x, t, t_next, noise")
+    return _checked_title("sampler", Sampler(title_of(value), _Fresh(value), None), SAMPLERS)
+
+
+def _grid(value: Any) -> str | Grid:
+    key = value if isinstance(value, str) else _registered(value, GRIDS)
+    if key in GRIDS:
+        return key
+    if isinstance(value, str):
+        raise ValueError(f"grid is {value!r}; it must be one of {', '.join(GRIDS)}, a Grid, a function, or times")
+    if not isinstance(value, Grid):
+        _check_takes("grid", value, "sde, steps, t_min")
+        value = Grid(title_of(value), value)
+    return _checked_title("grid", value, GRIDS)
+
+
+def _metrics(values: Any) -> tuple[str | NamedMetric, ...]:
+    if not isinstance(values, tuple) or not values:
+        raise ValueError(f"metrics are {values!r}; they must be a tuple of one or more of {', '.join(METRICS)}, or of your own")
+    found = tuple(map(_metric, values))
+    names = [metric_name(metric) for metric in found]
+    if len(set(names)) < len(names):
+        raise ValueError(f"metrics are {', '.join(names)}; each must have a name of its own")
+    return found
+
+
+def _metric(value: Any) -> str | NamedMetric:
+    key = value if isinstance(value, str) else _registered(value, METRICS)
+    if key in METRICS:
+        return key
+    if not callable(value):
+        raise ValueError(f"metrics are {(value,)!r}; they must be a tuple of one or more of {', '.join(METRICS)}, or of your own")
+    if not isinstance(value, NamedMetric):
+        _check_takes("a metric", value, "x, mixture, generator")
+        value = NamedMetric(title_of(value), "", "", value)
+    name = metric_name(value)
+    if not name or name in COLUMNS:
+        raise ValueError(f"a metric has the title {value.title!r}; that is no name for a column of its own")
+    return _checked_title("a metric", value, METRICS)
+
+
+def metric_name(metric: str | NamedMetric | MixtureMetric) -> str:
+    """The column of a metric: its key, or the title of one's own, or its function's name, with - for spaces.
+
+    Args:
+        metric: a key of METRICS, or a metric of one's own.
+    """
+    title = metric if isinstance(metric, str) else metric.title if isinstance(metric, NamedMetric) else title_of(metric)
+    return "-".join(title.split())
 
 
 @final
@@ -188,10 +463,10 @@ class _Networks:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._found: OrderedDict[Hashable, _Network] = OrderedDict()
+        self._found: OrderedDict[str, _Network] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, train: Callable[[], ScoreFn]) -> ScoreFn:
+    def get(self, key: str, train: Callable[[], ScoreFn]) -> ScoreFn:
         with self._lock:
             network = self._found.setdefault(key, _Network())
             self._found.move_to_end(key)
@@ -214,21 +489,21 @@ class _Network:
 _networks = _Networks(TRAINED)
 
 
-def learned_score(target: str, sde: SDE, recipe: TrainConfig) -> ScoreFn:
+def learned_score(target: str | GaussianMixture, sde: SDE, recipe: TrainConfig) -> ScoreFn:
     """The network that a recipe leads to; trained once a process, whichever jobs ask for it.
 
     Other networks can be trained meanwhile: only those who ask for this one wait for it.
 
     Args:
-        target: a name from `targets` or the text of a mixture.
+        target: a name from `targets`, the text of a mixture, or a mixture.
         sde: the forward diffusion.
         recipe: how to train.
     """
-    return _networks.get((target, sde, recipe), lambda: _train(target, sde, recipe))
+    return _networks.get(fingerprint((target, sde, recipe)), lambda: _train(target, sde, recipe))
 
 
-def _train(target: str, sde: SDE, recipe: TrainConfig) -> ScoreFn:
-    trainer = Trainer(mixture_of(target), sde, recipe)
+def _train(target: str | GaussianMixture, sde: SDE, recipe: TrainConfig) -> ScoreFn:
+    trainer = Trainer(mixture_of(target) if isinstance(target, str) else target, sde, recipe)
     for _ in trainer:
         pass
     return trainer.score_fn.requires_grad_(False)
@@ -258,6 +533,10 @@ class EndPoints(NamedTuple):
 def end_points(job: Job, score_fn: ScoreFn | None = None) -> EndPoints:
     """Run a job.
 
+    >>> ends = end_points(Job("tutorial", VPSDE(), "heun", steps=20, n=500))
+    >>> ends.x.shape, ends.nfe
+    (torch.Size([500, 2]), 41)
+
     Args:
         job: what to run.
         score_fn: the network of the job's recipe, where it is trained already; without it `learned_score` trains it.
@@ -266,18 +545,24 @@ def end_points(job: Job, score_fn: ScoreFn | None = None) -> EndPoints:
         ValueError: for a score_fn where the job samples with the exact score; else what its sampler raises.
     """
     if score_fn is not None and job.recipe is None:
-        raise ValueError("this job samples with the exact score; give it a recipe to sample with a network")
+        raise ValueError("this job has a score; give it a recipe to sample with the network of that recipe")
     for_start, for_noise, _ = _streams(job.seed)
     times = job.times
     start = initial_distribution(job.prior, job.mixture, job.sde).sample(job.n, for_start)
-    if job.recipe is not None and score_fn is None:
-        score_fn = learned_score(job.target, job.sde, job.recipe)
-    score = CountedScore(score_fn or exact_score(job.mixture, job.sde).on_grid(times, start))
+    if score_fn is None:
+        score_fn = _score_of(job)
+    score = CountedScore(score_fn.on_grid(times, start) if isinstance(score_fn, ExactScore) else score_fn)
     noise = _Noise(job, for_noise)
     began = time.perf_counter()
     step = job.method.make_step()
     x = sample(job.sde, score, job.n, step=step, times=times, start=start, denoise=job.denoise, noise=noise).end.cpu()
     return EndPoints(x, score.calls, time.perf_counter() - began - noise.seconds)
+
+
+def _score_of(job: Job) -> ScoreFn:
+    if job.recipe is not None:
+        return learned_score(job.target, job.sde, job.recipe)
+    return exact_score(job.mixture, job.sde) if job.score is None else job.score
 
 
 @final
@@ -311,11 +596,38 @@ class _Noise:
         return noise
 
 
+@final
+class _Threads:
+    """One thread for torch while a job runs, and as many as before after it, also where several jobs run at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._before = 1
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        with self._lock:
+            if not self._running:
+                self._before = torch.get_num_threads()
+            self._running += 1
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                torch.set_num_threads(self._before)
+
+
+_threads = _Threads()
+
+
 def perform(job: Job, score_fn: ScoreFn | None = None) -> Record:
     """Run a job and measure it.
 
     Args:
-        job: what to run.
+        job: what to run; meanwhile torch has one thread here, as jobs run side by side.
         score_fn: the network of the job's recipe, where it is trained already.
 
     Returns:
@@ -323,9 +635,10 @@ def perform(job: Job, score_fn: ScoreFn | None = None) -> Record:
     """
     row = _unknown(job)
     try:
-        x, nfe, seconds = end_points(job, score_fn)
-        row |= {"nfe": nfe, "seconds": seconds}
-        row |= measure(job, x)
+        with _threads.one():
+            x, nfe, seconds = end_points(job, score_fn)
+            row |= {"nfe": nfe, "seconds": seconds}
+            row |= measure(job, x)
     except Exception as error:  # noqa: BLE001 - whatever a step does, the study goes on and its row says why
         row["error"] = _reason(error)
     return row
@@ -339,17 +652,17 @@ def measure(job: Job, x: Tensor) -> dict[str, float]:
         x: its end points, (n, D).
 
     Returns:
-        Each of the job's metrics by its key; the metrics' own draws follow from the job's seed.
+        Each of the job's metrics by its name; the metrics' own draws follow from the job's seed.
 
     Raises:
         ValueError: for NaN or infinity among the points.
     """
-    return {name: METRICS[name](x, job.mixture, _streams(job.seed)[2]) for name in job.metrics}
+    return {name: float(metric(x, job.mixture, _streams(job.seed)[2])) for name, metric in job.measures.items()}
 
 
 def _unknown(job: Job) -> Record:
     """A job's row before anything is known of it."""
-    return job.settings | dict.fromkeys(job.metrics, math.nan) | {"nfe": -1, "seconds": math.nan, "error": "", "key": job.key}
+    return job.settings | dict.fromkeys(job.measures, math.nan) | {"nfe": -1, "seconds": math.nan, "error": "", "key": job.key}
 
 
 def _reason(error: BaseException) -> str:
@@ -364,18 +677,8 @@ def distinct(jobs: Iterable[Job]) -> list[Job]:
 
     Returns:
         The different jobs.
-
-    Raises:
-        ValueError: two jobs differ and cannot be told apart by their keys.
     """
-    found: dict[str, Job] = {}
-    for job in jobs:
-        if found.setdefault(job.key, job) != job:
-            raise ValueError(
-                f"two jobs that differ are both {job.settings}; give samplers and grids of your own different titles, "
-                "and make an SDE of your own a frozen dataclass"
-            )
-    return list(found.values())
+    return list(dict.fromkeys(jobs))
 
 
 def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] | None = None) -> Generator[Record]:
@@ -383,7 +686,8 @@ def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] |
 
     Args:
         jobs: what to run; equal jobs are run once.
-        executor: any concurrent.futures.Executor; with Dask, `distributed.Client(...).get_executor()`.
+        executor: any concurrent.futures.Executor; with Dask, `distributed.Client(...).get_executor()`. Each job runs on one
+            thread of torch.
         saved: a Parquet file that each row is added to. Rows of these jobs that it has already come first and are not run again,
             unless they failed. Its other rows stay. One `run` at a time may write it.
 
@@ -392,9 +696,13 @@ def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] |
 
     Raises:
         FileNotFoundError: before the first job, if the folder of `saved` does not exist.
-        ValueError: before the first job, as `distinct`.
+        ValueError: before the first job, where a network was changed after its job was made, or processes are to run what they
+            cannot be sent.
     """
     jobs = distinct(jobs)
+    _check_unchanged(jobs)
+    if isinstance(executor, ProcessPoolExecutor):
+        _check_can_be_sent(jobs)
     if saved and not Path(saved).absolute().parent.is_dir():
         raise FileNotFoundError(f"saved is {os.fspath(saved)!r}; its folder does not exist")
     found = {row["key"]: row for row in load(saved)} if saved else {}
@@ -415,12 +723,43 @@ def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] |
 
 def _submit(executor: Executor, job: Job) -> "Future[Record]":
     """The future of a job's row; one that has failed already where the executor is broken."""
+    sent: Any = _Sent(job) if isinstance(executor, ProcessPoolExecutor) else job
     try:
-        return executor.submit(perform, job)
+        return executor.submit(perform, sent)
     except BrokenExecutor as error:
         future: Future[Record] = Future()
         future.set_exception(error)
         return future
+
+
+@final
+class _Sent:
+    """A job on its way to a process, as bytes: torch would share the memory of its tensors, of which there may be little."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return unpacked, (packed(self._job),)
+
+
+def _check_unchanged(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        if isinstance(job.score, torch.nn.Module) and replace(job) != job:
+            raise ValueError(f"score, {title_of(job.score)}, was changed after the job was made; make the job when it is trained")
+
+
+def _check_can_be_sent(jobs: Iterable[Job]) -> None:
+    """Refuse what a process cannot be sent; each thing is tried once."""
+    parts = {id(part): (name, part) for job in jobs for name, part in job._own_parts}
+    for name, part in parts.values():
+        try:
+            packed(part)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{name} is {_where(part)}, which cannot be sent to a process: {error}; a process finds functions and classes by "
+                "their names in a module, so write def there in place of lambda or a function inside another, or use threads"
+            ) from error
 
 
 def collect(future: "Future[Record]", job: Job) -> Record:
@@ -491,16 +830,17 @@ def load(path: str | os.PathLike[str]) -> list[Record]:
     import pandas as pd
 
     rows: list[Any] = pd.read_parquet(path).to_dict("records") if Path(path).exists() else []
+    rows = [row | {"score": row.get("score") or ("learned" if row["recipe"] else "exact")} for row in rows]
     measured = {name for row in rows for name in row["metrics"].split()}
     return [{name: row[name] for name in row if name not in measured or name in row["metrics"].split()} for row in rows]
 
 
 def race(
-    target: str,
+    target: str | GaussianMixture,
     sde: SDE,
-    methods: Sequence[str | Sampler],
+    methods: Sequence[str | Sampler | Step | Callable[[], Step]],
     steps: Sequence[int],
-    grids: Sequence[str | Grid] = ("uniform",),
+    grids: Sequence[str | Grid | Make | Sequence[float]] = ("uniform",),
     seeds: Sequence[int] = (0,),
     noise_steps: int | None = None,
     **settings: Any,
@@ -510,11 +850,11 @@ def race(
     All start from the same points, and those with noise follow the same Brownian path, except samplers with visits (see `Job`).
 
     Args:
-        target: a name from `targets` or the text of a mixture.
+        target: a name from `targets`, the text of a mixture, or a mixture.
         sde: the forward diffusion.
-        methods: keys of SAMPLERS, or Samplers of one's own.
+        methods: samplers, each as in `Job`.
         steps: numbers of steps.
-        grids: keys of GRIDS, or Grids of one's own.
+        grids: each as in `Job`.
         seeds: of the runs.
         noise_steps: of every Job; by default the least common multiple of `steps`.
         **settings: of every Job.
@@ -535,19 +875,22 @@ def race(
     ]
 
 
-def equal_cost_steps(samplers: Iterable[str], nfe: int, choices: Sequence[int] | None = None) -> dict[str, int]:
+def equal_cost_steps(samplers: Iterable[str | Sampler], nfe: int, choices: Sequence[int] | None = None) -> dict[str, int]:
     """Choose for each sampler the number of steps that costs nearest to a number of evaluations of the score.
 
     Samplers are compared fairly at equal evaluations, not at equal steps: a step of Heun costs two, one of DDIM costs one.
 
+    >>> equal_cost_steps(["heun", "ddim"], 40)
+    {'heun': 20, 'ddim': 40}
+
     Args:
-        samplers: keys of SAMPLERS.
+        samplers: keys of SAMPLERS, or Samplers of one's own, whose `evaluations` say what a step costs.
         nfe: evaluations of the score to spend, 1 or more.
         choices: the numbers of steps to choose from, such as those of a race; by default any.
 
     Returns:
-        The steps of each sampler, 1 or more; of two that are as near, the fewer. What an adaptive method costs is only known
-        about.
+        The steps of each sampler, 1 or more, by its key or title; of two that are as near, the fewer. What an adaptive method
+        costs is only known about.
 
     Raises:
         ValueError: for nfe below 1, or no choices.
@@ -557,8 +900,9 @@ def equal_cost_steps(samplers: Iterable[str], nfe: int, choices: Sequence[int] |
     if choices is not None and not choices:
         raise ValueError("choices is empty; there must be one or more numbers of steps to choose from")
     found = {}
-    for name in samplers:
-        each = SAMPLERS[name].expected_nfe(1)
+    for sampler in samplers:
+        name = sampler if isinstance(sampler, str) else sampler.title
+        each = _entry(sampler, SAMPLERS).expected_nfe(1)
         candidates = sorted(choices) if choices is not None else (max(1, nfe // each), nfe // each + 1)
         found[name] = min(candidates, key=lambda steps: abs(steps * each - nfe))
     return found
@@ -630,20 +974,27 @@ class Curve:
         return float(self.nfe[first]) if first < len(self.nfe) else None
 
 
-def curves(rows: Iterable[Record], metric: str) -> list[Curve]:
+def curves(rows: Iterable[Record], metric: str | NamedMetric | MixtureMetric) -> list[Curve]:
     """Turn the rows of a race into curves in one metric; failed rows are left out, and a row that is there twice counts once.
+
+    >>> rows = [perform(job) for job in race("tutorial", VPSDE(), ["ddim", "heun"], steps=[5, 10], n=500)]
+    >>> for curve in curves(rows, "sliced-wasserstein"):
+    ...     print(curve.sampler, curve.nfe)
+    ddim [ 6. 11.]
+    heun [11. 21.]
 
     Args:
         rows: of one race.
-        metric: a key of METRICS.
+        metric: a key of METRICS, or a metric of one's own.
 
     Returns:
         A curve for each sampler on each grid.
 
     Raises:
-        ValueError: the rows are of more than one experiment (see EXPERIMENT), two samplers or grids have one title, runs with one
-            seed differ only in their noise, or a row does not have the metric.
+        ValueError: the rows are of more than one experiment (see EXPERIMENT), two samplers, grids or metrics have one title, runs
+            with one seed differ only in their noise, or a row does not have the metric.
     """
+    metric = metric_name(metric)
     done = [row for row in {row["key"]: row for row in rows}.values() if not row["error"]]
     for row in done:
         if metric not in row["metrics"].split():
@@ -656,7 +1007,7 @@ def curves(rows: Iterable[Record], metric: str) -> list[Curve]:
 
 
 def _curve(sampler: str, grid: str, rows: list[Record], metric: str) -> Curve:
-    _check_one(rows, ("own",), f"two samplers or grids are called {sampler} on {grid}")
+    _check_one(rows, ("own",), f"what is called {sampler} on {grid} is not the same in all rows")
     by_steps: dict[int, list[Record]] = {}
     for row in rows:
         by_steps.setdefault(row["steps"], []).append(row)

@@ -385,7 +385,7 @@ class Study(Work):
 
 
 def _task(job: Job) -> TrainingTask | None:
-    return None if job.recipe is None else TrainingTask(job.target, job.sde, job.recipe)
+    return None if job.recipe is None else TrainingTask(str(job.target), job.sde, job.recipe)
 
 
 def _cost(job: Job) -> float:

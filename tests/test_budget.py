@@ -62,7 +62,7 @@ def test_parts_and_remainder_add_up_to_the_whole():
     assert max(abs(effect.value) for effect in budget.order_effects.values()) > 1e-3, "errors interact here: the order matters"
 
 
-CHANGED = {"prior": {"prior"}, "steps": {"steps"}, "stop": {"t_min", "denoise"}, "network": {"recipe"}}
+CHANGED = {"prior": {"prior"}, "steps": {"steps"}, "stop": {"t_min", "denoise"}, "network": {"recipe", "score"}}
 WRONG = Job("tutorial", VESDE(5.0), steps=7, prior="zero", t_min=0.2, denoise=False, recipe=TrainConfig(steps=5))
 
 

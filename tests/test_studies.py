@@ -1,7 +1,9 @@
 """A study gives one table whoever runs it, keeps what it has, and says why a job failed."""
 
+import doctest
 import math
 import os
+import re
 import stat
 import sys
 import threading
@@ -9,6 +11,7 @@ import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields, replace
+from functools import partial
 from itertools import accumulate, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,6 +30,8 @@ from scoredm import (
     SDE as AnySDE,
     VESDE,
     VPSDE,
+    CosineVPSDE,
+    GaussianMixture,
     Grid,
     NamedMetric,
     Sampler,
@@ -486,12 +491,29 @@ def test_seeds_change_the_numbers_and_names_do_not():
     assert perform(job)[METRIC] != perform(replace(job, seed=9))[METRIC]
 
 
+def evenly_squared(sde, steps, t_min):
+    return [1 - (1 - t_min) * (i / steps) ** 0.5 for i in range(steps)] + [t_min]
+
+
+def spread(x, mixture, generator):
+    return x.std()
+
+
+def reverse(x, t, rate=1):
+    return -rate * x
+
+
+OCTAVES = GaussianMixture(8 * torch.eye(20)[:8], torch.eye(20).expand(8, 20, 20), torch.ones(8))
+WIDE = GaussianMixture.gaussian(torch.zeros(100), torch.eye(100))
 CHANGES: list[dict[str, Any]] = [
     *({"target": "ring"}, {"sde": VPSDE()}, {"sde": VESDE(10.5)}, {"sampler": "heun"}, {"sampler": STAY}, {"sampler": FOLLOW}),
     *({"sampler": Sampler("Stay", make_follow)}, {"sampler": replace(STAY, visits=1)}),
     *({"grid": "log-snr"}, {"grid": Grid("Other", GRIDS["karras"].make)}, {"steps": 10}, {"prior": "zero"}, {"prior": "matched"}),
     *({"t_min": 2e-3}, {"denoise": False}, {"recipe": TrainConfig()}, {"recipe": TrainConfig(width=32)}, {"n": 201}, {"seed": 9}),
     *({"metrics": ("mean",)}, {"metrics": (METRIC, "mean")}, {"noise_steps": 20}, {"noise_steps": 0}),
+    *({"target": OCTAVES}, {"target": OCTAVES.add(torch.zeros(20), torch.eye(20), 1e-9)}, {"sampler": stay}, {"sampler": follow}),
+    *({"score": torch.nn.Sequential()}, {"score": reverse}, {"score": partial(reverse, rate=2)}),
+    *({"grid": evenly_squared}, {"grid": [1.0, 0.5, 0.4, 0.3, 0.2, 0.1]}, {"metrics": (spread,)}, {"metrics": (METRIC, spread)}),
 ]
 
 
@@ -512,7 +534,7 @@ def test_equal_jobs_share_a_key_and_a_row():
 
 
 class Own(AnySDE):
-    """An SDE of one's own, told from others by an address only."""
+    """An SDE of one's own, which has no words for what it holds."""
 
     def __init__(self, lam: float) -> None:
         self.inner = VESDE(lam)
@@ -530,29 +552,21 @@ class Own(AnySDE):
         return self.inner.drift_rate(t)
 
 
-class Worded(Own):
-    """One that says its values, yet never equals another."""
+class Changed(Own):
+    """One whose code has changed, and nothing else."""
 
-    def __repr__(self) -> str:
-        return f"Worded({self.inner.lam})"
+    def diffusion(self, t):
+        return 2 * self.inner.diffusion(t)
 
 
-def test_what_cannot_be_told_apart_is_refused():
-    with pytest.raises(ValueError, match=r"Own object at 0x\w+> does not say its values"):
-        Job("tutorial", Own(2.0))
-    worded = Job("tutorial", Worded(2.0), "ddim", steps=5, n=200)
-    assert worded.key != replace(worded, sde=Worded(3.0)).key
-    assert perform(worded)["sliced-wasserstein"] == perform(replace(worded, sde=VESDE(2.0)))["sliced-wasserstein"]
-    made = [replace(JOBS[0], sampler=Sampler("One title", lambda step=step: step)) for step in (stay, follow)]
+def test_an_sde_of_ones_own_is_known_by_what_it_holds():
+    own = Job("tutorial", Own(2.0), "ddim", steps=5, n=200)
+    assert own == replace(own, sde=Own(2.0)) != replace(own, sde=Own(3.0))
+    assert own != replace(own, sde=Changed(2.0)), "another code is another SDE"
+    assert re.fullmatch(r"Own [0-9a-f]{8}", own.settings["sde"])
+    assert perform(own)["sliced-wasserstein"] == perform(replace(own, sde=VESDE(2.0)))["sliced-wasserstein"]
     pool = Inline()
-    for pair in (made, [worded, replace(worded, sde=Worded(2.0))]):
-        with pytest.raises(ValueError, match="two jobs that differ are both .*'(One title|ddim)'.*different titles"):
-            list(run(pair, pool))
-    assert pool.ran == 0
-
-
-def evenly_squared(sde, steps, t_min):
-    return [1 - (1 - t_min) * (i / steps) ** 0.5 for i in range(steps)] + [t_min]
+    assert len(list(run([own, replace(own, sde=Own(2.0)), replace(own, sde=Changed(2.0))], pool))) == pool.ran == 2
 
 
 def test_a_grid_of_ones_own_is_stepped_through():
@@ -568,12 +582,31 @@ def test_a_grid_of_ones_own_is_stepped_through():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"target": "nowhere"}, "target is 'nowhere'; it must be the text of a mixture, or one of .*tutorial.* is not known"),
-        ({"target": 7}, "target is 7; it must be the text"),
+        ({"target": "nowhere"}, "target is 'nowhere'; it must be a GaussianMixture, .* or one of .*tutorial.* is not known"),
+        ({"target": 7}, "target is 7; it must be a GaussianMixture, the text of a mixture, or one of"),
         ({"sde": "VE"}, "sde is 'VE'; it must be an SDE"),
-        ({"sampler": "magic"}, "sampler is 'magic'; it must be one of euler-maruyama.*, or a Sampler"),
-        ({"sampler": stay}, "sampler is <function stay .*, or a Sampler"),
+        ({"sampler": "magic"}, "sampler is 'magic'; it must be one of euler-maruyama.*, a Sampler, or a step"),
+        ({"sampler": make_stay}, r"sampler is <function make_stay .*; it must take \(sde, score_fn, x, t, t_next, noise\): too"),
+        ({"sampler": 3}, "sampler is 3; it must be one of euler-maruyama.*, a Sampler, or a step"),
         ({"sampler": Sampler("ddim", make_stay)}, "sampler has the title 'ddim', which is the name of one of ours"),
+        ({"score": 3}, r"score is 3; it must be a function \(x, t\)"),
+        ({"score": abs}, r"score is <built-in function abs>; it must take \(x, t\)"),
+        ({"score": reverse, "recipe": TrainConfig()}, "score and recipe are both given"),
+        ({"target": WIDE, "n": 1_000_000}, "n is 1000000 in 100-D; a run's points may take 268 MB, so it must be at most 335544"),
+        ({"target": OCTAVES, "n": 2_000_000}, "n is 2000000; it must be a whole number from 10 to 1000000"),
+        ({"grid": 3}, "grid is 3; it must be one of uniform, .*, a Grid, a function, or times"),
+        ({"grid": stay}, r"grid is <function stay .*; it must take \(sde, steps, t_min\)"),
+        ({"grid": [1.0]}, "grid has 1 times; there must be two or more"),
+        (
+            {"grid": [1.0, 0.5, 0.7, 0.1], "steps": 3, "noise_steps": 0},
+            r"the grid is 1, 0.5, 0.7, 0.1, \.\.\., 0.1, 4 times; .* fall",
+        ),
+        ({"grid": [0.5, 0.3], "steps": 1}, "it must have 2, fall from each to the next, start at 1 and end at t_min, 0.3"),
+        ({"grid": [1.0, 0.5, 0.1], "steps": 5}, "steps is 5; it must be a multiple of 2, the steps of the grid's times"),
+        ({"metrics": (spread, spread)}, "metrics are spread, spread; each must have a name of its own"),
+        ({"metrics": (NamedMetric("n", "", "", spread),)}, "a metric has the title 'n'; that is no name for a column of its own"),
+        ({"metrics": (NamedMetric("mmd", "", "", spread),)}, "a metric has the title 'mmd', which is the name of one of ours"),
+        ({"metrics": (stay,)}, r"a metric is <function stay .*; it must take \(x, mixture, generator\)"),
         ({"grid": "square"}, "grid is 'square'; it must be one of uniform"),
         ({"grid": Grid("karras", evenly_squared)}, "grid has the title 'karras'"),
         ({"prior": "flat"}, "prior is 'flat'; it must be one of zero, matched, exact"),
@@ -657,7 +690,7 @@ def test_rows_of_two_experiments_make_no_curve(name):
 @pytest.mark.parametrize("change", [{"sampler": Sampler("Stay", make_follow)}, {"grid": Grid("Squared", GRIDS["karras"].make)}])
 def test_two_samplers_of_one_title_make_no_curve(change):
     job = replace(DDIM, sampler=STAY, grid=Grid("Squared", evenly_squared))
-    with pytest.raises(ValueError, match="two samplers or grids are called Stay on Squared: own is .*make_stay.* and "):
+    with pytest.raises(ValueError, match="what is called Stay on Squared is not the same in all rows: own is .*make_stay.* and "):
         curves([arrived(job), arrived(replace(job, seed=1, **change))], METRIC)
     assert len(curves([arrived(job), arrived(replace(job, sampler=FOLLOW))], METRIC)) == 2
 
@@ -668,6 +701,184 @@ def test_what_makes_no_mean_over_seeds_is_refused():
     with pytest.raises(ValueError, match="metric is 'mean'; there is a row that has mmd only"):
         curves([arrived(DDIM), arrived(replace(DDIM, metrics=("mean", METRIC)))], "mean")
     assert curves([], "mean") == []
+
+
+# What is one's own
+
+
+TYPED = "m 0, 1 s 1; m 2, -1 c 2, .5, 1"
+KNOWN = {
+    "d30b659178a56b8b": Job("tutorial", VESDE(5.0)),
+    "4584796ba4b6eb04": Job(TYPED, VPSDE(), "heun", "karras", 10, recipe=TrainConfig(), metrics=("mmd", "mean"), n=500, seed=3),
+    "8c98c2d6147391df": Job(
+        "ring", CosineVPSDE(), "predictor-corrector", "log-snr", 20, "zero", denoise=False, t_min=0.01, noise_steps=40
+    ),
+}
+
+
+@pytest.mark.parametrize("key", KNOWN)
+def test_files_of_the_librarys_own_jobs_stay_valid(key):
+    assert KNOWN[key].key == key
+
+
+def test_rows_that_were_saved_without_their_score_are_found_again(tmp_path):
+    rows = [row for job in JOBS[:2] for row in [perform(job)]]
+    pd.DataFrame(rows).drop(columns="score").to_parquet(tmp_path / "old.parquet")
+    again = Inline()
+    assert by_key(run(JOBS[:2], again, tmp_path / "old.parquet")) == by_key(rows)
+    assert again.ran == 0
+
+
+class Guess(torch.nn.Module):
+    """A network that predicts the noise, for an SDE."""
+
+    def __init__(self, sde: AnySDE, dim: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.sde, self.layer = sde, torch.nn.Linear(dim, dim)
+
+    def forward(self, x, t):
+        return -(x + 0.01 * self.layer(x)) / (1 + self.sde.sigma(t) ** 2)
+
+
+def churn(gamma: float):
+    """A step that adds noise first, as in Karras et al. 2022, algorithm 2, with a rate of its own."""
+
+    def step(sde, score_fn, x, t, t_next, noise):
+        up = min(1.0, t * (1 + gamma))
+        extra = max(sde.sigma(up) ** 2 - sde.sigma(t) ** 2, 0.0) ** 0.5
+        return SAMPLERS["heun"].make_step()(sde, score_fn, x + extra * noise, up, t_next, noise)
+
+    return step
+
+
+def radius(x, mixture, generator):
+    return (x - mixture.mean).norm(dim=1).mean() / mixture.covariance.trace().sqrt()
+
+
+def test_a_new_sampler_is_measured_in_twenty_dimensions(tmp_path):
+    """Mixture, sampler, grid and metric are all one's own; another gamma is another job, and nothing old is returned."""
+    samplers = [churn(0.2), churn(0.1), "heun"]
+    grids = (evenly_squared, "karras")
+    jobs = race(OCTAVES, SDE, samplers, [4, 8], grids, n=100, metrics=(radius, "mean", "weights"))
+    rows = list(run(jobs, Inline(), tmp_path / "own.parquet"))
+    assert [row["error"] for row in rows] == [""] * 12
+    assert {row["sampler"] for row in rows} == {"churn(gamma=0.2)", "churn(gamma=0.1)", "heun"}
+    assert {row["grid"] for row in rows} == {"evenly_squared", "karras"}
+    assert all(re.fullmatch(r"GaussianMixture\(K=8, D=20\) [0-9a-f]{8}", row["target"]) for row in rows)
+    assert all(type(row["radius"]) is float and 0.5 < row["radius"] < 2 for row in rows if row["steps"] == 8)
+    assert len(curves(rows, radius)) == 6
+    again = Inline()
+    assert by_key(run(jobs, again, tmp_path / "own.parquet")) == by_key(rows)
+    assert again.ran == 0
+    list(run(race(OCTAVES, SDE, [churn(0.3)], [4], n=100), again, tmp_path / "own.parquet"))
+    assert again.ran == 1
+
+
+def test_a_network_of_ones_own_is_sampled_with():
+    network = Guess(SDE, 2)
+    job = Job("tutorial", SDE, "ddim", steps=5, n=100, score=network, denoise=False)
+    assert job == replace(job, score=Guess(SDE, 2)), "the same numbers"
+    direct = sample(SDE, network, 100, times=job.times, step=SAMPLERS["ddim"].make_step(), start=_start(job))
+    torch.testing.assert_close(end_points(job).x, direct.end)
+    row = perform(job)
+    assert (row["error"], row["nfe"], row["recipe"]) == ("", 5, "")
+    assert re.fullmatch(r"Guess [0-9a-f]{8}", row["score"])
+    assert re.fullmatch(r"score tests.test_studies.Guess [0-9a-f]{16}", row["own"])
+    assert perform(replace(job, score=None))["score"] == "exact"
+    exact = exact_score(job.mixture, SDE)
+    torch.testing.assert_close(end_points(replace(job, score=exact)).x, end_points(replace(job, score=None)).x)
+    with torch.no_grad():
+        network.layer.weight += 1
+    with pytest.raises(ValueError, match="score, Guess, was changed after the job was made; make the job when it is trained"):
+        list(run([job], Inline()))
+    with pytest.raises(ValueError, match="the rows are of more than one experiment: score is"):
+        curves([row, arrived(replace(job, score=network))], "sliced-wasserstein")
+
+
+def test_a_recipe_trains_once_for_equal_targets_of_ones_own(monkeypatch):
+    monkeypatch.setattr(studies, "_networks", studies._Networks(8))
+    recipe = TrainConfig(steps=2, data_size=50, batch=10)
+    one, other = (GaussianMixture.gaussian([1.0, 2.0, 3.0], torch.eye(3)) for _ in range(2))
+    assert learned_score(one, Own(2.0), recipe) is learned_score(other, Own(2.0), recipe)
+    assert perform(Job(one, Own(2.0), "ddim", steps=2, n=20, recipe=recipe))["error"] == ""
+
+
+class Counting:
+    """A step that keeps a state."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, sde, score_fn, x, t, t_next, noise):
+        self.calls += 1
+        return x + self.calls
+
+
+@pytest.mark.parametrize("step", [Counting, Counting()])
+def test_each_run_has_a_fresh_step(step):
+    job = Job("tutorial", SDE, step, steps=3, n=20, denoise=False)
+    for _ in range(2):
+        torch.testing.assert_close(end_points(job).x, _start(job) + 6)
+    assert job.settings["sampler"] == "Counting"
+
+
+def test_what_is_the_librarys_is_known_by_its_key():
+    job = Job("tutorial", SDE, "heun", "karras", metrics=("mmd",))
+    same = replace(job, sampler=SAMPLERS["heun"], grid=GRIDS["karras"], metrics=(METRICS["mmd"],))
+    assert (same, same.sampler, same.grid, same.metrics) == (job, "heun", "karras", ("mmd",))
+    assert replace(job, sampler=euler_maruyama).sampler == "euler-maruyama"
+
+
+def test_listed_times_are_stepped_through_and_divided_where_more_steps_are_asked_for():
+    job = Job("tutorial", SDE, "ddim", [1.0, 0.5, 0.1], n=20)
+    assert (job.times, job.steps, job.t_min) == ([1.0, 0.5, 0.1], 2, 0.1)
+    assert replace(job, steps=4, t_min=0.01).times == pytest.approx([1, 0.75, 0.5, 0.255, 0.01])
+    assert (
+        perform(job)["grid"] == perform(replace(job, steps=4))["grid"] != Job("ring", SDE, "ddim", [1, 0.4, 0.1]).settings["grid"]
+    )
+    with pytest.raises(ValueError, match="it must have 6, .* end at t_min, 0.001"):
+        end_points(replace(job, grid=lambda _sde, steps, t_min: torch.linspace(1, t_min, steps).tolist(), steps=5, t_min=1e-3))
+
+
+def test_processes_are_sent_what_is_ones_own_and_a_lambda_is_refused_in_words(processes):
+    jobs = race(OCTAVES, Own(2.0), [stay, Counting], [2], [evenly_squared], n=50, score=Guess(SDE, 20), metrics=(radius,))
+    sent = lambda *_: torch.zeros(50, 20)  # noqa: E731 - a process cannot find it
+    with ProcessPoolExecutor(1, mp_context=processes) as pool:
+        pd.testing.assert_frame_equal(tidy(run(jobs, pool)), tidy(run(jobs, Inline())))
+        for job in (replace(jobs[0], sampler=churn(0.1)), replace(jobs[0], score=sent)):
+            with pytest.raises(
+                ValueError, match=r"(sampler|score) is tests.test_studies\..*<locals>.* cannot be sent to a process"
+            ):
+                next(run([job], pool))
+    with ThreadPoolExecutor(1) as pool:
+        assert next(run([replace(jobs[0], score=sent)], pool))["error"] == ""
+
+
+def test_torch_has_one_thread_while_jobs_run_and_as_many_as_before_after_them():
+    seen = []
+
+    def threads(sde, score_fn, x, t, t_next, noise):
+        seen.append(torch.get_num_threads())
+        return x
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(run([Job("tutorial", SDE, threads, steps=20, n=20, seed=seed) for seed in range(6)], pool))
+            assert {pool.submit(torch.get_num_threads).result() for _ in range(4)} == {3}
+        perform(replace(JOBS[0], sampler=stumble))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
+
+
+def test_the_examples_in_the_docstrings_run():
+    found = doctest.testmod(studies, extraglobs={"VPSDE": VPSDE})
+    assert found.failed == 0
+    assert found.attempted >= 5
 
 
 def test_all_metrics_in_one_row():

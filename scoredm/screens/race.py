@@ -272,7 +272,7 @@ def end(job: Job, network: ScoreFn | None = None) -> End:
     """
     found = studies.end_points(job, network)
     try:
-        distance = studies.measure(job, found.x)[job.metrics[0]]
+        distance = studies.measure(job, found.x)[next(iter(job.measures))]
     except ValueError:  # points that ran off to infinity have no distance
         distance = float("nan")
     return End(str(job.sampler), job.steps, found.nfe, distance, found.x.numpy())

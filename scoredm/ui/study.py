@@ -137,7 +137,7 @@ def _seconds_left(experiment: Experiment, asked: "Study") -> float:
 
 def _pace_of(job: "scoredm.studies.Job") -> tuple[str, str, str, int]:
     """What the time of a job's parts depends on: of the many jobs of a study it is nearly always the same."""
-    return job.target, "exact" if job.recipe is None else "learned", job.metrics[0], job.n
+    return str(job.target), "exact" if job.recipe is None else "learned", next(iter(job.measures)), job.n
 
 
 def failures(failed: "tuple[screens.studying.Failure, ...]") -> None:
@@ -157,7 +157,7 @@ def every_run(asked: "Study", name: str) -> None:
     rows = scoredm.studies.table(asked.rows)
     title = ngettext("All results: {n} run", "All results: {n} runs", len(rows)).format(n=len(rows))
     with st.expander(title):
-        shown = rows.drop(columns=["key", "metrics", "own"])
+        shown = rows.drop(columns=["key", "metrics", "own", "score"])
         st.dataframe(shown, hide_index=True, height=240, column_config={str(column): heading(str(column)) for column in shown})
         with st.container(horizontal=True):
             _downloads(rows, name)
