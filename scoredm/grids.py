@@ -132,6 +132,11 @@ def karras_times(sde: SDE, steps: int, t_min: float = 1e-3, rho: float = 7.0) ->
 class Grid:
     """A named time grid: one entry of GRIDS is all that a new grid needs.
 
+    >>> from scoredm import VESDE
+    >>> falling = Grid("Falling by one factor", lambda sde, steps, t_min: [t_min ** (i / steps) for i in range(steps + 1)])
+    >>> falling(VESDE(), 2, 0.25)
+    [1.0, 0.5, 0.25]
+
     Attributes:
         title: what it is called on screen.
         make: (sde, steps, t_min) -> steps + 1 times falling from 1 to t_min.

@@ -533,6 +533,7 @@ class EndPoints(NamedTuple):
 def end_points(job: Job, score_fn: ScoreFn | None = None) -> EndPoints:
     """Run a job.
 
+    >>> from scoredm import VPSDE
     >>> ends = end_points(Job("tutorial", VPSDE(), "heun", steps=20, n=500))
     >>> ends.x.shape, ends.nfe
     (torch.Size([500, 2]), 41)
@@ -977,6 +978,7 @@ class Curve:
 def curves(rows: Iterable[Record], metric: str | NamedMetric | MixtureMetric) -> list[Curve]:
     """Turn the rows of a race into curves in one metric; failed rows are left out, and a row that is there twice counts once.
 
+    >>> from scoredm import VPSDE
     >>> rows = [perform(job) for job in race("tutorial", VPSDE(), ["ddim", "heun"], steps=[5, 10], n=500)]
     >>> for curve in curves(rows, "sliced-wasserstein"):
     ...     print(curve.sampler, curve.nfe)

@@ -7,8 +7,9 @@ from functools import lru_cache
 from itertools import pairwise
 
 import pytest
+import torch
 
-from scoredm import VESDE, TrainConfig
+from scoredm import VESDE, GaussianMixture, TrainConfig
 from scoredm.budget import LATEST_STOP, MANY_STEPS, PARTS, Plan
 from scoredm.metrics import NoiseFloor
 from scoredm.statistics import Measurement
@@ -145,3 +146,31 @@ def test_a_failed_job_is_the_budgets_failure():
     broken = [{"key": plan.jobs[0].key, "error": "ValueError: lost"}]
     with pytest.raises(RuntimeError, match="ValueError: lost"):
         plan.read(broken, METRIC, FLOOR)
+
+
+def shrink(x, t):
+    return -x
+
+
+def width(x, mixture, generator):
+    return x.std()
+
+
+def test_the_budget_of_what_is_ones_own():
+    mixture = GaussianMixture.gaussian(torch.ones(20), torch.eye(20))
+    job = Job(mixture, VESDE(5.0), flow_step, [1, 0.5, 0.2, 0.1], prior="zero", score=shrink, n=50, metrics=(width,))
+    plan = Plan(job, SEEDS)
+    last = plan.rungs(0)[-1]
+    assert (last.score, last.steps, last.t_min, last.times[:2]) == (None, 1002, LATEST_STOP, [1.0, 1 - 0.5 / 334])
+    with ThreadPoolExecutor(2) as pool:
+        records = list(run(plan.jobs, pool))
+    assert [record["error"] for record in records] == [""] * len(plan.jobs)
+    budget = plan.read(records, width, FLOOR)
+    assert budget is not None
+    assert plan.read(records, "width", FLOOR) == budget
+    parts = sum(amount.value for amount in budget.parts.values())
+    assert budget.total.value == pytest.approx(FLOOR.mean.value + parts + budget.remainder.value)
+
+
+def flow_step(sde, score_fn, x, t, t_next, noise):
+    return x + (t - t_next) * sde.diffusion(t) ** 2 / 2 * score_fn(x, t)

@@ -40,6 +40,7 @@ from scoredm import (
     euler_maruyama,
     exact_prior,
     exact_score,
+    grids,
     initial_distribution,
     studies,
     targets,
@@ -876,9 +877,9 @@ def test_torch_has_one_thread_while_jobs_run_and_as_many_as_before_after_them():
 
 
 def test_the_examples_in_the_docstrings_run():
-    found = doctest.testmod(studies, extraglobs={"VPSDE": VPSDE})
-    assert found.failed == 0
-    assert found.attempted >= 5
+    for module, least in ((studies, 7), (grids, 3)):
+        found = doctest.testmod(module)
+        assert (found.failed, found.attempted >= least) == (0, True)
 
 
 def test_all_metrics_in_one_row():
