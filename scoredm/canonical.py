@@ -105,7 +105,7 @@ def place(thing: Any) -> str:
 # Digests of content.
 
 ATOMS = (type(None), bool, int, float, complex, str, type(...), type(NotImplemented))
-CHUNK = 1 << 16  # bytes of an array that make eight bytes of its digest
+CHUNK = 1 << 16  # bytes of an array that are summed at a time
 
 
 def fingerprint(value: object) -> str:
@@ -163,10 +163,14 @@ def _digest(*parts: bytes) -> bytes:
 
 
 def _folded(values: np.ndarray) -> bytes:
-    """Two checksums of each chunk of an array: 64 bits tell two chunks apart, several times faster than a digest would."""
-    data = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
-    chunks = (data[i : i + CHUNK] for i in range(0, len(data), CHUNK))
-    return b"".join((zlib.crc32(chunk) << 32 | zlib.adler32(chunk)).to_bytes(8, "big") for chunk in chunks)
+    """A checksum and a sum of each chunk of an array: 96 bits tell two chunks apart, several times faster than a digest would."""
+    data = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    return b"".join(_sums(data[i : i + CHUNK]) for i in range(0, len(data), CHUNK))
+
+
+def _sums(chunk: np.ndarray) -> bytes:
+    words = chunk[: len(chunk) // 8 * 8].view(np.uint64)
+    return zlib.crc32(chunk.data).to_bytes(4, "big") + int(words.sum()).to_bytes(8, "big")
 
 
 @singledispatch
@@ -216,7 +220,8 @@ def _(value: Any) -> Iterable[object]:
 @_parts.register(GaussianMixture)
 @lru_cache(maxsize=4)  # a mixture is immutable, and the jobs of a study share one
 def _(value: GaussianMixture) -> Iterable[object]:
-    return tuple(_folded(numbers.numpy()) for numbers in value.parameters), value.dim
+    means, covariances, _, _, weights = value.__reduce__()[1]  # no copies; the factorisation depends on the machine
+    return tuple(value.means.shape), *(_folded(numbers.numpy()) for numbers in (means, covariances, weights))
 
 
 @_parts.register(torch.nn.Module)
@@ -224,7 +229,10 @@ def _(value: torch.nn.Module) -> Iterable[object]:
     if isinstance(value, torch.jit.ScriptModule):
         return str(value.inlined_graph), value.state_dict()
     inner = getattr(value, "_orig_mod", None)  # of torch.compile
-    return type(value), _sorted(vars(value)) if inner is None else inner
+    if inner is not None:
+        return (inner,)
+    # Most of what a module keeps is empty, such as hooks.
+    return type(value), _sorted({name: part for name, part in vars(value).items() if not isinstance(part, dict | set) or part})
 
 
 @_parts.register(type)
