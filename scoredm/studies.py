@@ -706,7 +706,7 @@ def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] |
         _check_can_be_sent(jobs)
     if saved and not Path(saved).absolute().parent.is_dir():
         raise FileNotFoundError(f"saved is {os.fspath(saved)!r}; its folder does not exist")
-    found = {row["key"]: row for row in load(saved)} if saved else {}
+    found = {row["key"]: row for row in load_rows(saved)} if saved else {}
     kept = {key: row for key, row in found.items() if not row["error"]}
     yield from (kept[job.key] for job in jobs if job.key in kept)
     waiting = {_submit(executor, job): job for job in jobs if job.key not in kept}
@@ -715,7 +715,7 @@ def run(jobs: Iterable[Job], executor: Executor, saved: str | os.PathLike[str] |
             row = collect(future, waiting[future])
             found[row["key"]] = row
             if saved:
-                save(found.values(), saved)
+                save_rows(found.values(), saved)
             yield row
     finally:
         for future in waiting:
@@ -805,7 +805,7 @@ def table(rows: Iterable[Record]) -> "pd.DataFrame":
     return found.sort_values(by, ignore_index=True)
 
 
-def save(rows: Iterable[Record], path: str | os.PathLike[str]) -> None:
+def save_rows(rows: Iterable[Record], path: str | os.PathLike[str]) -> None:
     """Write rows to a Parquet file; whatever interrupts it, the file is the old one or the new one.
 
     Args:
@@ -819,7 +819,7 @@ def save(rows: Iterable[Record], path: str | os.PathLike[str]) -> None:
         whole.replace(path)
 
 
-def load(path: str | os.PathLike[str]) -> list[Record]:
+def load_rows(path: str | os.PathLike[str]) -> list[Record]:
     """Read the rows of a Parquet file.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import scoredm
-from scoredm.studies import load
+from scoredm.studies import load_rows
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_it_is_raced_in_processes_that_load_its_file_and_saved_as_the_words_say(
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     check_race(done.stdout)
-    assert len(load(tmp_path / "race.parquet")) == 9
+    assert len(load_rows(tmp_path / "race.parquet")) == 9
 
 
 def test_what_studies_need_is_said_where_they_are_used() -> None:

@@ -48,7 +48,7 @@ from scoredm import (
 from scoredm.metrics import METRICS, NoiseFloor
 from scoredm.simulation import coarsen, sample
 from scoredm.statistics import Measurement
-from scoredm.studies import Job, curves, end_points, equal_cost_steps, learned_score, load, perform, race, run, table
+from scoredm.studies import Job, curves, end_points, equal_cost_steps, learned_score, load_rows, perform, race, run, table
 
 SDE = VESDE(10.0)
 METRIC = "mmd"
@@ -127,11 +127,11 @@ def test_a_study_cut_short_goes_on_where_it_stopped(tmp_path, expected):
     for _ in range(5):
         next(rows)
     rows.close()
-    assert len(load(path)) == 5
+    assert len(load_rows(path)) == 5
     again = Inline()
     pd.testing.assert_frame_equal(tidy(run(JOBS, again, path)), expected)
     assert again.ran == len(JOBS) - 5
-    pd.testing.assert_frame_equal(table(load(path)).drop(columns="seconds"), expected)
+    pd.testing.assert_frame_equal(table(load_rows(path)).drop(columns="seconds"), expected)
     finished = Inline()
     pd.testing.assert_frame_equal(tidy(run(JOBS, finished, path)), expected)
     assert finished.ran == 0
@@ -143,7 +143,7 @@ def test_what_is_saved_keeps_every_row_of_the_file(tmp_path):
     others = [replace(job, metrics=("mean",)) for job in JOBS[2:4]]
     second = by_key(run(others, Inline(), path))
     assert (set(first), set(second)) == ({job.key for job in JOBS[:2]}, {job.key for job in others})
-    assert by_key(load(path)) == first | second, "each with the metrics that it had"
+    assert by_key(load_rows(path)) == first | second, "each with the metrics that it had"
     again = Inline()
     assert by_key(run(JOBS[:2], again, path)) == first
     assert again.ran == 0
@@ -152,7 +152,7 @@ def test_what_is_saved_keeps_every_row_of_the_file(tmp_path):
 def test_a_file_may_be_read_by_whom_the_system_lets(tmp_path):
     mask = os.umask(0o022)
     try:
-        studies.save([perform(JOBS[0])], tmp_path / "s.parquet")
+        studies.save_rows([perform(JOBS[0])], tmp_path / "s.parquet")
     finally:
         os.umask(mask)
     assert stat.S_IMODE((tmp_path / "s.parquet").stat().st_mode) == 0o644
@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(pd.DataFrame, "to_parquet", break_off)
     with pytest.raises(OSError, match="no space left"):
         list(run(JOBS[:2], Inline(), path))
-    assert load(path) == first
+    assert load_rows(path) == first
     assert list(tmp_path.iterdir()) == [path], "nothing else is left behind"
 
 
