@@ -62,6 +62,11 @@ from .metrics import (
 from .mixture import GaussianMixture as GaussianMixture
 from .multistep import DEIS as DEIS, DPMSolver2M as DPMSolver2M, DPMSolver3M as DPMSolver3M, UniPC as UniPC
 from .networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
+from .pathwise import (
+    flow_end_points as flow_end_points,
+    paired_difference as paired_difference,
+    pathwise_error as pathwise_error,
+)
 from .samplers import (
     PRIORS as PRIORS,
     SAMPLERS as SAMPLERS,
