@@ -20,6 +20,12 @@ from .conversions import (
     velocity_from_clean as velocity_from_clean,
     velocity_from_score as velocity_from_score,
 )
+from .discrepancies import (
+    energy_distance as energy_distance,
+    mmd as mmd,
+    mmd_bandwidth as mmd_bandwidth,
+    mmd_to_mixture as mmd_to_mixture,
+)
 from .experiment import KINDS as KINDS, Experiment as Experiment, Kind as Kind
 from .grids import (
     GRIDS as GRIDS,
@@ -50,23 +56,14 @@ from .metrics import (
     NoiseFloor as NoiseFloor,
     compare_moments as compare_moments,
     component_weights as component_weights,
-    energy_distance as energy_distance,
     fresh_reference as fresh_reference,
-    mmd as mmd,
-    mmd_bandwidth as mmd_bandwidth,
-    mmd_to_mixture as mmd_to_mixture,
     noise_floor as noise_floor,
     sample_moments as sample_moments,
-    sliced_wasserstein as sliced_wasserstein,
 )
 from .mixture import GaussianMixture as GaussianMixture
 from .multistep import DEIS as DEIS, DPMSolver2M as DPMSolver2M, DPMSolver3M as DPMSolver3M, UniPC as UniPC
 from .networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
-from .pathwise import (
-    flow_end_points as flow_end_points,
-    paired_difference as paired_difference,
-    pathwise_error as pathwise_error,
-)
+from .pathwise import flow_end_points as flow_end_points, paired_difference as paired_difference, pathwise_error as pathwise_error
 from .samplers import (
     PRIORS as PRIORS,
     SAMPLERS as SAMPLERS,
@@ -122,5 +119,6 @@ from .training import (
     TrainMetrics as TrainMetrics,
     default_device as default_device,
 )
+from .wasserstein import sliced_wasserstein as sliced_wasserstein
 
 __version__: str

@@ -23,12 +23,10 @@ from scoredm.metrics import (
     MomentErrors,
     compare_moments,
     moment_errors,
-    paired_distance,
-    random_directions,
-    sorted_projections,
 )
 from scoredm.mixture import GaussianMixture
 from scoredm.streams import seeded
+from scoredm.wasserstein import paired_distance, random_directions, sorted_projections
 
 FEW_FRESH = 20  # fresh exact samples that say what chance alone produces
 MANY_FRESH = 199  # of them: an exact sample is farther off than all of these once in 200

@@ -16,6 +16,7 @@ from scoredm import (
     NoiseFloor,
     compare_moments,
     component_weights,
+    discrepancies,
     energy_distance,
     fresh_reference,
     metrics,
@@ -26,6 +27,7 @@ from scoredm import (
     sample_moments,
     sliced_wasserstein,
     targets,
+    wasserstein,
 )
 from tests.common import generator, normal
 
@@ -78,7 +80,7 @@ def test_sliced_wasserstein_is_a_distance_with_units():
 def test_blocks_of_directions_do_not_change_it(monkeypatch):
     x, y = normal(40, 3), normal(31, 3, seed=1)
     whole = sliced_wasserstein(x, y, generator())
-    monkeypatch.setattr(metrics, "SORT_NUMBERS", 500)
+    monkeypatch.setattr(wasserstein, "SORT_NUMBERS", 500)
     assert sliced_wasserstein(x, y, generator()) == pytest.approx(whole, rel=1e-12)
 
 
@@ -100,7 +102,7 @@ def test_energy_distance_is_the_mean_over_all_pairs_in_any_block_size(monkeypatc
     def mean(u, v):
         return np.linalg.norm(u[:, None] - v[None], axis=-1).mean()
 
-    monkeypatch.setattr(metrics, "PAIR_NUMBERS", block)
+    monkeypatch.setattr(discrepancies, "PAIR_NUMBERS", block)
     assert energy_distance(x, y) == pytest.approx(math.sqrt(2 * mean(a, b) - mean(a, a) - mean(b, b)), rel=1e-6)
 
 
@@ -132,7 +134,7 @@ def kernel(u: Tensor, v: Tensor, h: float) -> Tensor:
 @pytest.mark.parametrize("D", [1, 2, 3])
 def test_mmd_is_the_mean_kernel_over_all_pairs_in_any_block_size(monkeypatch, block, D):
     x, y, h = normal(33, D), 0.5 + normal(20, D, seed=1), 0.8
-    monkeypatch.setattr(metrics, "PAIR_NUMBERS", block)
+    monkeypatch.setattr(discrepancies, "PAIR_NUMBERS", block)
     squared = kernel(x, x, h).mean() + kernel(y, y, h).mean() - 2 * kernel(x, y, h).mean()
     assert mmd(x, y, h) == pytest.approx(math.sqrt(squared), rel=1e-5)
     assert mmd(10 * x, 10 * y, 10 * h) == pytest.approx(mmd(x, y, h), rel=1e-5)
@@ -376,10 +378,10 @@ def test_other_refusals():
 def test_prepared_projections_give_the_same_distance(dim):
     x, y = (torch.randn(500, dim, generator=generator(seed)) + 100 + seed for seed in (1, 2))
     centre = torch.full((dim,), 101.0)
-    directions = metrics.random_directions(50, dim, generator(3))
-    prepared = [metrics.sorted_projections(points, centre, directions) for points in (x, y)]
+    directions = wasserstein.random_directions(50, dim, generator(3))
+    prepared = [wasserstein.sorted_projections(points, centre, directions) for points in (x, y)]
     assert prepared[0].shape == (1 if dim == 1 else 50, 500)
-    assert metrics.paired_distance(*prepared) == pytest.approx(sliced_wasserstein(x, y, generator(3), 50), rel=1e-5)
+    assert wasserstein.paired_distance(*prepared) == pytest.approx(sliced_wasserstein(x, y, generator(3), 50), rel=1e-5)
 
 
 @pytest.mark.parametrize("key", METRICS)
