@@ -119,6 +119,6 @@ from .training import (
     TrainMetrics as TrainMetrics,
     default_device as default_device,
 )
-from .wasserstein import sliced_wasserstein as sliced_wasserstein
+from .wasserstein import sliced_wasserstein as sliced_wasserstein, sliced_wasserstein_to_mixture as sliced_wasserstein_to_mixture
 
 __version__: str

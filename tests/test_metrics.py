@@ -16,163 +16,19 @@ from scoredm import (
     NoiseFloor,
     compare_moments,
     component_weights,
-    discrepancies,
     energy_distance,
     fresh_reference,
     metrics,
     mmd,
-    mmd_bandwidth,
     mmd_to_mixture,
     noise_floor,
     sample_moments,
     sliced_wasserstein,
     targets,
-    wasserstein,
 )
 from tests.common import generator, normal
 
 MIXTURE = targets.mixture("tutorial")
-
-
-# Sliced Wasserstein.
-
-
-@pytest.mark.parametrize("n,m", [(1, 1), (5, 5), (4, 6), (7, 3), (12, 1)])
-def test_unequal_sizes_pair_quantiles_exactly(n, m):
-    x, y = normal(n, 1), normal(m, 1, seed=1)
-    repeated = x.repeat_interleave(m, 0).sort(0).values - y.repeat_interleave(n, 0).sort(0).values
-    assert sliced_wasserstein(x, y) == pytest.approx(float(repeated.square().mean().sqrt()), rel=1e-12)
-
-
-def test_on_the_line_it_is_the_second_and_not_the_first_wasserstein_distance():
-    n = 40_000
-    x, y = 1 + 2 * normal(n, 1), -2 + 0.5 * normal(n, 1, seed=1)
-    assert sliced_wasserstein(x, y) == pytest.approx(math.hypot(3, 1.5), rel=0.02)
-
-
-def test_a_shift_costs_its_length_over_the_root_of_the_dimension():
-    for D in (2, 3, 6):
-        x = normal(50, D)
-        shift = torch.arange(1.0, D + 1, dtype=torch.float64)
-        found = sliced_wasserstein(x, x + shift, generator(), n_projections=20_000)
-        assert found == pytest.approx(float(shift.norm()) / math.sqrt(D), rel=0.02)
-
-
-def test_it_is_the_root_of_a_mean_of_squares_over_unit_directions():
-    x, y = normal(30, 2), 2 * normal(20, 2, seed=1) + 1
-    u = torch.randn(16, 2, generator=generator(7), dtype=torch.float64)
-    u = u / u.norm(dim=1, keepdim=True)
-    squares = [sliced_wasserstein(x @ v[:, None], y @ v[:, None]) ** 2 for v in u]
-    assert sliced_wasserstein(x, y, generator(7), n_projections=16) == pytest.approx(math.sqrt(np.mean(squares)), rel=1e-9)
-
-
-def test_sliced_wasserstein_is_a_distance_with_units():
-    x, y = normal(40, 2), normal(30, 2, seed=1) + 1
-    d = partial(sliced_wasserstein, n_projections=64)
-    assert d(x, x.flip(0), generator()) < 1e-12
-    assert d(x, y, generator()) == pytest.approx(d(y, x, generator()), rel=1e-12)
-    assert d(10 * x, 10 * y, generator()) == pytest.approx(10 * d(x, y, generator()), rel=1e-12)
-    assert d(x, y, generator()) == d(x, y, generator())
-    assert d(x, y, generator()) != d(x, y, generator(1))
-    assert d(x.float(), y.float(), generator()) == pytest.approx(d(x, y, generator()), rel=1e-5)
-
-
-def test_blocks_of_directions_do_not_change_it(monkeypatch):
-    x, y = normal(40, 3), normal(31, 3, seed=1)
-    whole = sliced_wasserstein(x, y, generator())
-    monkeypatch.setattr(wasserstein, "SORT_NUMBERS", 500)
-    assert sliced_wasserstein(x, y, generator()) == pytest.approx(whole, rel=1e-12)
-
-
-# Energy distance.
-
-
-@pytest.mark.parametrize("n,m", [(1, 1), (200, 200), (150, 400)])
-def test_energy_distance_on_the_line_is_scipys(n, m):
-    x, y = normal(n, 1), 0.3 + 1.5 * normal(m, 1, seed=1)
-    expected = scipy.stats.energy_distance(x[:, 0].numpy(), y[:, 0].numpy())
-    assert energy_distance(x, y) == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("block", [1, 100, 1 << 20])
-def test_energy_distance_is_the_mean_over_all_pairs_in_any_block_size(monkeypatch, block):
-    x, y = normal(33, 3), 0.5 + normal(20, 3, seed=1)
-    a, b = x.numpy(), y.numpy()
-
-    def mean(u, v):
-        return np.linalg.norm(u[:, None] - v[None], axis=-1).mean()
-
-    monkeypatch.setattr(discrepancies, "PAIR_NUMBERS", block)
-    assert energy_distance(x, y) == pytest.approx(math.sqrt(2 * mean(a, b) - mean(a, a) - mean(b, b)), rel=1e-6)
-
-
-def test_energy_distance_far_from_the_origin_does_not_cancel():
-    x, y = normal(100, 2), 0.5 + normal(80, 2, seed=1)
-    assert energy_distance(x + 1e5, y + 1e5) == pytest.approx(energy_distance(x, y), rel=1e-6)
-    for D in (1, 2):
-        assert energy_distance(x[:, :D], x[:, :D].flip(0)) == pytest.approx(0, abs=1e-6)
-
-
-def test_energy_distance_sees_small_shifts_and_survives_lost_points():
-    x = normal(300, 2)
-    y = x + 1e-3
-    exact = math.sqrt(2 * float(torch.cdist(x, y).mean()) - float(torch.cdist(x, x).mean() + torch.cdist(y, y).mean()))
-    assert energy_distance(x, y) == pytest.approx(exact, rel=1e-3)
-    lost = torch.cat([x[:-1], torch.full((1, 2), 1e30, dtype=torch.float64)])
-    farther = math.sqrt(2 * math.sqrt(2) * 1e30) / 300  # twice the distance the point went, times its mass squared
-    assert energy_distance(lost, x) == pytest.approx(farther, rel=1e-3)
-
-
-# Maximum mean discrepancy.
-
-
-def kernel(u: Tensor, v: Tensor, h: float) -> Tensor:
-    return (-(u[:, None] - v[None]).square().sum(-1) / (2 * h**2)).exp()
-
-
-@pytest.mark.parametrize("block", [1, 100, 1 << 20])
-@pytest.mark.parametrize("D", [1, 2, 3])
-def test_mmd_is_the_mean_kernel_over_all_pairs_in_any_block_size(monkeypatch, block, D):
-    x, y, h = normal(33, D), 0.5 + normal(20, D, seed=1), 0.8
-    monkeypatch.setattr(discrepancies, "PAIR_NUMBERS", block)
-    squared = kernel(x, x, h).mean() + kernel(y, y, h).mean() - 2 * kernel(x, y, h).mean()
-    assert mmd(x, y, h) == pytest.approx(math.sqrt(squared), rel=1e-5)
-    assert mmd(10 * x, 10 * y, 10 * h) == pytest.approx(mmd(x, y, h), rel=1e-5)
-    assert mmd(x + 1e5, y + 1e5, h) == pytest.approx(mmd(x, y, h), rel=1e-5)
-    assert mmd(x, x.flip(0), h) == pytest.approx(0, abs=1e-6)
-
-
-def test_mmd_of_two_points_far_apart_is_the_root_of_two():
-    points = torch.tensor([[0.0, 0.0], [1e60, -1e60]], dtype=torch.float64)
-    assert mmd(points[:1], points[1:], 1.0) == pytest.approx(math.sqrt(2))
-
-
-@pytest.mark.parametrize("name", ["three-modes", "tutorial", "needle"])
-@pytest.mark.parametrize("h", [None, 0.7])
-def test_mmd_to_the_mixture_is_that_to_an_endless_sample(name, h):
-    mixture = targets.mixture(name)
-    x = mixture.sample(300, generator()).double() + 0.5 * math.sqrt(float(mixture.covariance.trace()))
-    y = mixture.sample(5000, generator(1)).double()
-    width = mmd_bandwidth(mixture) if h is None else h
-    assert mmd_to_mixture(x, mixture, h) == pytest.approx(mmd(x, y, width), abs=0.02)
-
-
-@pytest.mark.parametrize("name", ["spike", "tutorial"])
-def test_the_mean_square_mmd_of_exact_samples_is_known(name):
-    mixture, n = targets.mixture(name), 50
-    h = mmd_bandwidth(mixture)
-    squares = [mmd_to_mixture(mixture.sample(n, generator(seed)), mixture) ** 2 for seed in range(400)]
-    x, y = (mixture.sample(2000, generator(seed)).double() for seed in (1, 2))
-    expected = (1 - float(kernel(x, y, h).mean())) / n
-    error = float(np.std(squares)) / math.sqrt(len(squares))
-    assert np.mean(squares) == pytest.approx(expected, abs=5 * error)
-    assert error < 0.04 * expected
-
-
-def test_the_bandwidth_is_the_width_of_a_component():
-    covariances = np.array([np.diag([0.04, 1.0]), np.diag([0.01, 0.01])])
-    pair = GaussianMixture([[0, 0], [90, 90]], covariances, [3, 1])
-    assert mmd_bandwidth(pair) == pytest.approx((0.2 * 1.0) ** (3 / 8) * 0.1 ** (1 / 4))
 
 
 # Moments and weights.
@@ -372,16 +228,6 @@ def test_other_refusals():
             mmd_to_mixture(torch.zeros(4, 2), MIXTURE, h)
     with pytest.raises(ValueError, match="repeats is 0"):
         noise_floor(MIXTURE, 10, METRICS["mmd"], generator(), repeats=0)
-
-
-@pytest.mark.parametrize("dim", [1, 2, 3])
-def test_prepared_projections_give_the_same_distance(dim):
-    x, y = (torch.randn(500, dim, generator=generator(seed)) + 100 + seed for seed in (1, 2))
-    centre = torch.full((dim,), 101.0)
-    directions = wasserstein.random_directions(50, dim, generator(3))
-    prepared = [wasserstein.sorted_projections(points, centre, directions) for points in (x, y)]
-    assert prepared[0].shape == (1 if dim == 1 else 50, 500)
-    assert wasserstein.paired_distance(*prepared) == pytest.approx(sliced_wasserstein(x, y, generator(3), 50), rel=1e-5)
 
 
 @pytest.mark.parametrize("key", METRICS)
