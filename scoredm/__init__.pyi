@@ -20,6 +20,12 @@ from .conversions import (
     velocity_from_clean as velocity_from_clean,
     velocity_from_score as velocity_from_score,
 )
+from .coverage import (
+    component_weights as component_weights,
+    log_density_gap as log_density_gap,
+    mean_log_density as mean_log_density,
+    mode_coverage as mode_coverage,
+)
 from .discrepancies import (
     energy_distance as energy_distance,
     mmd as mmd,
@@ -55,7 +61,6 @@ from .metrics import (
     NamedMetric as NamedMetric,
     NoiseFloor as NoiseFloor,
     compare_moments as compare_moments,
-    component_weights as component_weights,
     fresh_reference as fresh_reference,
     noise_floor as noise_floor,
     sample_moments as sample_moments,

@@ -13,6 +13,7 @@ from scoredm.mixture import GaussianMixture, typical_std
 from scoredm.points import checked, checked_pair
 
 PAIR_NUMBERS = 1 << 17  # pairs in a block, which stays within a core's cache
+COVARIANCE_NUMBERS = 1 << 22  # in the covariances of pairs of components that are factorised at a time
 FAR = 1e18  # the largest coordinate whose square float32 holds
 
 
@@ -101,9 +102,13 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
 
 
 def mmd_bandwidth(mixture: GaussianMixture) -> float:
-    """The default width h of the kernel in `mmd_to_mixture`: the typical standard deviation of a component along an axis.
+    """The default width h of the kernel in `mmd_to_mixture`: about a component's own width, and growing like sqrt(D).
 
-        h = prod_k prod_d l_kd^{w_k / 2D}, l_kd the variances along the axes of component k
+        h = prod_k prod_d l_kd^{w_k / 2D} up to D = 2,   prod_k (tr S_k / 2)^{w_k / 2} above
+
+    l_kd are the variances along the axes of component k: h is the typical standard deviation s of a component along an axis, and
+    s sqrt(D / 2) in more than two dimensions. Two points of one component are s sqrt(2 D) apart, so a kernel of a fixed width
+    sees each point of a high-dimensional sample alone.
 
     A kernel of about a component's own width sees both a component that is too wide or too narrow and one that has too much
     weight. Points needed to see, in the targets' grid of 25, one component 10 % too heavy, and all components 10 % too wide: 26
@@ -116,7 +121,10 @@ def mmd_bandwidth(mixture: GaussianMixture) -> float:
     Returns:
         h, in the units of x.
     """
-    return typical_std(mixture)
+    if mixture.dim <= 2:
+        return typical_std(mixture)
+    variances, _ = mixture.principal_axes
+    return math.exp(float(mixture.weights @ (variances.sum(1) / 2).log()) / 2)
 
 
 def _checked_bandwidth(h: float) -> float:
@@ -183,7 +191,7 @@ def mmd_to_mixture(x: Tensor, mixture: GaussianMixture, bandwidth: float | None 
     x = checked(x, "x")
     h = _checked_bandwidth(mmd_bandwidth(mixture) if bandwidth is None else bandwidth)
     across = mixture.diffuse(1.0, h).log_prob(x)
-    both = torch.logsumexp(_pair_log_density(mixture, h), 0)
+    both = _pair_log_density(mixture, h)
     peak = mixture.dim / 2 * math.log(2 * math.pi * h**2)
     _, (a,) = _in_float32(x, unit=h)
     squared = _mean_within(a, _gaussian) - 2 * float((across + peak).exp().mean()) + float((both + peak).exp())
@@ -191,12 +199,15 @@ def mmd_to_mixture(x: Tensor, mixture: GaussianMixture, bandwidth: float | None 
 
 
 def _pair_log_density(mixture: GaussianMixture, h: float) -> Tensor:
-    """log(w_k w_l N(mu_k - mu_l; 0, S_k + S_l + h^2 I)) for every pair of components, (K^2,)."""
+    """log sum_kl w_k w_l N(mu_k - mu_l; 0, S_k + S_l + h^2 I), ()."""
     means, covariances, log_weights = mixture.means, mixture.covariances, mixture.weights.log()
-    offset = (means[:, None] - means).flatten(0, 1)
-    S = (covariances[:, None] + covariances + h**2 * torch.eye(mixture.dim, dtype=torch.float64)).flatten(0, 1)
-    factor = torch.linalg.cholesky(S)
-    along = torch.linalg.solve_triangular(factor, offset[..., None], upper=False)[..., 0]
-    log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    log_density = -along.square().sum(-1) / 2 - log_det - mixture.dim / 2 * math.log(2 * math.pi)
-    return (log_weights[:, None] + log_weights).flatten() + log_density
+    noise = h**2 * torch.eye(mixture.dim, dtype=torch.float64)
+    rows = max(1, COVARIANCE_NUMBERS // covariances.numel())
+    found = []
+    for part in torch.arange(len(means)).split(rows):
+        factor = torch.linalg.cholesky(covariances[part, None] + covariances + noise)
+        offset = means[part, None] - means
+        along = torch.linalg.solve_triangular(factor, offset[..., None], upper=False)[..., 0]
+        log_det = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        found.append((log_weights[part, None] + log_weights - along.square().sum(-1) / 2 - log_det).flatten())
+    return torch.logsumexp(torch.cat(found), 0) - mixture.dim / 2 * math.log(2 * math.pi)

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scoredm.coverage import component_weights, log_density_gap, mode_coverage
 from scoredm.discrepancies import energy_distance, mmd_to_mixture
 from scoredm.language import N_
 from scoredm.mixture import GaussianMixture
 from scoredm.points import checked, checked_for
 from scoredm.statistics import Measurement
-from scoredm.wasserstein import sliced_wasserstein
+from scoredm.wasserstein import sliced_wasserstein, sliced_wasserstein_to_mixture
 
 NODES = 1 << 12  # points over which the variances of the responsibilities are means
 ROUNDING = 1e-12  # of a weight found in float64
@@ -124,22 +125,6 @@ def sample_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """
     x = checked(x, "x", least=2)
     return x.mean(0), torch.cov(x.T).reshape(x.shape[1], x.shape[1])
-
-
-def component_weights(x: Tensor, mixture: GaussianMixture) -> Tensor:
-    """The mean responsibility of each component for a sample; its mean over samples of the mixture is w_k.
-
-    Args:
-        x: the sample, (N, D).
-        mixture: the exact distribution.
-
-    Returns:
-        (K,).
-
-    Raises:
-        ValueError: for other shapes, NaN or infinity.
-    """
-    return mixture.responsibilities(checked(x, "x")).mean(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,6 +270,18 @@ def _mmd(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None
     return mmd_to_mixture(x, mixture)
 
 
+def _exact_sliced_wasserstein(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None) -> float:
+    return sliced_wasserstein_to_mixture(x, mixture)
+
+
+def _log_density(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None) -> float:
+    return abs(log_density_gap(x, mixture).value)
+
+
+def _lost_modes(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None) -> float:
+    return 1 - mode_coverage(x, mixture)
+
+
 def mean_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None = None) -> float:
     """The length of the error of the mean in standard deviations of the mixture (the Mahalanobis distance).
 
@@ -387,6 +384,25 @@ METRICS = {
         N_("share of the points"),
         N_("The share of points that belong to another component than they should."),
         weight_error,
+        components=2,
+    ),
+    "exact-sliced-wasserstein": NamedMetric(
+        N_("Sliced Wasserstein distance to the mixture"),
+        N_("units of x"),
+        N_("How far points must move, root mean square over lines through the plane, to become the exact distribution itself."),
+        _exact_sliced_wasserstein,
+    ),
+    "log-density": NamedMetric(
+        N_("Log-density gap"),
+        N_("nats"),
+        N_("How far the mean exact log density of the points is from that of the exact distribution's own points."),
+        _log_density,
+    ),
+    "lost-modes": NamedMetric(
+        N_("Lost components"),
+        N_("share of the components"),
+        N_("The share of components that got less than half of their weight."),
+        _lost_modes,
         components=2,
     ),
 }

@@ -191,7 +191,7 @@ def _quantile_integrals(means: Tensor, stds: Tensor, shares: Tensor, levels: Ten
 
 
 def _read(cells: Tensor, F: Tensor, levels: Tensor) -> Tensor:
-    """H at rising levels, (M,), on one line, by the left ends, widths and polynomials (v from 0 to 1) of its cells, (8, T - 1)."""
+    """H at rising levels, (M,), on one line, by left ends, widths and polynomials (v from 0 to 1) of its cells, (8, T - 1)."""
     first = torch.searchsorted(levels, F)  # the first level at or above each node
     passed = torch.zeros(len(levels) + 1, dtype=torch.int64).scatter_add_(0, first, torch.ones_like(first))
     cell = passed[:-1].cumsum(0).sub_(1).clamp_(0, len(F) - 2)

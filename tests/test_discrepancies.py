@@ -108,3 +108,31 @@ def test_the_bandwidth_is_the_width_of_a_component():
     covariances = np.array([np.diag([0.04, 1.0]), np.diag([0.01, 0.01])])
     pair = GaussianMixture([[0, 0], [90, 90]], covariances, [3, 1])
     assert mmd_bandwidth(pair) == pytest.approx((0.2 * 1.0) ** (3 / 8) * 0.1 ** (1 / 4))
+
+
+def separate(dim: int) -> GaussianMixture:
+    """Eight equal components of width 1, far apart."""
+    return GaussianMixture(10 * torch.eye(dim)[:8], torch.eye(dim).expand(8, -1, -1), torch.ones(8))
+
+
+def test_the_bandwidth_grows_with_the_dimension_and_follows_the_wide_axes():
+    for dim in (8, 50):
+        assert mmd_bandwidth(separate(dim)) == pytest.approx(math.sqrt(dim / 2))
+    flat = GaussianMixture.gaussian(torch.zeros(50), torch.diag(torch.tensor([1.0] * 2 + [1e-8] * 48)))
+    assert mmd_bandwidth(flat) == pytest.approx(1.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("dim", [20, 50])
+def test_mmd_sees_a_lost_component_in_many_dimensions(dim):
+    mixture = separate(dim)
+    zero = [mmd_to_mixture(mixture.sample(1000, generator(seed)), mixture) for seed in range(10)]
+    x, k = mixture.sample_labelled(1200, generator(20))
+    assert mmd_to_mixture(x[k > 0][:1000], mixture) > np.mean(zero) + 10 * np.std(zero)
+
+
+def test_pairs_of_components_are_factorised_in_blocks_of_any_size(monkeypatch):
+    mixture = targets.mixture("grid")
+    x = mixture.sample(100, generator())
+    whole = mmd_to_mixture(x, mixture)
+    monkeypatch.setattr(discrepancies, "COVARIANCE_NUMBERS", 300)
+    assert mmd_to_mixture(x, mixture) == pytest.approx(whole, rel=1e-9)
