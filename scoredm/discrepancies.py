@@ -14,6 +14,8 @@ from scoredm.points import checked, checked_pair
 
 PAIR_NUMBERS = 1 << 17  # pairs in a block, which stays within a core's cache
 COVARIANCE_NUMBERS = 1 << 22  # in the covariances of pairs of components that are factorised at a time
+FEW_AXES = 2  # up to so many, squares are added axis by axis in float32
+LEAST_ROWS = 16  # of a matrix product: with fewer, reading the columns takes longer than the arithmetic
 FAR = 1e18  # the largest coordinate whose square float32 holds
 
 
@@ -36,6 +38,9 @@ def _squared_distances(x: Tensor, y: Tensor, triangle: bool = False) -> Iterator
     triangle: y is x, and a block starts at the column of its own first row: each unlike pair comes once outside the square on
     the diagonal. Yields the number of columns of that square (0 without triangle) and the block.
     """
+    if len(x) > FEW_AXES:
+        yield from _by_products(x, y, triangle)
+        return
     size = max(1, PAIR_NUMBERS // y.shape[1])
     work = torch.empty(2, size * y.shape[1], dtype=x.dtype, device=x.device)
     for start in range(0, x.shape[1], size):
@@ -48,6 +53,19 @@ def _squared_distances(x: Tensor, y: Tensor, triangle: bool = False) -> Iterator
             torch.sub(row, column, out=gap)
             total.addcmul_(gap, gap)
         yield shape[0] if triangle else 0, total
+
+
+def _by_products(x: Tensor, y: Tensor, triangle: bool) -> Iterator[tuple[int, Tensor]]:
+    """The same as |x_i|^2 + |y_j|^2 - 2 x_i.y_j, one matrix product a block; in float64, as the sum cancels for near points."""
+    x, y = x.double(), y.double()
+    rows = torch.cat([-2 * x, torch.ones_like(x[:1]), x.square().sum(0, keepdim=True)]).T.contiguous()
+    columns = torch.cat([y, y.square().sum(0, keepdim=True), torch.ones_like(y[:1])])
+    size = max(LEAST_ROWS, PAIR_NUMBERS // y.shape[1])
+    work = torch.empty(size * y.shape[1], dtype=x.dtype, device=x.device)
+    for start in range(0, len(rows), size):
+        left, right = rows[start : start + size], columns[:, start:] if triangle else columns
+        total = torch.mm(left, right, out=work[: len(left) * right.shape[1]].view(len(left), -1))
+        yield len(left) if triangle else 0, total.clamp_(min=0)
 
 
 def _mean_over_pairs(x: Tensor, y: Tensor, of_: Callable[[Tensor], Tensor]) -> float:
