@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scoredm.forms import LEAST_LOGIT
 from scoredm.mixture import GaussianMixture
 from scoredm.roots import bisect
-from scoredm.score import LEAST_LOGIT, ScoreFn, condition, exact_score
+from scoredm.score import ScoreFn, condition, exact_score
 from scoredm.sde import SDE, Time, over_leading_axes
 
 Times = TypeVar("Times", float, Tensor, np.ndarray)

@@ -177,6 +177,75 @@ class GaussianMixture:
         """
         return cls(_as_parameter(mean, "mean", 1)[None], _as_parameter(covariance, "covariance", 2)[None], [1.0])
 
+    @classmethod
+    def isotropic(cls, means: Any, variances: Any, weights: Any) -> "GaussianMixture":
+        """Components that are equally wide in every direction, S_k = v_k I; their scores cost K D and not K D^2.
+
+        Args:
+            means: mu_k, (K, D).
+            variances: v_k, above 0, (K,).
+            weights: w_k, 0 or more, (K,).
+
+        Returns:
+            The mixture.
+
+        Raises:
+            ValueError: as for the constructor.
+        """
+        mu, v = _as_parameter(means, "means", 2), _as_parameter(variances, "variances", 1)
+        return cls.diagonal(mu, v[:, None].expand(len(v), mu.shape[1]), weights)
+
+    @classmethod
+    def diagonal(cls, means: Any, variances: Any, weights: Any) -> "GaussianMixture":
+        """Components whose coordinates are independent, S_k = diag(v_k); their scores cost K D and not K D^2.
+
+        Args:
+            means: mu_k, (K, D).
+            variances: v_k, above 0, (K, D).
+            weights: w_k, 0 or more, (K,).
+
+        Returns:
+            The mixture.
+
+        Raises:
+            ValueError: as for the constructor.
+        """
+        return cls(means, torch.diag_embed(_as_parameter(variances, "variances", 2)), weights)
+
+    @classmethod
+    def low_rank(cls, means: Any, factors: Any, variances: Any, weights: Any) -> "GaussianMixture":
+        """Components that are wide along a few axes and equally narrow along all others; their scores cost K D R.
+
+            S_k = F_k F_k' + v_k I
+
+        Args:
+            means: mu_k, (K, D).
+            factors: F_k, (K, D, R), with R at most D.
+            variances: v_k, above 0, (K,).
+            weights: w_k, 0 or more, (K,).
+
+        Returns:
+            The mixture.
+
+        Raises:
+            ValueError: as for the constructor, or for R above D.
+        """
+        mu, w = _as_parameter(means, "means", 2), _as_parameter(weights, "weights", 1)
+        F, v = _as_parameter(factors, "factors", 3), _as_parameter(variances, "variances", 1)
+        K, D = mu.shape
+        if F.shape[:2] != (K, D) or F.shape[2] > D:
+            raise ValueError(
+                f"factors have shape {tuple(F.shape)}; means of shape {(K, D)} need ({K}, {D}, R) with R at most {D}"
+            )
+        _check_shapes(mu, F @ F.mT, w)
+        _check_weights(w)
+        if v.shape != (K,) or not bool((v > 0).all()):
+            raise ValueError(f"variances are {v.tolist()}; there must be {K}, each above 0")
+        axes, lengths, _ = torch.linalg.svd(F)
+        added = torch.cat([torch.zeros(K, D - F.shape[2], dtype=torch.float64), lengths.flip(1).square()], 1)
+        covariances = F @ F.mT + v[:, None, None] * torch.eye(D, dtype=torch.float64)
+        return _restore(mu, covariances, v[:, None] + added, axes.flip(2), w)
+
     def _set(self, means: Tensor, covariances: Tensor, eigenvalues: Tensor, eigenvectors: Tensor, weights: Tensor) -> None:
         values = (covariances, eigenvalues, eigenvectors, means, _normalised(weights), weights)
         for name, value in zip(self.__slots__, values, strict=True):
@@ -228,6 +297,21 @@ class GaussianMixture:
     def principal_axes(self) -> tuple[Tensor, Tensor]:
         """Variances (K, D), ascending, along orthonormal directions (K, D, D), one per column."""
         return self._eigenvalues.clone(), self._eigenvectors.clone()
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether the coordinates of every component are independent."""
+        return bool((self._covariances == torch.diag_embed(self._covariances.diagonal(dim1=1, dim2=2))).all())
+
+    @property
+    def excess_rank(self) -> int:
+        """The most axes along which a component is wider than along its narrowest: 0 where all are isotropic."""
+        return int((self._eigenvalues > self._eigenvalues[:, :1]).sum(1).max())
+
+    @property
+    def spread(self) -> tuple[Tensor, Tensor]:
+        """The least variance of each component, and the mean squared distance of its points from the mean of all: (K,) each."""
+        return self._eigenvalues.amin(1), (self._means - self.mean).square().sum(1) + self._eigenvalues.sum(1)
 
     @property
     def mean(self) -> Tensor:

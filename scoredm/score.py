@@ -5,17 +5,21 @@ scores are the same kind of thing, so every sampler, loss and chart takes either
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, final
+from typing import Protocol, final
 
 import torch
 from torch import Tensor
 
+from scoredm.forms import Rows, Work, form_of, points_in_block
 from scoredm.mixture import GaussianMixture
 from scoredm.sde import NO_SIGNAL, SDE, Time, over_leading_axes
 
-# Numbers per block on the grid: features, logits and moments of a block of rows then stay within a core's cache.
-BLOCK_NUMBERS = 230_000
+CUDA_BLOCKS = 500  # how much larger blocks of points are on a card, which one large operation fills
+PREPARED_BYTES = 256 << 20  # what a prepared score keeps for its times
+PREPARED_AT_ONCE = 1 << 22  # numbers in the largest array of a block of times that is prepared at once
+ROW_BYTES = 2000  # what a time takes beside its numbers
 
 # What rounding may take from a logit: a grid that could lose more in the precision of its points is prepared in float64, and a
 # time at which float64 could lose more is not prepared.
@@ -27,9 +31,6 @@ LOST_IN_DIVERGENCE = 1e-8
 
 # Below this alpha the clean data are found by Bayes' rule where that can be: x + sigma^2 s is then mostly rounding error.
 SMALL_ALPHA = 1e-2
-
-# Logits this far below the highest are raised to it: exponentials that leave float32's normal range slow a core down tenfold.
-LEAST_LOGIT = -80.0
 
 
 class ScoreFn(Protocol):
@@ -132,8 +133,8 @@ class ExactScore:
         Returns:
             s(x, t), (B, D), and div s(x, t), (B,), in the precision of x.
         """
-        alpha, sigma = (torch.as_tensor(v, dtype=torch.float64).reshape(1) for v in (self.sde.alpha(t), self.sde.sigma(t)))
-        if float(condition(self.mixture, sigma / alpha)) * torch.finfo(torch.float64).eps > LOST_IN_DIVERGENCE:
+        alpha, sigma = _scales(self.sde, torch.tensor([t], dtype=torch.float64))
+        if float(condition(self.mixture, alpha, sigma)) * torch.finfo(torch.float64).eps > LOST_IN_DIVERGENCE:
             return self.mixture.at(self.sde, t).score_and_divergence(x)
         origin = alpha * self.mixture.mean
         c, h, P = (part[0].to(x.device) for part in self.mixture.natural(alpha, sigma, origin[None]))
@@ -147,10 +148,10 @@ class ExactScore:
         return s.to(x.dtype), divergence.to(x.dtype)
 
     def on_grid(self, times: Sequence[float], like: Tensor) -> "GridScore":
-        """The same score prepared for given times, about ten times faster.
+        """The same score prepared for given times, and for others as it meets them, about ten times faster.
 
         Args:
-            times: the grid, at least one time.
+            times: the grid.
             like: any tensor of the precision and on the device of the points to come.
 
         Returns:
@@ -159,65 +160,48 @@ class ExactScore:
         return GridScore(self, times, like)
 
 
-class _Workspace(NamedTuple):
-    """Arrays for a block of points, coordinates first, and views of their parts: making views costs as much as adding."""
-
-    features: Tensor  # (1 + D + D^2, B): 1, x_i, x_i x_j
-    x: Tensor  # (D, B)
-    column: Tensor  # (D, 1, B), x again
-    products: Tensor  # (D, D, B)
-    rows: tuple[Tensor, ...]  # D of (B,), the rows of x
-    logits: Tensor  # (K, B), then the responsibilities
-    moments: Tensor  # (D + D^2, B): sum_k r_k h_k and -sum_k r_k P_k
-    h: Tensor  # (D, B)
-    columns: tuple[Tensor, ...]  # D of (D, B): the columns of -sum_k r_k P_k
-
-
 @final
 class GridScore:
-    """An exact score, and its log density, prepared for a grid of times.
+    """An exact score, and its log density, prepared for times: those of a grid, and any other that it meets.
 
-    All logits are one matrix product with the features (1, x_i, x_i x_j), and the score is the responsibility-weighted
-    natural parameters, s = sum_k r_k h_k - (sum_k r_k P_k) x, in coordinates centred on the mean of p_t.
-    Made for one sampler run in one thread, over points in the bulk of p_t; times off the grid cost the unprepared score.
+    Sums over components are matrix products, in coordinates centred on the mean of p_t; `scoredm.forms` says how, and chooses by
+    the shape of the covariances. Made for one sampler run in one thread, over points in the bulk of p_t.
 
-    The terms of a logit nearly cancel where a component is narrow or far from the mean: with r the least sigma_t / alpha_t of the
-    grid and l_k the least variance of component k, they are up to max_k (|mu_k - m|^2 + tr S_k + D r^2) / (l_k + r^2) times as
-    large as what is left. Where that times the rounding of the points' precision is above 0.01, all is computed in float64. At
-    times where it is above 0.01 in float64 too, the unprepared score answers, which measures each component from its own mean.
+    Times are prepared when they are first met, a block of the grid at once. What is prepared takes at most 256 MB, or one time
+    where that is more: the oldest is forgotten, and prepared again where it is needed.
+
+    The terms of a logit nearly cancel where a component is narrow or far from the mean: with l_k the least variance of component
+    k, they are up to max_k (alpha^2 (|mu_k - m|^2 + tr S_k) + D sigma^2) / (alpha^2 l_k + sigma^2) times as large as what is
+    left. Where that times the rounding of the points' precision is above 0.01 on the grid, all is computed in float64. At times
+    where it is above 0.01 all the same, the unprepared score answers, which measures each component from its own mean; it also
+    answers where the score is to be differentiated.
 
     Args:
         exact: the score.
-        times: the grid, at least one time.
+        times: the grid, any number of times.
         like: any tensor of the precision and on the device of the points to come.
     """
 
     def __init__(self, exact: ExactScore, times: Sequence[float], like: Tensor) -> None:
-        """Prepare every time at once."""
+        """Choose form and precision; preparing waits for the times."""
         self._exact = exact
         self._precision = like.dtype
-        grid = torch.tensor(list(dict.fromkeys(float(t) for t in times)), dtype=torch.float64)
-        alpha, sigma = (torch.as_tensor(v).expand_as(grid) for v in (exact.sde.alpha(grid), exact.sde.sigma(grid)))
-        conditions = condition(exact.mixture, sigma / alpha)
-        prepared = conditions * torch.finfo(torch.float64).eps <= LOST
-        self._unprepared = set(grid[~prepared].tolist())
-        alpha, sigma, grid = alpha[prepared], sigma[prepared], grid[prepared]
-        self._index = {t: i for i, t in enumerate(grid.tolist())}
-        lost = conditions[prepared] * torch.finfo(like.dtype).eps
-        dtype = like.dtype if bool((lost <= LOST).all()) else torch.float64
-        self._wide = dtype != like.dtype
-        # Rounded as points are, so that their difference loses nothing.
-        origin = (alpha[:, None] * exact.mixture.mean).to(like.dtype).to(torch.float64)
-        c, h, precision = exact.mixture.natural(alpha, sigma, origin)
-        P = precision.flatten(-2)
-        self._logit_rows = torch.cat([c[..., None], h, -P / 2], -1).to(like.device, dtype).unbind()
-        self._moment_rows = torch.cat([h, -P], -1).mT.to(like.device, dtype).contiguous().unbind()
-        self._origins = origin[..., None].to(like.device, dtype).unbind()
-        K, D = exact.mixture.n_components, exact.dim
-        self._sizes = (1 + D + D * D, K, D + D * D)  # features, logits and moments of a point
-        self._block = max(1, BLOCK_NUMBERS // (self._sizes[0] + K))
-        self._buffer = like.new_empty(0, dtype=dtype)
-        self._workspaces: dict[int, _Workspace] = {}
+        self._grid = list(dict.fromkeys(float(t) for t in times))
+        self._place = {t: i for i, t in enumerate(self._grid)}
+        lost = self._condition(self._grid)
+        in_float64 = lost * torch.finfo(torch.float64).eps <= LOST
+        enough = bool((lost[in_float64] * torch.finfo(like.dtype).eps <= LOST).all())
+        self._buffer = like.new_empty(0, dtype=like.dtype if enough else torch.float64)
+        self._mean = exact.mixture.mean
+        self._form = form_of(exact.mixture)
+        self._rows: dict[
+            float, tuple[Tensor, Rows] | None
+        ] = {}  # origin and coefficients; None where the unprepared score answers
+        self._kept: deque[tuple[list[float], int]] = deque()  # blocks of times and their bytes, oldest first
+        features, logits, _ = self._form.sizes
+        self._block = points_in_block(sum(self._form.sizes)) * (CUDA_BLOCKS if like.is_cuda else 1)
+        self._times_at_once = max(1, PREPARED_AT_ONCE // ((features + exact.dim**2) * (logits + exact.dim)))
+        self._works: dict[int, Work] = {}
         self._width = 0
 
     @property
@@ -229,16 +213,21 @@ class GridScore:
         """Evaluate s(x, t).
 
         Args:
-            x: points, (B, D).
-            t: a number of the grid; any other time is left to the unprepared score.
+            x: points, (B, ..., D).
+            t: a number or (); one time for each point, (B,), is left to the unprepared score.
 
         Returns:
-            (B, D), in the precision of x.
+            (B, ..., D), in the precision of x.
         """
-        i = self._index.get(t) if isinstance(t, float) else None
-        if i is None or x.ndim != 2 or x.dtype != self._precision:
+        if x.dtype != self._precision or x.shape[-1:] != (self.dim,) or (x.requires_grad and torch.is_grad_enabled()):
             return self._exact(x, t)
-        return self._score(x.to(torch.float64), i).to(x.dtype) if self._wide else self._score(x, i)
+        prepared = self._prepared(float(t)) if isinstance(t, float | int) or t.ndim == 0 else None
+        if prepared is None:
+            return self._exact(x, t)
+        points = x if x.ndim == 2 else x.reshape(-1, self.dim)
+        if self._buffer.dtype != x.dtype:
+            points = points.to(self._buffer.dtype)
+        return self._score(points, *prepared).to(x.dtype).reshape(x.shape)
 
     def posterior_mean(self, x: Tensor, t: Time) -> Tensor:
         """E[x_0 | x_t = x], as `ExactScore.posterior_mean`.
@@ -249,93 +238,108 @@ class GridScore:
         """
         return self._exact.posterior_mean(x, t)
 
-    def _score(self, x: Tensor, i: int) -> Tensor:
-        """(B, D) -> (B, D) at place i of the grid, block by block."""
-        score = torch.empty_like(x.T)
-        if len(x) <= self._block:
-            self._score_into(score, x.T, i)
-        else:
-            for part, block in zip(score.split(self._block, 1), x.T.split(self._block, 1), strict=True):
-                self._score_into(part, block, i)
-        return score.T
-
     def log_prob(self, x: Tensor, t: float) -> Tensor:
         """log p_t(x), in nats.
 
         Args:
             x: points, (B, D).
-            t: a time of the grid.
+            t: a time.
 
         Returns:
             (B,), in the precision of x.
-
-        Raises:
-            KeyError: for a time that is not in the grid.
         """
-        if t in self._unprepared:
+        prepared = self._prepared(float(t))
+        if prepared is None:
             return self._exact.mixture.at(self._exact.sde, t).log_prob(x)
-        i = self._index[t]
-        blocks = [torch.logsumexp(self._work_with_logits(block, i).logits, 0) for block in x.T.split(self._block, 1)]
+        origin, rows = prepared
+        scratch = torch.empty_like(x.T[:, : self._block], dtype=self._buffer.dtype)
+        blocks = []
+        for block in x.T.split(self._block, 1):
+            work = self._work_for(block, origin)
+            blocks.append(torch.logsumexp(self._form.logits(work, rows, scratch[:, : block.shape[1]]), 0))
         return (torch.cat(blocks) - self.dim / 2 * math.log(2 * math.pi)).to(x.dtype)
 
-    def _work_with_logits(self, x: Tensor, i: int) -> _Workspace:
-        """The arrays for points x, (D, B), filled up to the logits."""
-        work = self._workspace(x)
-        torch.sub(x, self._origins[i], out=work.x)
-        torch.mul(work.column, work.x, out=work.products)
-        torch.mm(self._logit_rows[i], work.features, out=work.logits)
-        return work
+    def _score(self, x: Tensor, origin: Tensor, rows: Rows) -> Tensor:
+        """(B, D) -> (B, D), block by block."""
+        score = torch.empty_like(x.T)
+        if len(x) <= self._block:
+            self._form.score(self._work_for(x.T, origin), rows, score)
+        else:
+            for part, block in zip(score.split(self._block, 1), x.T.split(self._block, 1), strict=True):
+                self._form.score(self._work_for(block, origin), rows, part)
+        return score.T
 
-    def _score_into(self, score: Tensor, x: Tensor, i: int) -> None:
-        """(D, B) -> (D, B): few operations, each over contiguous points."""
-        work = self._work_with_logits(x, i)
-        r = work.logits
-        scratch = score[0]  # of one value a point: it is free until the score itself is written
-        r.sub_(torch.amax(r, 0, out=scratch)).clamp_(min=LEAST_LOGIT).exp_()
-        r.div_(torch.sum(r, 0, out=scratch))
-        torch.mm(self._moment_rows[i], r, out=work.moments)
-        torch.addcmul(work.h, work.columns[0], work.rows[0], out=score)
-        for column, row in zip(work.columns[1:], work.rows[1:], strict=True):
-            score.addcmul_(column, row)
+    def _condition(self, times: list[float]) -> Tensor:
+        return condition(self._exact.mixture, *_scales(self._exact.sde, torch.tensor(times, dtype=torch.float64)))
 
-    def _workspace(self, x: Tensor) -> _Workspace:
-        D, B = x.shape
-        if B not in self._workspaces:
-            self._workspaces[B] = self._cut(D, B)
-        work = self._workspaces[B]
+    def _prepared(self, t: float) -> tuple[Tensor, Rows] | None:
+        """Origin and coefficients at a time, prepared if need be together with those that follow it in the grid."""
+        if t not in self._rows:
+            place = self._place.get(t)
+            self._prepare([t] if place is None else self._grid[place : place + self._times_at_once])
+        return self._rows[t]
+
+    def _prepare(self, times: list[float]) -> None:
+        lost = self._condition(times) * torch.finfo(self._buffer.dtype).eps
+        good = [t for t, share in zip(times, lost.tolist(), strict=True) if share <= LOST]
+        self._rows.update(dict.fromkeys(times))
+        size = ROW_BYTES * len(times)
+        if good:
+            alpha, sigma = _scales(self._exact.sde, torch.tensor(good, dtype=torch.float64))
+            # Rounded as points are, so that their difference loses nothing.
+            origin = (alpha[:, None] * self._mean).to(self._precision).to(torch.float64)
+            parts = [part.to(self._buffer) for part in (origin[..., None], *self._form.prepare(alpha, sigma, origin))]
+            size += sum(part.nbytes for part in parts)
+            for t, first, *rows in zip(good, *(part.unbind() for part in parts), strict=True):
+                self._rows[t] = first, tuple(rows)
+        self._kept.append((times, size))
+        while len(self._kept) > 1 and sum(size for _, size in self._kept) > PREPARED_BYTES:
+            for old in self._kept.popleft()[0]:
+                del self._rows[old]
+
+    def _work_for(self, x: Tensor, origin: Tensor) -> Work:
+        """The arrays for points x, (D, B), which are written there."""
+        B = x.shape[1]
+        if B not in self._works:
+            self._works[B] = self._cut(B)
+        work = self._works[B]
         if self._width != B:  # blocks of another width have written over the row of ones
-            work.features[0] = 1
+            work.features[-1] = 1
             self._width = B
+        torch.sub(x, origin, out=work.x)
         return work
 
-    def _cut(self, D: int, B: int) -> _Workspace:
+    def _cut(self, B: int) -> Work:
         """Cut a block's arrays from the one buffer that blocks of every width share: the last block is narrower."""
-        rows = self._sizes
-        if self._buffer.numel() < sum(rows) * B:
-            self._buffer = self._buffer.new_empty(sum(rows) * B)
-            self._workspaces.clear()
-        features, logits, moments = self._buffer[: sum(rows) * B].view(-1, B).split(rows)
-        coordinates, products = features[1 : 1 + D], features[1 + D :].view(D, D, B)
-        h, *columns = moments.split(D)
-        return _Workspace(
-            features, coordinates, coordinates[:, None], products, coordinates.unbind(), logits, moments, h, tuple(columns)
-        )
+        sizes = self._form.sizes
+        if self._buffer.numel() < sum(sizes) * B:
+            self._buffer = self._buffer.new_empty(sum(sizes) * B)
+            self._works.clear()
+        buffer = self._buffer[: sum(sizes) * B].view(-1, B)
+        features, logits, rest = buffer.split(sizes)
+        return Work(features, features[-1 - self.dim : -1], logits, rest, buffer)
 
 
-def condition(mixture: GaussianMixture, noise: Tensor | float = 0.0) -> Tensor:
-    """How many times larger the terms of a logit are than their sum, at worst over components, in X + noise Z.
+def _scales(sde: SDE, t: Tensor) -> tuple[Tensor, Tensor]:
+    """alpha and sigma at times (T,), float64, also of an SDE that answers with one number for all."""
+    alpha, sigma = (torch.as_tensor(v, dtype=torch.float64).expand_as(t) for v in (sde.alpha(t), sde.sigma(t)))
+    return alpha, sigma
+
+
+def condition(mixture: GaussianMixture, alpha: Tensor | float = 1.0, sigma: Tensor | float = 0.0) -> Tensor:
+    """How many times larger the terms of a logit are than their sum, at worst over components, in alpha X + sigma Z.
 
     Args:
         mixture: The distribution of X.
-        noise: A standard deviation, or several, (T,).
+        alpha: A number, or several, (T,).
+        sigma: As alpha.
 
     Returns:
         () or (T,).
     """
-    variances, _ = mixture.principal_axes
-    added = torch.as_tensor(noise, dtype=torch.float64)[..., None] ** 2
-    squares = (mixture.means - mixture.mean).square().sum(1) + variances.sum(1) + mixture.dim * added
-    return (squares / (variances.amin(1) + added)).amax(-1)
+    signal, noise = (torch.as_tensor(v, dtype=torch.float64)[..., None] ** 2 for v in (alpha, sigma))
+    least, squares = mixture.spread
+    return ((signal * squares + mixture.dim * noise) / (signal * least + noise)).amax(-1)
 
 
 def score_and_divergence(score_fn: ScoreFn, x: Tensor, t: float) -> tuple[Tensor, Tensor]:

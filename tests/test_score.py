@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from typing import final
 
 import pytest
 import torch
@@ -19,11 +20,13 @@ from scoredm import (
     exact_score,
     parse_mixture,
     sample,
+    score as score_module,
     score_from_noise,
     targets,
 )
+from scoredm.forms import Features, LowRank, Projected, form_of
 from scoredm.grids import uniform_times
-from tests.common import each_kind, generator
+from tests.common import each_kind, generator, normal
 
 
 def at_time(mixture: GaussianMixture, sde: SDE, t: float) -> GaussianMixture:
@@ -123,10 +126,8 @@ def test_the_prepared_log_density_is_that_of_the_diffused_mixture(sde):
     mixture = targets.mixture("pinwheel")
     grid = exact_score(mixture, sde).on_grid([1.0, 0.3], torch.empty(0, dtype=torch.float64))
     x = 4 * torch.randn(9001, 2, generator=generator(), dtype=torch.float64)
-    for t in (1.0, 0.3):
+    for t in (1.0, 0.3, 0.5):  # the last is not in the grid
         torch.testing.assert_close(grid.log_prob(x, t), at_time(mixture, sde, t).log_prob(x))
-    with pytest.raises(KeyError):
-        grid.log_prob(x, 0.5)
 
 
 def test_a_score_of_the_grid_is_not_overwritten_by_the_next():
@@ -200,3 +201,128 @@ def test_a_time_at_which_float64_is_not_enough_is_left_to_the_unprepared_score()
     torch.testing.assert_close(grid(x, 1e-9), -(x - far.means[0]) / (1e-6 + float(sde.sigma(1e-9)) ** 2), rtol=1e-6, atol=0)
     alone = torch.distributions.Normal(-1e6, math.sqrt(1e-6 + float(sde.sigma(1e-9)) ** 2)).log_prob(x[:, 0]) - math.log(2)
     torch.testing.assert_close(grid.log_prob(x, 1e-9), alone, rtol=1e-6, atol=1e-6)
+
+
+def full(K: int, D: int) -> GaussianMixture:
+    root = normal(K, D, D, seed=K + D)
+    return GaussianMixture(2 * normal(K, D), root @ root.mT / D + 0.1 * torch.eye(D), 1 + normal(K, seed=7).abs())
+
+
+SHAPES = {
+    "full": full(4, 3),
+    "a pair": full(2, 3),
+    "one": full(1, 2),
+    "few in many dimensions": full(3, 12),
+    "isotropic": GaussianMixture.isotropic(normal(5, 6), 0.1 + normal(5).abs(), [1, 2, 0, 3, 1]),
+    "an isotropic pair": GaussianMixture.isotropic(normal(2, 4), [0.2, 3.0], [1, 2]),
+    "diagonal": GaussianMixture.diagonal(normal(5, 4), 0.1 + normal(5, 4).abs(), [1, 2, 3, 4, 5]),
+    "low rank": GaussianMixture.low_rank(normal(3, 12), normal(3, 12, 2), [0.1, 1.0, 2.0], [1, 1, 2]),
+}
+FORMS = [Features, Features, Features, Projected, Features, Features, Features, LowRank]
+each_shape = pytest.mark.parametrize("shape", SHAPES)
+
+
+@pytest.mark.parametrize(("shape", "form"), [*zip(SHAPES, FORMS, strict=True)])
+def test_every_form_is_chosen_and_agrees_with_the_unprepared_score(shape, form):
+    mixture, sde = SHAPES[shape], VPSDE()
+    assert isinstance(form_of(mixture), form)
+    exact = exact_score(mixture, sde)
+    grid = exact.on_grid([1.0, 0.5, 1e-3], torch.empty(0, dtype=torch.float64))
+    for n in (1, 9, 3001):
+        x = 4 * normal(n, mixture.dim, seed=1)
+        for t in (1.0, 0.5, 0.3, 1e-3):  # 0.3 is not in the grid
+            torch.testing.assert_close(grid(x, t), exact(x, t), rtol=1e-9, atol=1e-9)
+            torch.testing.assert_close(grid.log_prob(x, t), at_time(mixture, sde, t).log_prob(x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        grid(x[:8].view(2, 4, -1), torch.tensor(0.3)), exact(x[:8], float(torch.tensor(0.3))).view(2, 4, -1)
+    )
+
+
+@pytest.mark.parametrize("form", [lambda m: Features(m, m.dim), Projected, LowRank], ids=["features", "projected", "low rank"])
+@each_shape
+def test_a_form_is_right_for_narrower_shapes_too(shape, form, monkeypatch):
+    mixture, sde = SHAPES[shape], VESDE()
+    if form is LowRank and mixture.excess_rank == 0 or mixture.dim < 2:
+        return
+    monkeypatch.setattr(score_module, "form_of", form)
+    exact, x = exact_score(mixture, sde), 3 * normal(100, mixture.dim)
+    torch.testing.assert_close(exact.on_grid([0.5], x)(x, 0.5), exact(x, 0.5), rtol=1e-9, atol=1e-9)
+
+
+@each_shape
+def test_no_share_is_so_small_that_it_slows_a_core_down_and_far_scores_stay_right(shape, monkeypatch):
+    mixture, sde = SHAPES[shape], VESDE()
+    exact, x = exact_score(mixture, sde), 40 * normal(500, mixture.dim).float()
+    grid, works = exact.on_grid([0.3], x), []
+    cut = grid._cut
+    monkeypatch.setattr(grid, "_cut", lambda size: works.append(cut(size)) or works[-1])
+    found, expected = grid(x, 0.3), exact(x, 0.3)
+    assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
+    assert all(float(work.logits[work.logits != 0].abs().min()) >= torch.finfo(torch.float32).tiny for work in works)
+
+
+@each_shape
+def test_the_prepared_score_can_be_differentiated(shape):
+    mixture, sde = SHAPES[shape], VPSDE()
+    exact, x = exact_score(mixture, sde), normal(6, mixture.dim).requires_grad_()
+    weights = normal(6, mixture.dim, seed=2)
+    grid = exact.on_grid([0.5], x)
+    found = torch.autograd.grad((weights * grid(x, 0.5)).sum(), x)[0]
+    h = 1e-5 * weights  # the derivative of the score is symmetric: J'w is the change of the score along w
+    torch.testing.assert_close(found, (exact(x + h, 0.5) - exact(x - h, 0.5)).detach() / 2e-5, rtol=1e-6, atol=1e-6)
+    with torch.no_grad():
+        assert not grid(x, 0.5).requires_grad
+
+
+def test_a_step_may_differentiate_the_score():
+    sde, mixture = VPSDE(), targets.mixture("tutorial")
+
+    def guided(sde: SDE, score_fn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
+        with torch.enable_grad():
+            y = x.detach().requires_grad_()
+            pull = torch.autograd.grad(denoise(score_fn, sde, y, t).square().sum(), y)[0]
+        return ddim(sde, score_fn, x, t, t_next, noise) - 0.01 * pull
+
+    assert sample(sde, exact_score(mixture, sde), 20, steps=5, step=guided, generator=generator()).end.isfinite().all()
+
+
+def test_what_is_prepared_is_bounded_and_forgotten_times_come_back(monkeypatch):
+    monkeypatch.setattr(score_module, "PREPARED_BYTES", 10_000)
+    monkeypatch.setattr(score_module, "PREPARED_AT_ONCE", 100)
+    exact, x = exact_score(SHAPES["full"], VPSDE()), normal(20, 3)
+    times = uniform_times(30, 1e-3)
+    grid = exact.on_grid(times, x)
+    for _ in range(2):
+        for t in (*times, 0.123):
+            torch.testing.assert_close(grid(x, t), exact(x, t), rtol=1e-9, atol=1e-9)
+            assert sum(size for _, size in grid._kept) <= 10_000 and len(grid._rows) < 6
+
+
+@final
+class Constants(SDE):
+    """An own SDE whose alpha and drift are plain numbers, whatever t is."""
+
+    def alpha(self, t):
+        return 0.8
+
+    def sigma(self, t):
+        return 3 * t
+
+    def diffusion(self, t):
+        return 3 * (2 * t) ** 0.5
+
+    def drift_rate(self, t):
+        return 0.0
+
+
+@each_shape
+def test_an_sde_may_answer_with_a_number_for_times_in_a_tensor(shape):
+    mixture, sde = SHAPES[shape], Constants()
+    score, x, t = exact_score(mixture, sde), normal(4, mixture.dim), torch.full((4,), 0.5)
+    expected = mixture.diffuse(0.8, 1.5).score(x)
+    for found in (score(x, 0.5), score(x, t), score(x, t[0]), score.on_grid([0.5], x)(x, 0.5), score.with_divergence(x, 0.5)[0]):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    clean = (x + 1.5**2 * expected) / 0.8
+    for found in (denoise(score, sde, x, 0.5), denoise(score, sde, x, t), score.posterior_mean(x, t)):
+        torch.testing.assert_close(found, clean, rtol=1e-9, atol=1e-9)
+    assert sample(sde, score, 3, steps=4, step=ddim).end.isfinite().all()

@@ -1,8 +1,8 @@
 """The library beside its peers in one table, one run, one thread: `python -m tests.benchmarks.compare`.
 
-A cell is how many times as long the peer takes as the library: above 1 the library is faster. The library and its peers take turns,
-and each counts by its fastest turn, so that what else the machine does harms all alike. `--only` runs the parts whose title holds a
-word, `--quick` a few small sizes.
+A cell is how many times as long the peer takes as the library: above 1 the library is faster. The library and its peers take
+turns, and each counts by its fastest turn in processor time, so that what else the machine does harms all alike. `--only` runs the
+parts whose title holds a word, `--quick` a few small sizes; a peer that is not installed is shown as "-".
 """
 
 import argparse
@@ -118,7 +118,7 @@ def by_torchsde(score: plain.Score, n: int, dim: int, steps: int) -> Run | None:
 
         def f(self, s, x):
             t = 1 - float(s)
-            return sde.diffusion(t) ** 2 * score(x, sde.sigma(t))
+            return sde.diffusion(t) ** 2 * score(x, float(sde.sigma(t)))
 
         def g(self, s, x):
             return torch.full_like(x, sde.diffusion(1 - float(s)))
@@ -145,7 +145,7 @@ def by_azula(score: plain.Score, n: int, dim: int, steps: int) -> Run | None:
             self.schedule = lambda t: (sde.alpha(t), sde.sigma(t))
 
         def forward(self, x_t, t, **_):
-            sigma = sde.sigma(float(t))
+            sigma = float(sde.sigma(float(t)))
             return DiracPosterior(x_t + sigma**2 * score(x_t, sigma))
 
     sampler = DDPMSampler(Exact(), start=1.0, stop=1e-3, steps=steps, silent=True)
@@ -218,7 +218,7 @@ def learned(n: int, dim: int, steps: int = 50) -> str:
     net, sde = network(dim), VESDE(LAM)
     prior = zero_mean_prior(sde, dim)
     with torch.no_grad():
-        plainly = lambda x, sigma: net(x, 0.5)  # noqa: E731 - at one time: what the network costs does not depend on it
+        plainly = lambda x, _sigma: net(x, 0.5)  # noqa: E731 - at one time: what the network costs does not depend on it
         runs: dict[str, Timed] = {
             "scoredm": (lambda: sample(sde, net, n, steps=steps, prior=prior, trajectory=True), steps),
             "plain": (lambda: plain.reverse_paths(plainly, LAM, n, dim, steps), steps),
@@ -263,7 +263,7 @@ def likelihood(dim: int, components: int, n: int, steps: int = 20) -> str:
     def slope(x: torch.Tensor, t: float) -> torch.Tensor:
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            s = score(x, sde.sigma(t))
+            s = score(x, float(sde.sigma(t)))
             parts = [torch.autograd.grad(s[:, d].sum(), x, retain_graph=True)[0][:, d] for d in range(dim)]
         return torch.cat([s.detach(), torch.stack(parts).sum(0)[:, None]], 1) * -(sde.diffusion(t) ** 2) / 2
 
@@ -315,7 +315,7 @@ def metrics(dim: int, n: int) -> list[str]:
         return 2 * torch.cdist(a, b).mean() - torch.cdist(a, a).mean() - torch.cdist(b, b).mean()
 
     def plain_mmd() -> torch.Tensor:
-        within, between = ((-torch.cdist(one, other) ** 2 / 2).exp().mean() for one, other in ((a, a), (a, b)))
+        within, between = ((-(torch.cdist(one, other) ** 2) / 2).exp().mean() for one, other in ((a, a), (a, b)))
         return 2 * within - 2 * between
 
     def plain_sliced() -> torch.Tensor:
@@ -340,7 +340,11 @@ def metrics(dim: int, n: int) -> list[str]:
 def parts_of(quick: bool) -> dict[str, Callable[[], None]]:
     """Each part of the comparison by its title."""
     sizes = QUICK if quick else SIZES
-    draws = [(2, 2, 10_000), (50, 10, 10_000)] if quick else [(2, 2, 100_000), (2, 1000, 100_000), (50, 10, 100_000), (100, 100, 100_000)]
+    draws = (
+        [(2, 2, 10_000), (50, 10, 10_000)]
+        if quick
+        else [(2, 2, 100_000), (2, 1000, 100_000), (50, 10, 100_000), (100, 100, 100_000)]
+    )
     counts = [1000] if quick else [10_000, 100_000]
     return {
         "exact score, full covariances": lambda: table(
@@ -352,7 +356,9 @@ def parts_of(quick: bool) -> dict[str, Callable[[], None]]:
         ),
         "training": lambda: table("ms in all", ["notebook"], (training() for _ in range(1))),
         "likelihood": lambda: table(
-            "ms a step", ["autograd"], (likelihood(*size) for size in ([(2, 2, 500)] if quick else [(2, 2, 2000), (10, 20, 500), (50, 10, 200)]))
+            "ms a step",
+            ["autograd"],
+            (likelihood(*size) for size in ([(2, 2, 500)] if quick else [(2, 2, 2000), (10, 20, 500), (50, 10, 200)])),
         ),
         "drawing samples": lambda: table(
             "ms in all", ["products", "torch", "floor"], (drawing(*size, iso) for size in draws for iso in (False, True))
