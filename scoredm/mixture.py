@@ -26,6 +26,8 @@ ROUNDING_SHARE = 0.01
 
 FEW_AXES = 4  # up to so many dimensions, sums over axes are quicker axis by axis
 
+WORTH_A_PRODUCT = 4000  # additions from which on a matrix product of a component's points is quicker than one at a time
+
 # Below this ratio of the smallest eigenvalue to the largest, the rounding errors of eigh show in the smallest.
 WELL_CONDITIONED = 1e-8
 
@@ -441,12 +443,23 @@ class GaussianMixture:
         k = torch.multinomial(self.weights.to(device), _count(n), replacement=True, generator=generator)
         dtype = torch.float64 if self.needs_float64 else torch.get_default_dtype()
         z = torch.randn(n, self.dim, generator=generator, device=device, dtype=dtype)
-        scale = (self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]).to(z)
         x = self._means.to(z)[k]
-        for i in range(self.dim):
-            for j in range(self.dim):  # one number a point at a time: no (n, D, D) array
-                x[:, i].addcmul_(scale[:, i, j][k], z[:, j])
+        self._spread_out(x, z, k)
         return x, k
+
+    def _spread_out(self, x: Tensor, z: Tensor, k: Tensor) -> None:
+        """Add V_k l_k^{1/2} z to each row of x, with k its component: without an (n, D, D) array."""
+        scale = (self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]).to(z)
+        if bool((self._eigenvectors == torch.eye(self.dim, dtype=torch.float64)).all()):
+            x.addcmul_(self._eigenvalues.sqrt().to(z)[k], z)
+        elif self.dim <= FEW_AXES or len(x) * self.dim**2 < WORTH_A_PRODUCT * self.n_components:
+            for i in range(self.dim):
+                for j in range(self.dim):  # one number a point at a time
+                    x[:, i].addcmul_(scale[:, i, j][k], z[:, j])
+        else:
+            counts = torch.bincount(k, minlength=self.n_components).tolist()
+            for rows, part in zip(k.argsort().split(counts), scale, strict=True):
+                x[rows] += z[rows] @ part.T
 
     def log_prob(self, x: Any) -> Tensor:
         """log p(x), in nats, by log-sum-exp.

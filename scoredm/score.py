@@ -15,6 +15,7 @@ from torch import Tensor
 from scoredm.forms import Rows, Work, form_of, points_in_block
 from scoredm.mixture import GaussianMixture
 from scoredm.sde import NO_SIGNAL, SDE, Time, over_leading_axes
+from scoredm.threads import one_thread
 
 CUDA_BLOCKS = 500  # how much larger blocks of points are on a card, which one large operation fills
 PREPARED_BYTES = 256 << 20  # what a prepared score keeps for its times
@@ -227,7 +228,8 @@ class GridScore:
         points = x if x.ndim == 2 else x.reshape(-1, self.dim)
         if self._buffer.dtype != x.dtype:
             points = points.to(self._buffer.dtype)
-        return self._score(points, *prepared).to(x.dtype).reshape(x.shape)
+        with one_thread():
+            return self._score(points, *prepared).to(x.dtype).reshape(x.shape)
 
     def posterior_mean(self, x: Tensor, t: Time) -> Tensor:
         """E[x_0 | x_t = x], as `ExactScore.posterior_mean`.
@@ -254,9 +256,10 @@ class GridScore:
         origin, rows = prepared
         scratch = torch.empty_like(x.T[:, : self._block], dtype=self._buffer.dtype)
         blocks = []
-        for block in x.T.split(self._block, 1):
-            work = self._work_for(block, origin)
-            blocks.append(torch.logsumexp(self._form.logits(work, rows, scratch[:, : block.shape[1]]), 0))
+        with one_thread():
+            for block in x.T.split(self._block, 1):
+                work = self._work_for(block, origin)
+                blocks.append(torch.logsumexp(self._form.logits(work, rows, scratch[:, : block.shape[1]]), 0))
         return (torch.cat(blocks) - self.dim / 2 * math.log(2 * math.pi)).to(x.dtype)
 
     def _score(self, x: Tensor, origin: Tensor, rows: Rows) -> Tensor:

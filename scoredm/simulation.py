@@ -15,8 +15,11 @@ from torch import Tensor
 from scoredm.grids import uniform_times
 from scoredm.mixture import GaussianMixture
 from scoredm.samplers import CountedScore, Sampler, Step, euler_maruyama, prepare, sampler_of, zero_mean_prior
-from scoredm.score import ExactScore, ScoreFn, check_sde_and_score, denoise as tweedie
+from scoredm.score import ExactScore, GridScore, ScoreFn, check_sde_and_score, denoise as tweedie
 from scoredm.sde import SDE
+from scoredm.threads import one_thread
+
+FEW_NUMBERS = 20_000  # coordinates of points; with fewer, a network of usual width is quicker in one thread
 
 
 @final
@@ -203,10 +206,11 @@ def sample(
     path = coordinates_first((len(kept) if trajectory else 1, *x.shape), x)
     x = path[0].copy_(x)
     storage = path[1 : len(times)] if trajectory else None
-    for state in _steps(sde, score_fn, x, times, sampler.make_step(), generator, storage, noise):
-        x = state
-    if denoise:
-        x = path[-1].copy_(tweedie(sde, score_fn, x, times[-1]))
+    with one_thread(_fits_one_core(score_fn, x)):
+        for state in _steps(sde, score_fn, x, times, sampler.make_step(), generator, storage, noise):
+            x = state
+        if denoise:
+            x = path[-1].copy_(tweedie(sde, score_fn, x, times[-1]))
     return Trajectory(kept, path) if trajectory else Trajectory(kept[-1:], x[None])
 
 
@@ -264,6 +268,13 @@ def _fill_normal(out: Tensor, generator: torch.Generator | None) -> Tensor:
 def _dim_of(score_fn: ScoreFn) -> int | None:
     """D of a score that says it."""
     return _dim_of(score_fn.score_fn) if isinstance(score_fn, CountedScore) else getattr(score_fn, "dim", None)
+
+
+def _fits_one_core(score_fn: ScoreFn, x: Tensor) -> bool:
+    """Exact scores are computed in blocks that fit one core; a network is slower in several threads where points are few."""
+    if isinstance(score_fn, CountedScore):
+        return _fits_one_core(score_fn.score_fn, x)
+    return isinstance(score_fn, ExactScore | GridScore) or x.numel() <= FEW_NUMBERS
 
 
 def _device_of(score_fn: ScoreFn) -> torch.device:

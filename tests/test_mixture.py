@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
 from scoredm import VPSDE, GaussianMixture, mixture as module, parse_mixture, targets
+from tests.common import normal
 
 
 def tutorial() -> GaussianMixture:
@@ -392,3 +393,66 @@ def test_the_posterior_is_bayes_rule(target, alpha, sigma):
 def test_a_posterior_needs_a_point_and_noise(x, sigma, words):
     with pytest.raises(ValueError, match=words):
         targets.mixture("tutorial").denoising_posterior(x, 1.0, sigma)
+
+
+def test_named_shapes_are_the_mixtures_of_their_covariances():
+    means, factors = normal(3, 4), normal(3, 4, 2)
+    variances = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
+    identity, x = torch.eye(4, dtype=torch.float64), normal(50, 4, seed=1)
+    by_axis = 0.1 + normal(3, 4, seed=2).abs()
+    pairs = [
+        (GaussianMixture.isotropic(means, variances, [1, 2, 3]), variances[:, None, None] * identity),
+        (GaussianMixture.diagonal(means, by_axis, [1, 2, 3]), torch.diag_embed(by_axis)),
+        (
+            GaussianMixture.low_rank(means, factors, variances, [1, 2, 3]),
+            factors @ factors.mT + variances[:, None, None] * identity,
+        ),
+    ]
+    for found, covariances in pairs:
+        expected = GaussianMixture(means, covariances, [1, 2, 3])
+        torch.testing.assert_close(found.covariances, covariances)
+        torch.testing.assert_close(found.log_prob(x), expected.log_prob(x))
+        torch.testing.assert_close(found.score(x), expected.score(x))
+    assert [found.excess_rank for found, _ in pairs] == [0, 3, 2] and [found.is_diagonal for found, _ in pairs] == [
+        True,
+        True,
+        False,
+    ]
+    diffused = pairs[2][0].diffuse(0.3, 2.0)
+    assert diffused.excess_rank == 2
+
+
+def test_the_shape_of_covariances_is_recognised():
+    assert parse_mixture("m 1,2 s 0.3; m 3,4 s 2").excess_rank == 0
+    assert GaussianMixture(np.zeros((2, 30)), np.stack([0.7 * np.eye(30), 3 * np.eye(30)]), [1, 1]).excess_rank == 0
+    assert parse_mixture("m 1,2 s 0.3, 1; m 3,4 s 2").is_diagonal
+    assert not tutorial().is_diagonal
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: GaussianMixture.isotropic([[0.0, 1.0]], [-1.0], [1]), "positive definite"),
+        (lambda: GaussianMixture.isotropic([[0.0, 1.0]], [1.0, 2.0], [1]), "covariances have shape"),
+        (lambda: GaussianMixture.diagonal([[0.0, 1.0]], [[1.0, 0.0]], [1]), "positive definite"),
+        (lambda: GaussianMixture.low_rank([[0.0, 1.0]], [[[1.0], [0.0]]], [0.0], [1]), r"variances are \[0.0\]"),
+        (lambda: GaussianMixture.low_rank([[0.0, 1.0]], [[[1.0] * 3, [0.0] * 3]], [1.0], [1]), "R at most 2"),
+        (lambda: GaussianMixture.low_rank([[0.0, 1.0]], [[[1.0], [0.0]]], [1.0], [-1]), "weights must be 0 or more"),
+    ],
+)
+def test_named_shapes_refuse_what_is_no_mixture(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    "mixture", [tutorial(), arbitrary(3, 6), arbitrary(2, 12), GaussianMixture.isotropic(normal(4, 9), [1, 2, 3, 4], [1] * 4)]
+)
+def test_a_sample_is_the_scaled_noise_of_its_seed_however_it_is_computed(mixture):
+    seeded, n = torch.Generator().manual_seed(3), 5000
+    x, k = mixture.sample_labelled(n, torch.Generator().manual_seed(3))
+    assert torch.equal(k, torch.multinomial(mixture.weights, n, replacement=True, generator=seeded))
+    z = torch.randn(n, mixture.dim, generator=seeded)
+    variances, axes = mixture.principal_axes
+    expected = mixture.means[k] + torch.einsum("nij,nj->ni", (axes * variances.sqrt()[:, None])[k], z.double())
+    torch.testing.assert_close(x.double(), expected, rtol=1e-5, atol=1e-5)

@@ -1,11 +1,12 @@
 """The library beside its peers in one table, one run, one thread: `python -m tests.benchmarks.compare`.
 
 A cell is how many times as long the peer takes as the library: above 1 the library is faster. The library and its peers take
-turns, and each counts by its fastest turn in processor time, so that what else the machine does harms all alike. `--only` runs the
-parts whose title holds a word, `--quick` a few small sizes; a peer that is not installed is shown as "-".
+turns, and each counts by its fastest turn in processor time, so that what else the machine does harms all alike. `--only` runs
+the parts whose title holds a word, `--quick` a few small sizes; a peer that is not installed is shown as "-".
 """
 
 import argparse
+import importlib
 import importlib.util
 import itertools
 import time
@@ -109,7 +110,7 @@ def by_torchsde(score: plain.Score, n: int, dim: int, steps: int) -> Run | None:
     """Euler-Maruyama of torchsde, in the rising time 1 - t."""
     if not installed("torchsde"):
         return None
-    import torchsde
+    torchsde = importlib.import_module("torchsde")
 
     sde = VESDE(LAM)
 
@@ -121,7 +122,7 @@ def by_torchsde(score: plain.Score, n: int, dim: int, steps: int) -> Run | None:
             return sde.diffusion(t) ** 2 * score(x, float(sde.sigma(t)))
 
         def g(self, s, x):
-            return torch.full_like(x, sde.diffusion(1 - float(s)))
+            return torch.full_like(x, float(sde.diffusion(1 - float(s))))
 
     def run() -> torch.Tensor:
         times = torch.linspace(0, 1 - 1e-3, steps + 1)
@@ -134,21 +135,20 @@ def by_azula(score: plain.Score, n: int, dim: int, steps: int) -> Run | None:
     """azula's ancestral sampler, from a denoiser with the plain score."""
     if not installed("azula"):
         return None
-    from azula.denoise import Denoiser, DiracPosterior
-    from azula.sample import DDPMSampler
+    base, samplers = (importlib.import_module(f"azula.{part}") for part in ("denoise", "sample"))
 
     sde = VESDE(LAM)
 
-    class Exact(Denoiser):
+    class Exact(base.Denoiser):
         def __init__(self) -> None:
             super().__init__()
             self.schedule = lambda t: (sde.alpha(t), sde.sigma(t))
 
         def forward(self, x_t, t, **_):
             sigma = float(sde.sigma(float(t)))
-            return DiracPosterior(x_t + sigma**2 * score(x_t, sigma))
+            return base.DiracPosterior(x_t + sigma**2 * score(x_t, sigma))
 
-    sampler = DDPMSampler(Exact(), start=1.0, stop=1e-3, steps=steps, silent=True)
+    sampler = samplers.DDPMSampler(Exact(), start=1.0, stop=1e-3, steps=steps, silent=True)
     return lambda: sampler(sde.sigma(1.0) * torch.randn(n, dim))
 
 
@@ -156,9 +156,7 @@ def by_diffusers(score: plain.Score, n: int, dim: int, steps: int) -> Run | None
     """The ancestral scheduler of diffusers, which scales the data."""
     if not installed("diffusers"):
         return None
-    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-
-    scheduler = DDIMScheduler(clip_sample=False)
+    scheduler = importlib.import_module("diffusers.schedulers.scheduling_ddim").DDIMScheduler(clip_sample=False)
     scheduler.set_timesteps(steps)
     alphas = scheduler.alphas_cumprod.sqrt().tolist()
 
