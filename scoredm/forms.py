@@ -5,7 +5,7 @@
 Points are arrays (D, B), coordinates first, measured from an origin near the mean of p_t. `form_of` chooses the quickest way.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Protocol, final
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from scoredm.mixture import GaussianMixture
 LEAST_LOGIT = -80.0
 
 # Numbers per block of points: what is computed of a block then stays within a core's cache, or near it.
-BLOCK_NUMBERS = 200_000
+BLOCK_NUMBERS = 400_000
 LEAST_BLOCK = 128  # points, for matrix products and calls to be worth it
 
 # Full covariances: with K components in D dimensions, the D^2 products of coordinates pay from K = D^2 / 10 on, as measured for
@@ -26,37 +26,43 @@ MANY = 10
 Rows = tuple[Tensor, ...]  # what is prepared for one time
 
 
-class Work(NamedTuple):
-    """Arrays for a block of B points, cut from one buffer."""
+class Block(Protocol):
+    """Arrays for a block of B points, and what is computed in them; making views costs as much as adding, so they are kept."""
 
-    features: Tensor  # (F, B): products of coordinates, then the coordinates, then a row of ones
-    x: Tensor  # (D, B), part of the features
-    logits: Tensor  # (K, B), right behind the row of ones
-    rest: Tensor  # (R, B)
-    buffer: Tensor  # all of them, (F + K + R, B)
+    x: Tensor  # (D, B): the points, which the caller writes
+    ones: Tensor  # (B,): ones, which blocks of another width write over
+
+    def logits(self, rows: Rows, /) -> Tensor:
+        """l, (K, B)."""
+        ...
+
+    def score(self, rows: Rows, out: Tensor, /) -> None:
+        """Write s, (D, B), into `out`."""
+        ...
 
 
 class Form(Protocol):
-    """A way to compute the score; sizes are the rows of features, logits and rest of its Work."""
+    """A way to compute the score; `numbers` is how many numbers a point takes."""
 
-    sizes: tuple[int, int, int]
+    numbers: int
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
         """Coefficients for T times: alpha and sigma (T,), origin (T, D), float64 -> arrays (T, ...), float64."""
         ...
 
-    def logits(self, work: Work, rows: Rows, scratch: Tensor, /) -> Tensor:
-        """(K, B), from work.x; scratch is (D, B)."""
-        ...
-
-    def score(self, work: Work, rows: Rows, out: Tensor, /) -> None:
-        """Write the score, (D, B), into `out`."""
+    def block(self, buffer: Tensor) -> Block:
+        """The arrays for B points, cut from a buffer, (numbers, B)."""
         ...
 
 
 def shares(logits: Tensor, scratch: Tensor) -> Tensor:
     """Responsibilities up to a factor of each point, in place of the logits (K, B): none is so small that a core slows down."""
     return logits.sub_(torch.amax(logits, 0, out=scratch)).clamp_(min=LEAST_LOGIT).exp_()
+
+
+def points_in_block(numbers: int) -> int:
+    """Points that are computed at once, where each takes so many numbers."""
+    return max(LEAST_BLOCK, BLOCK_NUMBERS // numbers)
 
 
 def form_of(mixture: GaussianMixture) -> Form:
@@ -73,11 +79,7 @@ def form_of(mixture: GaussianMixture) -> Form:
     return Projected(mixture) if K * MANY < D * D else Features(mixture, D)
 
 
-def points_in_block(numbers: int) -> int:
-    """Points that are computed at once, where each takes so many numbers."""
-    return max(LEAST_BLOCK, BLOCK_NUMBERS // numbers)
-
-
+@final
 class Features:
     """Logits and score from products of coordinates: sums over components are two matrix products.
 
@@ -95,26 +97,24 @@ class Features:
     def __init__(self, mixture: GaussianMixture, offsets: int) -> None:
         """Keep what preparing needs."""
         self._mixture, self._offsets = mixture, offsets
-        K, D = mixture.n_components, mixture.dim
-        self._lengths = [1] if offsets == 0 else [D - o for o in range(offsets)]
-        self._pair = K == 2
-        Q = sum(self._lengths)
-        self.sizes = (Q + D + 1, K, D + Q + 1)
+        self.components, self.dim = mixture.n_components, mixture.dim
+        self.lengths = [self.dim - o for o in range(offsets)] or [1]
+        self.numbers = 2 * sum(self.lengths) + 2 * self.dim + 2 + self.components
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """See Form: rows for the logits, and for the moments; of two components, for their differences too."""
+        """See Form: rows for the logits, and for the moments; of two components, for the difference of the logits too."""
         c, h, products = self._natural(alpha[:, None], sigma[:, None], origin)
-        weight = torch.cat([torch.full((n,), -1.0 if o else -0.5) for o, n in enumerate(self._lengths)])
+        weight = torch.cat([torch.full((n,), -1.0 if o else -0.5) for o, n in enumerate(self.lengths)])
         logits = torch.cat([products * weight.to(products), h, c[..., None]], -1)
         moments = torch.cat([h, -products, torch.ones_like(c)[..., None]], -1).mT.contiguous()
-        if self._pair:
-            change = torch.cat([moments[..., :1], moments[..., 1:] - moments[..., :1]], -1)[:, :-1].contiguous()
-            return logits, change, logits[:, 1:] - logits[:, :1]
+        if self.components == 2:
+            first, second = moments[:, :-1].split(1, -1)
+            return logits, torch.cat([first, second - first], -1), logits[:, 1:] - logits[:, :1]
         return logits, moments
 
     def _natural(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """c (T, K), h (T, K, D) and the entries of P by offsets (T, K, Q)."""
-        if self._offsets == self._mixture.dim > 1:
+        if self._offsets == self.dim > 1:
             c, h, P = self._mixture.natural(alpha[:, 0], sigma[:, 0], origin)
             return c, h, torch.cat([P.diagonal(o, -2, -1) for o in range(self._offsets)], -1)
         variances = self._mixture.covariances.diagonal(dim1=1, dim2=2)
@@ -123,46 +123,61 @@ class Features:
         c = self._mixture.weights.log() - (m * m / noisy + noisy.log()).sum(-1) / 2
         return c, m / noisy, 1 / (noisy if self._offsets else noisy[..., :1])
 
-    def logits(self, work: Work, rows: Rows, scratch: Tensor) -> Tensor:
+    def block(self, buffer: Tensor) -> Block:
         """See Form."""
-        self._multiply(work, scratch)
-        return torch.mm(rows[0], work.features, out=work.logits)
+        return _FeaturesBlock(self, buffer)
 
-    def _multiply(self, work: Work, scratch: Tensor) -> None:
-        """Write the products."""
-        x = work.x
-        if self._offsets == 0:
-            torch.sum(torch.mul(x, x, out=scratch), 0, out=work.features[0])
+
+@final
+class _FeaturesBlock:
+    """The arrays, from the top: products, coordinates, ones; logits; h, the entries of P and the sum of the shares."""
+
+    def __init__(self, form: Features, buffer: Tensor) -> None:
+        Q, D, K = sum(form.lengths), form.dim, form.components
+        self._isotropic = form.lengths[0] < D
+        self._features, self._logits, self._moments = buffer.split([Q + D + 1, K, D + Q + 1])
+        products, self.x, (self.ones,) = self._features.split([Q, D, 1])
+        self._h, entries, (self._total,) = self._moments.split([D, Q, 1])
+        self._diagonal, *parts = entries.split(form.lengths)
+        self._products = [
+            (product, self.x[: D - o], self.x[o:]) for o, product in enumerate(products.split(form.lengths))
+        ]  # their places, and their factors
+        self._crossed = [
+            (self._h[place], part, self.x[other])
+            for o, part in enumerate(parts, start=1)
+            for place, other in ((slice(D - o), slice(o, None)), (slice(o, None), slice(D - o)))
+        ]
+        self._pair = None
+        if K == 2:
+            self._pair = self._logits[:1], buffer[Q + D : Q + D + 2], self._moments[:-1]
+
+    def logits(self, rows: Rows) -> Tensor:
+        self._multiply()
+        return torch.mm(rows[0], self._features, out=self._logits)
+
+    def _multiply(self) -> None:
+        if self._isotropic:
+            torch.sum(torch.mul(self.x, self.x, out=self._h), 0, out=self._features[0])
             return
-        start = 0
-        for o, n in enumerate(self._lengths):
-            torch.mul(x[:n], x[o:], out=work.features[start : start + n])
-            start += n
+        for product, one, other in self._products:
+            torch.mul(one, other, out=product)
 
-    def score(self, work: Work, rows: Rows, out: Tensor) -> None:
-        """See Form."""
-        D, x = len(work.x), work.x
-        moments, total = work.rest[:-1], None
+    def score(self, rows: Rows, out: Tensor) -> None:
         if self._pair:
-            self._multiply(work, out)
-            torch.mm(rows[2], work.features, out=work.logits[:1]).clamp_(min=LEAST_LOGIT).sigmoid_()
-            start = len(work.features) - 1
-            torch.mm(rows[1], work.buffer[start : start + 2], out=moments)
+            self._multiply()
+            share, with_ones, moments = self._pair
+            torch.mm(rows[2], self._features, out=share).clamp_(min=LEAST_LOGIT).sigmoid_()
+            torch.mm(rows[1], with_ones, out=moments)
         else:
-            r = shares(self.logits(work, rows, out), out[0])
-            torch.mm(rows[1], r, out=work.rest)
-            total = work.rest[-1]
-        torch.addcmul(moments[:D], moments[D : D + self._lengths[0]], x, out=out)
-        start = D + self._lengths[0]
-        for o, n in enumerate(self._lengths[1:], 1):
-            part = moments[start : start + n]
-            out[:n].addcmul_(part, x[o:])
-            out[o:].addcmul_(part, x[:n])
-            start += n
-        if total is not None:
-            out.div_(total)
+            torch.mm(rows[1], shares(self.logits(rows), self._total), out=self._moments)
+        for place, entries, coordinates in self._crossed:
+            place.addcmul_(entries, coordinates)
+        torch.addcmul(self._h, self._diagonal, self.x, out=out)
+        if not self._pair:
+            out.div_(self._total)
 
 
+@final
 class Projected:
     """The score of every component at every point by one matrix product, and logits from them.
 
@@ -175,8 +190,8 @@ class Projected:
     def __init__(self, mixture: GaussianMixture) -> None:
         """Keep what preparing needs."""
         self._mixture = mixture
-        K, D = mixture.n_components, mixture.dim
-        self.sizes = (D + 1, K, D * K)
+        self.components, self.dim = mixture.n_components, mixture.dim
+        self.numbers = self.dim + 2 + self.components * (self.dim + 1)
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
         """See Form: rows for the linear part of the logits, and for the scores, coordinates first."""
@@ -184,24 +199,40 @@ class Projected:
         scores = torch.cat([-P, h[..., None]], -1)  # (T, K, D, D + 1)
         return torch.cat([h / 2, c[..., None]], -1), scores.transpose(1, 2).flatten(1, 2)
 
-    def logits(self, work: Work, rows: Rows, _scratch: Tensor) -> Tensor:
+    def block(self, buffer: Tensor) -> Block:
         """See Form."""
-        torch.mm(rows[1], work.features, out=work.rest)
-        torch.mm(rows[0], work.features, out=work.logits)
-        for scores, coordinate in zip(work.rest.view(len(work.x), *work.logits.shape), work.x, strict=True):
-            work.logits.addcmul_(scores, coordinate, value=0.5)
-        return work.logits
-
-    def score(self, work: Work, rows: Rows, out: Tensor) -> None:
-        """See Form."""
-        r = shares(self.logits(work, rows, out), out[0])
-        scores = work.rest.view(len(out), *r.shape)
-        torch.mul(scores[:, 0], r[0], out=out)
-        for k in range(1, len(r)):
-            out.addcmul_(scores[:, k], r[k])
-        out.div_(r.sum(0))
+        return _ProjectedBlock(self, buffer)
 
 
+@final
+class _ProjectedBlock:
+    """The arrays, from the top: coordinates, ones; logits; scores, (D, K, B); a row for sums."""
+
+    def __init__(self, form: Projected, buffer: Tensor) -> None:
+        K, D = form.components, form.dim
+        self._features, self._logits, self._scores, (self._total,) = buffer.split([D + 1, K, D * K, 1])
+        self.x, self.ones = self._features[:-1], self._features[-1]
+        scores = self._scores.view(D, K, -1)
+        self._by_coordinate = [*zip(scores.unbind(), self.x.unbind(), strict=True)]
+        self._by_component = [*zip(scores.unbind(1), self._logits.unbind(), strict=True)]
+
+    def logits(self, rows: Rows) -> Tensor:
+        torch.mm(rows[1], self._features, out=self._scores)
+        torch.mm(rows[0], self._features, out=self._logits)
+        for scores, coordinate in self._by_coordinate:
+            self._logits.addcmul_(scores, coordinate, value=0.5)
+        return self._logits
+
+    def score(self, rows: Rows, out: Tensor) -> None:
+        r = shares(self.logits(rows), self._total)
+        (scores, share), *others = self._by_component
+        torch.mul(scores, share, out=out)
+        for scores, share in others:
+            out.addcmul_(scores, share)
+        out.div_(torch.sum(r, 0, out=self._total))
+
+
+@final
 class LowRank:
     """Covariances S_k = U_k E_k U_k' + v_k I of rank R beside the isotropic part: R coordinates y of each component.
 
@@ -214,48 +245,56 @@ class LowRank:
 
     def __init__(self, mixture: GaussianMixture) -> None:
         """Keep what preparing needs."""
-        self._mixture, self._rank = mixture, mixture.excess_rank
-        K, D = mixture.n_components, mixture.dim
-        self.sizes = (D + 2, K, K * self._rank + D + 2)
+        self._mixture = mixture
+        self.components, self.dim, self.rank = mixture.n_components, mixture.dim, mixture.excess_rank
+        self.numbers = 2 * self.dim + 4 + self.components * (self.rank + 1)
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
         """See Form: rows for logits and y, and for the moments."""
         variances, axes = self._mixture.principal_axes
         alpha, noise = alpha[:, None, None], sigma[:, None, None] ** 2
         noisy = alpha**2 * variances + noise  # (T, K, D), ascending
-        p, kept = 1 / noisy[..., :1], noisy[..., -self._rank :]
-        A = axes[:, :, -self._rank :] * (p - 1 / kept).clamp_(min=0).sqrt()[..., None, :]  # (T, K, D, R)
+        p, kept = 1 / noisy[..., :1], noisy[..., -self.rank :]
+        A = axes[:, :, -self.rank :] * (p - 1 / kept).clamp_(min=0).sqrt()[..., None, :]  # (T, K, D, R)
         m = alpha * self._mixture.means - origin[:, None]
-        c = self._mixture.weights.log() - ((p[..., 0] * m.square().sum(-1)) + noisy.log().sum(-1)) / 2
+        c = self._mixture.weights.log() - (p[..., 0] * m.square().sum(-1) + noisy.log().sum(-1)) / 2
         linear = torch.cat([-p / 2, p * m, c[..., None]], -1)  # (T, K, D + 2), for (|x|^2, x, 1)
         along = torch.cat([torch.zeros_like(A[:, :, :1]), A, -(m[..., None, :] @ A)], 2)  # (T, K, D + 2, R)
-        one = torch.ones_like(p)
-        moments = torch.cat(
-            [torch.cat([p * m, -p, one], -1).mT, self._by_axis(torch.cat([A, torch.zeros_like(A[:, :, :2])], 2)).mT], -1
-        )
-        return torch.cat([linear, self._by_axis(along)], 1), moments.contiguous()
+        apart = torch.cat([p * m, -p, torch.ones_like(p)], -1)
+        moments = torch.cat([apart, _by_axis(torch.cat([A, torch.zeros_like(A[:, :, :2])], 2))], 1)
+        return torch.cat([linear, _by_axis(along)], 1), moments.mT.contiguous()
 
-    @staticmethod
-    def _by_axis(parts: Tensor) -> Tensor:
-        """(T, K, M, R) -> (T, R K, M)."""
-        return parts.permute(0, 3, 1, 2).flatten(1, 2)
-
-    def logits(self, work: Work, rows: Rows, scratch: Tensor) -> Tensor:
+    def block(self, buffer: Tensor) -> Block:
         """See Form."""
-        K, F = len(work.logits), len(work.features)
-        torch.sum(torch.mul(work.x, work.x, out=scratch), 0, out=work.features[0])
-        torch.mm(rows[0], work.features, out=work.buffer[F : F + K * (self._rank + 1)])
-        for y in self._along(work):
-            work.logits.addcmul_(y, y, value=0.5)
-        return work.logits
+        return _LowRankBlock(self, buffer)
 
-    def _along(self, work: Work) -> Tensor:
-        """(R, K, B)."""
-        return work.rest[: self._rank * len(work.logits)].view(self._rank, *work.logits.shape)
 
-    def score(self, work: Work, rows: Rows, out: Tensor) -> None:
-        """See Form."""
-        r, F, D = shares(self.logits(work, rows, out), out[0]), len(work.features), len(out)
-        self._along(work).mul_(r)
-        moments = torch.mm(rows[1], work.buffer[F : F + len(r) * (self._rank + 1)], out=work.rest[-D - 2 :])
-        torch.addcmul(moments[:D], moments[D], work.x, out=out).div_(moments[D + 1])
+def _by_axis(parts: Tensor) -> Tensor:
+    """(T, K, M, R) -> (T, R K, M)."""
+    return parts.permute(0, 3, 1, 2).flatten(1, 2)
+
+
+@final
+class _LowRankBlock:
+    """The arrays, from the top: |x|^2, coordinates, ones; logits; y, (R, K, B); h, p and the sum of the shares."""
+
+    def __init__(self, form: LowRank, buffer: Tensor) -> None:
+        K, D, R = form.components, form.dim, form.rank
+        self._features, self._found, self._moments = buffer.split([D + 2, K * (R + 1), D + 2])
+        (self._square,), self.x, (self.ones,) = self._features.split([1, D, 1])
+        self._h, self._p, (self._total,) = self._moments.split([D, 1, 1])
+        self._logits, y = self._found.split([K, K * R])
+        self._y = y.view(R, K, -1)
+        self._by_axis = self._y.unbind()
+
+    def logits(self, rows: Rows) -> Tensor:
+        torch.sum(torch.mul(self.x, self.x, out=self._h), 0, out=self._square)
+        torch.mm(rows[0], self._features, out=self._found)
+        for y in self._by_axis:
+            self._logits.addcmul_(y, y, value=0.5)
+        return self._logits
+
+    def score(self, rows: Rows, out: Tensor) -> None:
+        self._y.mul_(shares(self.logits(rows), self._total))
+        torch.mm(rows[1], self._found, out=self._moments)
+        torch.addcmul(self._h, self._p, self.x, out=out).div_(self._total)

@@ -12,7 +12,7 @@ from typing import Protocol, final
 import torch
 from torch import Tensor
 
-from scoredm.forms import Rows, Work, form_of, points_in_block
+from scoredm.forms import Block, Rows, form_of, points_in_block
 from scoredm.mixture import GaussianMixture
 from scoredm.sde import NO_SIGNAL, SDE, Time, over_leading_axes
 from scoredm.threads import one_thread
@@ -189,20 +189,19 @@ class GridScore:
         self._precision = like.dtype
         self._grid = list(dict.fromkeys(float(t) for t in times))
         self._place = {t: i for i, t in enumerate(self._grid)}
-        lost = self._condition(self._grid)
-        in_float64 = lost * torch.finfo(torch.float64).eps <= LOST
-        enough = bool((lost[in_float64] * torch.finfo(like.dtype).eps <= LOST).all())
-        self._buffer = like.new_empty(0, dtype=like.dtype if enough else torch.float64)
+        self._condition = dict(zip(self._grid, self._conditions(self._grid), strict=True))
+        good = [lost for lost in self._condition.values() if lost * torch.finfo(torch.float64).eps <= LOST]
+        self._dtype = like.dtype if all(lost * torch.finfo(like.dtype).eps <= LOST for lost in good) else torch.float64
         self._mean = exact.mixture.mean
         self._form = form_of(exact.mixture)
         self._rows: dict[
             float, tuple[Tensor, Rows] | None
         ] = {}  # origin and coefficients; None where the unprepared score answers
         self._kept: deque[tuple[list[float], int]] = deque()  # blocks of times and their bytes, oldest first
-        features, logits, _ = self._form.sizes
-        self._block = points_in_block(sum(self._form.sizes)) * (CUDA_BLOCKS if like.is_cuda else 1)
-        self._times_at_once = max(1, PREPARED_AT_ONCE // ((features + exact.dim**2) * (logits + exact.dim)))
-        self._works: dict[int, Work] = {}
+        self._times_at_once = max(1, PREPARED_AT_ONCE // (exact.mixture.n_components * (exact.dim + 1) ** 2))
+        self._block = points_in_block(self._form.numbers) * (CUDA_BLOCKS if like.is_cuda else 1)
+        self._buffer = like.new_empty(0, dtype=self._dtype)
+        self._works: dict[int, Block] = {}
         self._width = 0
 
     @property
@@ -225,11 +224,10 @@ class GridScore:
         prepared = self._prepared(float(t)) if isinstance(t, float | int) or t.ndim == 0 else None
         if prepared is None:
             return self._exact(x, t)
-        points = x if x.ndim == 2 else x.reshape(-1, self.dim)
-        if self._buffer.dtype != x.dtype:
-            points = points.to(self._buffer.dtype)
         with one_thread():
-            return self._score(points, *prepared).to(x.dtype).reshape(x.shape)
+            if x.ndim == 2 and x.dtype == self._dtype:
+                return self._score(x, *prepared)
+            return self._score(x.reshape(-1, self.dim).to(self._dtype), *prepared).to(x.dtype).reshape(x.shape)
 
     def posterior_mean(self, x: Tensor, t: Time) -> Tensor:
         """E[x_0 | x_t = x], as `ExactScore.posterior_mean`.
@@ -254,26 +252,22 @@ class GridScore:
         if prepared is None:
             return self._exact.mixture.at(self._exact.sde, t).log_prob(x)
         origin, rows = prepared
-        scratch = torch.empty_like(x.T[:, : self._block], dtype=self._buffer.dtype)
-        blocks = []
         with one_thread():
-            for block in x.T.split(self._block, 1):
-                work = self._work_for(block, origin)
-                blocks.append(torch.logsumexp(self._form.logits(work, rows, scratch[:, : block.shape[1]]), 0))
+            blocks = [torch.logsumexp(self._work_for(block, origin).logits(rows), 0) for block in x.T.split(self._block, 1)]
         return (torch.cat(blocks) - self.dim / 2 * math.log(2 * math.pi)).to(x.dtype)
 
     def _score(self, x: Tensor, origin: Tensor, rows: Rows) -> Tensor:
         """(B, D) -> (B, D), block by block."""
         score = torch.empty_like(x.T)
         if len(x) <= self._block:
-            self._form.score(self._work_for(x.T, origin), rows, score)
+            self._work_for(x.T, origin).score(rows, score)
         else:
             for part, block in zip(score.split(self._block, 1), x.T.split(self._block, 1), strict=True):
-                self._form.score(self._work_for(block, origin), rows, part)
+                self._work_for(block, origin).score(rows, part)
         return score.T
 
-    def _condition(self, times: list[float]) -> Tensor:
-        return condition(self._exact.mixture, *_scales(self._exact.sde, torch.tensor(times, dtype=torch.float64)))
+    def _conditions(self, times: list[float]) -> list[float]:
+        return condition(self._exact.mixture, *_scales(self._exact.sde, torch.tensor(times, dtype=torch.float64))).tolist()
 
     def _prepared(self, t: float) -> tuple[Tensor, Rows] | None:
         """Origin and coefficients at a time, prepared if need be together with those that follow it in the grid."""
@@ -283,15 +277,18 @@ class GridScore:
         return self._rows[t]
 
     def _prepare(self, times: list[float]) -> None:
-        lost = self._condition(times) * torch.finfo(self._buffer.dtype).eps
-        good = [t for t, share in zip(times, lost.tolist(), strict=True) if share <= LOST]
+        conditions = [self._condition[t] for t in times] if times[0] in self._condition else self._conditions(times)
+        good = [t for t, lost in zip(times, conditions, strict=True) if lost * torch.finfo(self._dtype).eps <= LOST]
         self._rows.update(dict.fromkeys(times))
         size = ROW_BYTES * len(times)
         if good:
             alpha, sigma = _scales(self._exact.sde, torch.tensor(good, dtype=torch.float64))
             # Rounded as points are, so that their difference loses nothing.
             origin = (alpha[:, None] * self._mean).to(self._precision).to(torch.float64)
-            parts = [part.to(self._buffer) for part in (origin[..., None], *self._form.prepare(alpha, sigma, origin))]
+            parts = [
+                part.to(self._buffer.device, self._dtype)
+                for part in (origin[..., None], *self._form.prepare(alpha, sigma, origin))
+            ]
             size += sum(part.nbytes for part in parts)
             for t, first, *rows in zip(good, *(part.unbind() for part in parts), strict=True):
                 self._rows[t] = first, tuple(rows)
@@ -300,27 +297,21 @@ class GridScore:
             for old in self._kept.popleft()[0]:
                 del self._rows[old]
 
-    def _work_for(self, x: Tensor, origin: Tensor) -> Work:
-        """The arrays for points x, (D, B), which are written there."""
+    def _work_for(self, x: Tensor, origin: Tensor) -> Block:
+        """The arrays for points x, (D, B), which are written there; blocks of every width share one buffer."""
         B = x.shape[1]
         if B not in self._works:
-            self._works[B] = self._cut(B)
+            numbers = self._form.numbers * B
+            if self._buffer.numel() < numbers:
+                self._buffer = self._buffer.new_empty(numbers)
+                self._works.clear()
+            self._works[B] = self._form.block(self._buffer[:numbers].view(-1, B))
         work = self._works[B]
-        if self._width != B:  # blocks of another width have written over the row of ones
-            work.features[-1] = 1
+        if self._width != B:  # blocks of another width have written over the ones
+            work.ones.fill_(1)
             self._width = B
         torch.sub(x, origin, out=work.x)
         return work
-
-    def _cut(self, B: int) -> Work:
-        """Cut a block's arrays from the one buffer that blocks of every width share: the last block is narrower."""
-        sizes = self._form.sizes
-        if self._buffer.numel() < sum(sizes) * B:
-            self._buffer = self._buffer.new_empty(sum(sizes) * B)
-            self._works.clear()
-        buffer = self._buffer[: sum(sizes) * B].view(-1, B)
-        features, logits, rest = buffer.split(sizes)
-        return Work(features, features[-1 - self.dim : -1], logits, rest, buffer)
 
 
 def _scales(sde: SDE, t: Tensor) -> tuple[Tensor, Tensor]:
