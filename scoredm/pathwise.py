@@ -124,7 +124,7 @@ def _solved(mixture: GaussianMixture, first: tuple[float, float], last: tuple[fl
         if phi == 0:
             return np.zeros_like(flat)
         u = torch.from_numpy(flat).reshape(x.shape)
-        clean = denoise(score.on_grid([float(phi)], u), angle, u, float(phi))
+        clean = denoise(angle, score.on_grid([float(phi)], u), u, float(phi))
         return ((math.cos(phi) * u - clean / c) / math.sin(phi)).reshape(-1).numpy()
 
     solver = DOP853(slope, start, (x / radius).reshape(-1).numpy(), end, rtol=TOLERANCE, atol=TOLERANCE)

@@ -60,7 +60,7 @@ def two_lines() -> tuple[GaussianMixture, GaussianMixture, GaussianMixture]:
 @pytest.mark.parametrize("sde,t_min", [(VESDE(), 0.0), *((sde, 1e-3) for sde in KINDS[2:]), (Straight(), 0.0)], ids=repr)
 def test_the_solver_moves_independent_coordinates_as_the_closed_form_does_each_alone(sde, t_min):
     one, other, both = two_lines()
-    start = exact_prior(sde, both).sample(20, generator()).double()
+    start = exact_prior(both, sde).sample(20, generator()).double()
     found = flow_end_points(both, sde, start, t_min)
     alone = [flow_end_points(line, sde, start[:, d : d + 1], t_min) for d, line in enumerate((one, other))]
     torch.testing.assert_close(found, torch.cat(alone, 1), rtol=0, atol=1e-7)
@@ -71,12 +71,12 @@ def test_the_solver_and_the_closed_form_agree_on_one_gaussian(sde):
     covariance = torch.tensor([[1.0, 0.8], [0.8, 0.9]], dtype=torch.float64)
     single = GaussianMixture([[3.0, -1.0]], covariance[None], [1.0])
     twins = GaussianMixture([[3.0, -1.0]] * 2, torch.stack([covariance] * 2), [1, 2])  # the same, but not one component
-    start = exact_prior(sde, single).sample(20, generator()).double()
+    start = exact_prior(single, sde).sample(20, generator()).double()
     expected = flow_end_points(single, sde, start)
     torch.testing.assert_close(flow_end_points(twins, sde, start), expected, rtol=0, atol=1e-7)
     last = single.at(sde, 1e-3)
     whitened = torch.linalg.solve(torch.linalg.cholesky(last.covariance), (expected - last.mean).T)
-    first = exact_prior(sde, single)
+    first = exact_prior(single, sde)
     before = torch.linalg.solve(torch.linalg.cholesky(first.covariance), (start - first.mean).T)
     torch.testing.assert_close(whitened.norm(dim=0), before.norm(dim=0))
 
@@ -99,7 +99,7 @@ def errors(make: Callable[[], Step], counts: tuple[int, ...], start: Tensor, exa
 
 @pytest.fixture(scope="module")
 def starts() -> tuple[Tensor, Tensor]:
-    start = exact_prior(VPSDE(), TUTORIAL).sample(200, generator(1)).double()
+    start = exact_prior(TUTORIAL, VPSDE()).sample(200, generator(1)).double()
     return start, flow_end_points(TUTORIAL, VPSDE(), start)
 
 

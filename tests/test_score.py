@@ -282,7 +282,7 @@ def test_a_step_may_differentiate_the_score():
     def guided(sde: SDE, score_fn, x: Tensor, t: float, t_next: float, noise: Tensor) -> Tensor:
         with torch.enable_grad():
             y = x.detach().requires_grad_()
-            pull = torch.autograd.grad(denoise(score_fn, sde, y, t).square().sum(), y)[0]
+            pull = torch.autograd.grad(denoise(sde, score_fn, y, t).square().sum(), y)[0]
         return ddim(sde, score_fn, x, t, t_next, noise) - 0.01 * pull
 
     assert sample(sde, exact_score(mixture, sde), 20, steps=5, step=guided, generator=generator()).end.isfinite().all()
@@ -325,6 +325,6 @@ def test_an_sde_may_answer_with_a_number_for_times_in_a_tensor(shape):
     for found in (score(x, 0.5), score(x, t), score(x, t[0]), score.on_grid([0.5], x)(x, 0.5), score.with_divergence(x, 0.5)[0]):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
     clean = (x + 1.5**2 * expected) / 0.8
-    for found in (denoise(score, sde, x, 0.5), denoise(score, sde, x, t), score.posterior_mean(x, t)):
+    for found in (denoise(sde, score, x, 0.5), denoise(sde, score, x, t), score.posterior_mean(x, t)):
         torch.testing.assert_close(found, clean, rtol=1e-9, atol=1e-9)
     assert sample(sde, score, 3, steps=4, step=ddim).end.isfinite().all()

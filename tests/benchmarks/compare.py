@@ -241,7 +241,7 @@ def training() -> str:
         def score(x: torch.Tensor, t: Time, /) -> torch.Tensor:
             return net(x, torch.as_tensor(t, dtype=x.dtype).expand(len(x)))
 
-        return float(score_error(score, mixture, sde, times, n=2000).mean())
+        return float(score_error(mixture, sde, score, times, n=2000).mean())
 
     def ours() -> None:
         trainer = Trainer(mixture, sde, device="cpu")
@@ -274,7 +274,7 @@ def likelihood(dim: int, components: int, n: int, steps: int = 20) -> str:
             y = y + h / 6 * (a + 2 * b + 2 * c + slope(y + h * c[:, :-1], (i + 1) * h))[:, :-1]
         return y
 
-    run = lambda: flow_log_prob(exact_score(mixture, sde), sde, mixture.at(sde, 1.0), x, steps=steps)  # noqa: E731
+    run = lambda: flow_log_prob(sde, exact_score(mixture, sde), mixture.at(sde, 1.0), x, steps=steps)  # noqa: E731
     return row(f"D {dim}, K {components}, N {n}", {"scoredm": (run, steps), "autograd": (plainly, steps)})
 
 
