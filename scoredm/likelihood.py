@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scoredm.mixture import GaussianMixture, typical_std
 from scoredm.roots import bisect
-from scoredm.score import ScoreFn, score_and_divergence
+from scoredm.score import ScoreFn, check_sde_and_score, score_and_divergence
 from scoredm.sde import SDE
 from scoredm.statistics import Measurement
 
@@ -85,6 +85,7 @@ def encode(sde: SDE, score_fn: ScoreFn, x: Tensor, *, t_min: float = 0.0, steps:
         ValueError: For other shapes, NaN or infinity, steps below 1, t_min outside [0, 1), scale not above 0, or a score that
             is not finite at t_min.
     """
+    check_sde_and_score(sde, score_fn)
     _check(x, t_min, steps, scale)
     x = x.detach().to(torch.float64)
     times, length = _grid(sde, t_min, 2 * steps, scale)

@@ -26,7 +26,7 @@ from torch import Tensor
 from scoredm.forms import LEAST_LOGIT
 from scoredm.mixture import GaussianMixture
 from scoredm.roots import bisect
-from scoredm.score import ScoreFn, condition, exact_score
+from scoredm.score import ScoreFn, check_sde_and_score, condition, exact_score
 from scoredm.sde import SDE, Time, over_leading_axes
 
 Times = TypeVar("Times", float, Tensor, np.ndarray)
@@ -62,6 +62,7 @@ def dsm_losses(sde: SDE, score_fn: ScoreFn, x0: Tensor, t: Time, noise: Tensor) 
     Returns:
         (B,).
     """
+    check_sde_and_score(sde, score_fn)
     sigma = over_leading_axes(sde.sigma(t), x0)
     residual = sigma * score_fn(sde.perturb(x0, t, noise), t) + noise
     return residual.square().sum(-1)

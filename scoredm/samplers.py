@@ -462,7 +462,6 @@ class Sampler:
         stochastic: whether it adds noise.
         order: of the error in the distribution for a small step; None where it has none.
         visits: Langevin steps at each time before the step down.
-        memory: how many evaluations a step uses, its own among them; the first steps of a run have fewer.
         caption: a sentence for the help on screen.
         source: the paper it is from.
         shape: of its points, a name or path of Vega-Lite; chosen by its place in SAMPLERS where there is none.
@@ -475,7 +474,6 @@ class Sampler:
     stochastic: bool = False
     order: int | None = 1
     visits: int = 0
-    memory: int = 1
     caption: str = ""
     source: str = ""
     shape: str | None = None
@@ -574,7 +572,6 @@ SAMPLERS = {
         N_("DPM-Solver++(2M)"),
         DPMSolver2M,
         order=2,
-        memory=2,
         caption=N_("DDIM that continues the change of its last guess."),
         source="Lu et al. 2022, arXiv 2211.01095",
     ),
@@ -591,7 +588,6 @@ SAMPLERS = {
         lambda: DPMSolver2M(eta=1.0),
         stochastic=True,
         order=2,
-        memory=2,
         caption=N_("DPM-Solver++(2M) for the reverse SDE, with the noise of the exact step."),
         source="Lu et al. 2022, arXiv 2211.01095",
     ),
@@ -599,7 +595,6 @@ SAMPLERS = {
         N_("DPM-Solver++(3M)"),
         DPMSolver3M,
         order=2,
-        memory=3,
         caption=N_("DDIM that continues the change of its last two guesses."),
         source="Lu et al. 2022, arXiv 2211.01095",
     ),
@@ -607,7 +602,6 @@ SAMPLERS = {
         N_("UniPC-3"),
         UniPC,
         order=4,
-        memory=3,
         caption=N_("DDIM that continues the change of its last guesses, and corrects each step by the guess at its end."),
         source="Zhao et al. 2023, arXiv 2302.04867",
     ),
@@ -615,7 +609,6 @@ SAMPLERS = {
         N_("DEIS-3"),
         DEIS,
         order=3,
-        memory=3,
         caption=N_("DDIM that continues the change of its last two guesses of the noise."),
         source="Zhang and Chen 2022, arXiv 2204.13902",
     ),

@@ -377,7 +377,13 @@ def exact_score(mixture: GaussianMixture, sde: SDE) -> ExactScore:
 
     Returns:
         A ScoreFn.
+
+    Raises:
+        TypeError: for what is no mixture and SDE, such as the two in the other order.
     """
+    if not isinstance(mixture, GaussianMixture) or not isinstance(sde, SDE):
+        given = f"{type(mixture).__name__} and {type(sde).__name__}"
+        raise TypeError(f"given are {given}; the first must be the mixture and the second the SDE")
     return ExactScore(mixture, sde)
 
 
@@ -399,9 +405,13 @@ def denoise(sde: SDE, score_fn: ScoreFn, x: Tensor, t: Time) -> Tensor:
     Returns:
         (B, ..., D).
 
+    Raises:
+        TypeError: see `check_sde_and_score`.
+
     References:
         Efron 2011, "Tweedie's Formula and Selection Bias".
     """
+    check_sde_and_score(sde, score_fn)
     least = float(torch.as_tensor(sde.alpha(t)).min())
     if isinstance(score_fn, ExactScore | GridScore) and least < SMALL_ALPHA:
         return score_fn.posterior_mean(x, t)

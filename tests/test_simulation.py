@@ -27,9 +27,11 @@ from scoredm import (
     coarsen,
     compare_moments,
     denoise,
+    dsm_loss,
     euler_maruyama,
     exact_prior,
     exact_score,
+    flow_log_prob,
     forward_paths,
     moment_matched_prior,
     rollout,
@@ -624,6 +626,18 @@ def test_what_is_no_sde_and_score_is_refused_in_words(first, second, given):
         sample(first, second, 5)
     with pytest.raises(TypeError, match=message):
         next(rollout(first, second, torch.zeros(5, 1), uniform_times(3)))
+    x, t = torch.zeros(5, 1), torch.ones(5)
+    for refuse in (
+        lambda: denoise(first, second, x, 0.5),
+        lambda: flow_log_prob(first, second, GAUSSIAN, x),
+        lambda: dsm_loss(first, second, x, t, x),
+    ):
+        with pytest.raises(TypeError, match=message):
+            refuse()
+    with pytest.raises(
+        TypeError, match="given are VESDE and GaussianMixture; the first must be the mixture and the second the SDE"
+    ):
+        exact_score(VESDE(), GAUSSIAN)  # pyrefly: ignore[bad-argument-type]
 
 
 # Priors and refusals.

@@ -78,6 +78,9 @@ class Check:
         return self.run() if self.fixed else self.run(case)
 
 
+ORDER = N_("From $p_1$ to $p_{0.5}$ of Gaussian data the error falls as this power of the step.")
+ORDER_OF_FAR_RUNS = N_("From $p_1$ until the log-SNR has risen by 8 the error on Gaussian data falls as this power of the step.")
+
 CHECKS = (
     Check(
         "drift",
@@ -249,7 +252,7 @@ CHECKS = (
         Check(
             f"order-{name}",
             "samplers",
-            N_("From $p_1$ to $p_{0.5}$ of Gaussian data the error falls as this power of the step."),
+            ORDER_OF_FAR_RUNS if name in identities.FAR_RUNS else ORDER,
             SAMPLERS[name].source,
             check,
             subject=SAMPLERS[name].title,
