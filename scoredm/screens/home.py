@@ -112,7 +112,7 @@ def run(experiment: Experiment, settings: Settings) -> Result:
         covariance=mixture.covariance.numpy(),
         alpha=alpha,
         sigma=sigma,
-        noise_to_data=sigma / (alpha * spread),
+        noise_to_data=sigma / (alpha * spread) if alpha > 0 else np.inf,
         merge_time=merge_time(mixture, sde),
         story=tell(mixture, sde, generator(experiment, "data"), generator(experiment, "reverse")),
     )
@@ -203,7 +203,7 @@ def _score_line(mixture: GaussianMixture, sde: SDE) -> tuple[np.ndarray, np.ndar
 
 def _noisy(mixture: GaussianMixture, sde: SDE, generator: torch.Generator) -> Noisy:
     std = float(mixture.covariance.diagonal().mean()) ** 0.5
-    grid = np.linspace(0.01, 1, 200)
+    grid = np.linspace(0.01, float(sde.with_signal(1.0)), 200)
     levels = np.array([float(sde.sigma(t)) / float(sde.alpha(t)) for t in grid.tolist()])
     t = float(grid[np.abs(levels - BLUR * std).argmin()])
     clean, labels = mixture.sample_labelled(14 if mixture.dim == 2 else 60, generator)

@@ -276,7 +276,7 @@ def weightings(experiment: Experiment) -> Weightings:
         experiment: target, SDE and seed.
     """
     spread = float(experiment.mixture.covariance.diagonal().mean()) ** 0.5
-    times = np.geomspace(T_MIN, 1, 60 if experiment.mixture.n_components <= MANY else 20)
+    times = np.geomspace(T_MIN, float(experiment.sde.with_signal(1.0)), 60 if experiment.mixture.n_components <= MANY else 20)
     scales = np.array([experiment.sde.scales(t) for t in times.tolist()])
     level = scales[:, 1] / scales[:, 0] / spread
     return Weightings(level, identities.weightings(experiment.sde, times, spread))
@@ -287,9 +287,10 @@ def parametrisations(experiment: Experiment, t: float) -> Parametrisations:
 
     Args:
         experiment: target, SDE and seed.
-        t: the time, above 0.
+        t: the time, above 0; where nothing is left of the data, a little earlier.
     """
     mixture, sde, draws = experiment.mixture, experiment.sde, generator(experiment, "paths")
+    t = float(sde.with_signal(t))
     x0 = mixture.sample(1, draws)
     x = sde.perturb(x0, t, torch.randn(x0.shape, generator=draws))[0]
     alpha, sigma = sde.scales(t)

@@ -117,11 +117,12 @@ def run(
 
     Args:
         experiment: target, SDE and seed.
-        settings: the time, and which point.
+        settings: the time, or a little earlier where nothing is left of the data, and which point.
         model: the learned score, on the CPU; None for the exact score, whose guess is the best.
         floor: `lowest_loss`, or a function that remembers its results.
     """
-    mixture, sde, t = experiment.mixture, experiment.sde, settings.t
+    mixture, sde = experiment.mixture, experiment.sde
+    t = float(sde.with_signal(settings.t))
     alpha, sigma = sde.scales(t)
     draws, i = generator(experiment, "data"), settings.point - 1
     points, components = mixture.sample_labelled(POINTS, draws)

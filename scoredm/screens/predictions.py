@@ -121,7 +121,9 @@ class Question(Generic[Given, Found]):
 # Home
 
 
-def _pose_noise(_found: "screens.home.Result") -> Posed:
+def _pose_noise(found: "screens.home.Result") -> Posed | None:
+    if math.isinf(found.noise_to_data):
+        return None
     return Posed(Scale((0.1, 0.2, 0.5, 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1000), N_("{value} times")))
 
 

@@ -23,6 +23,8 @@ def facts(experiment: Experiment, result: "screens.home.Result", *, noise: bool 
         if result.alpha == 1
         else _("σ₁ = {sigma}, {ratio} × what is left of the data")
     )
+    if math.isinf(result.noise_to_data):
+        words = _("σ₁ = {sigma}, and nothing is left of the data")
     rows = [
         (_("Made of"), made_of.format(n=result.components, dim=dim)),
         (_("Mean"), _vector(result.mean)),
