@@ -111,7 +111,7 @@ def test_the_first_step_keeps_the_order(sde, name):
         errors.append(float((end - truth).square().mean().sqrt()))
     if name == "rk45":
         assert errors[1] < 1e-5
-    elif sampler.memory > 2:  # their first steps are of a lower order, and are not small here
+    elif name in ("dpm-solver-3m", "unipc", "deis"):  # their first steps are of a lower order, and are not small here
         assert errors[1] < min(5e-5, errors[0] / 1.5)
     else:
         assert math.log2(errors[0] / errors[1]) == pytest.approx(sampler.order, abs=0.35)
