@@ -42,7 +42,7 @@ def test_every_kind_passes(sde):
     check_sde(sde)
 
 
-@pytest.mark.parametrize("sde", [Linear(), Cosine(), Brownian(), VESDE(1e6), VPSDE(0.1, 100.0), EDM(1e-10, 1e6)], ids=repr)
+@pytest.mark.parametrize("sde", [Linear(), Cosine(), Brownian(), VESDE(1e6), VPSDE(0.1, 100.0), EDM(1e-10, 1e6)], ids=lambda sde: type(sde).__name__)
 def test_own_sdes_and_the_ends_of_the_ranges_pass(sde):
     check_sde(sde)
 
@@ -69,7 +69,6 @@ def test_an_sde_with_its_own_rates_passes_where_they_are_right():
         ({"sigma": lambda t: 3 * t / t.max()}, "sigma(0.2505) is 3; among other times it is 0.752252"),
         ({"sigma": lambda t: 3 * t.detach()}, "derivative by torch of sigma(0.001) is 0; its values change otherwise"),
     ],
-    ids=str,
 )
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 def test_each_mistake_is_named_with_its_value(wrong, words):

@@ -488,7 +488,6 @@ ORDER_STEPS = (160, 320)
 ORDER_TO = 0.5  # much nearer to the data the leading errors of Euler-Maruyama cancel where nothing drifts
 FAR_RUNS = {"dpm-solver-3m", "unipc", "deis", "churned-heun"}  # of which t = 0.5 may be too near to t = 1
 ORDER_RISE = 8.0  # of the log-SNR in these runs
-LEAST_LOG_SNR = 2 * math.log(0.01)  # from which it rises where it has no end at t = 1
 ORDER_SPREADS = (0.25, 1.0, 4.0)  # the data's variances, in units of the noise's at that t: one alone may hide the leading error
 
 
@@ -524,8 +523,7 @@ def order(name: str, case: Case) -> Finding:
     """
     sde, far, to = case.sde, name in FAR_RUNS, ORDER_TO
     if far:
-        least = float(sde.log_snr(1.0))
-        to = time_of_log_snr(sde, (least if math.isfinite(least) else LEAST_LOG_SNR) + ORDER_RISE)
+        to = time_of_log_snr(sde, float(sde.log_snr(_last(sde))) + ORDER_RISE)
     S = math.exp(-float(sde.log_snr(to))) * torch.tensor(ORDER_SPREADS, dtype=torch.float64)
 
     def score(x: Tensor, t: Time, /) -> Tensor:
