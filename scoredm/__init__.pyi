@@ -124,6 +124,7 @@ from .training import (
     TrainMetrics as TrainMetrics,
     default_device as default_device,
 )
+from .two_sample import classifier_accuracy as classifier_accuracy, wasserstein_distance as wasserstein_distance
 from .wasserstein import sliced_wasserstein as sliced_wasserstein, sliced_wasserstein_to_mixture as sliced_wasserstein_to_mixture
 
 __version__: str

@@ -2,6 +2,8 @@
 
 Samples are (N, D) tensors; sums are taken in float64. No figure is zero for a perfect sampler, because a sample is finite:
 `noise_floor` gives the same number for fresh exact samples. `METRICS` names the figures that all take (x, mixture, generator).
+
+.. include:: ../docs/metrics.md
 """
 
 import math
