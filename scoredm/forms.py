@@ -134,11 +134,12 @@ class _FeaturesBlock:
 
     def __init__(self, form: Features, buffer: Tensor) -> None:
         Q, D, K = sum(form.lengths), form.dim, form.components
-        self._isotropic = form.lengths[0] < D
+        self._isotropic = form.lengths[0] < D  # where D = 1 there is no difference
         self._features, self._logits, self._moments = buffer.split([Q + D + 1, K, D + Q + 1])
         products, self.x, (self.ones,) = self._features.split([Q, D, 1])
         self._h, entries, (self._total,) = self._moments.split([D, Q, 1])
         self._diagonal, *parts = entries.split(form.lengths)
+        self._square = products[0]
         self._products = [
             (product, self.x[: D - o], self.x[o:]) for o, product in enumerate(products.split(form.lengths))
         ]  # their places, and their factors
@@ -157,7 +158,7 @@ class _FeaturesBlock:
 
     def _multiply(self) -> None:
         if self._isotropic:
-            torch.sum(torch.mul(self.x, self.x, out=self._h), 0, out=self._features[0])
+            torch.sum(torch.mul(self.x, self.x, out=self._h), 0, out=self._square)
             return
         for product, one, other in self._products:
             torch.mul(one, other, out=product)

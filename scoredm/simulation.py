@@ -197,7 +197,8 @@ def sample(
         raise ValueError(
             f"times begin at {times[0]:g}, but the prior is the distribution at t = 1; pass points at that time as start"
         )
-    x = (_draw_start(sde, score_fn, n, prior, generator) if start is None else start).to(_device_of(score_fn))
+    x = _draw_start(sde, score_fn, n, prior, generator) if start is None else start
+    x = x.to(_device_of(score_fn, x))
     if isinstance(score_fn, ExactScore) and score_fn.mixture.needs_float64:
         x = x.double()
     if x.ndim != 2 or len(x) != n:
@@ -277,13 +278,13 @@ def _fits_one_core(score_fn: ScoreFn, x: Tensor) -> bool:
     return isinstance(score_fn, ExactScore | GridScore) or x.numel() <= FEW_NUMBERS
 
 
-def _device_of(score_fn: ScoreFn) -> torch.device:
-    """A network's points live with its weights; any other score takes them on the CPU."""
+def _device_of(score_fn: ScoreFn, x: Tensor) -> torch.device:
+    """A network's points live with its weights; any other score takes them where they are."""
     if isinstance(score_fn, CountedScore):
-        return _device_of(score_fn.score_fn)
+        return _device_of(score_fn.score_fn, x)
     if isinstance(score_fn, torch.nn.Module):
         return next(score_fn.parameters()).device
-    return torch.device("cpu")
+    return x.device
 
 
 @torch.no_grad()

@@ -46,23 +46,25 @@ TUTORIAL = ([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [1, 1])
 
 
 def seconds(runs: dict[str, Timed], least: float) -> dict[str, float | None]:
-    """The least seconds of a step of each; all are called in turn, in each turn as often as `least` seconds hold."""
+    """The least seconds of a step of each; all are called in turn, until each has run for `least` seconds and TURNS times."""
     best: dict[str, float | None] = dict.fromkeys(runs)
-    for _ in range(TURNS):
+    used, turns = dict.fromkeys(runs, 0.0), 0
+    while turns < TURNS or min(used.values()) < least:
+        turns += 1
         for name, (run, steps) in runs.items():
+            if run is None or (turns > TURNS and used[name] > least):
+                used[name] = least
+                continue
             began = time.process_time()
-            while run is not None:
-                once = time.process_time()
-                run()
-                now = time.process_time()
-                known = best[name]
-                best[name] = (now - once) / steps if known is None else min(known, (now - once) / steps)
-                if now - began > least:
-                    break
+            run()
+            spent = time.process_time() - began
+            known = best[name]
+            best[name] = spent / steps if known is None else min(known, spent / steps)
+            used[name] += spent
     return best
 
 
-def row(title: str, runs: dict[str, Timed], least: float = 0.15) -> str:
+def row(title: str, runs: dict[str, Timed], least: float = 0.5) -> str:
     """A line of a table: milliseconds of the library for a step, then how many times as long the others take."""
     found = seconds(runs, least)
     ours = found.pop("scoredm")
@@ -178,8 +180,8 @@ def samplers_of(dim: int, components: int, n: int, isotropic: bool) -> str:
     parts = means, covariances, weights = mixture_of(dim, components, isotropic)
     mixture, sde = GaussianMixture(*parts), VESDE(LAM)
     work = n * components * dim
-    steps = int(min(200, max(10, 2e8 / (work * dim))))
-    few = max(2, min(steps, int(1e7 / work)))  # for peers so slow that fewer steps tell as much
+    steps = int(min(200, max(10, 2e7 / (work * dim))))
+    few = max(2, min(steps, int(5e6 / work)))  # for peers so slow that fewer steps tell as much
     path = partial(plain.reverse_paths, lam=LAM, n=n, dim=dim)
     variances = covariances[:, 0, 0]
     score = best_plain_score(parts, isotropic, n)
