@@ -100,6 +100,7 @@ def line(dim: int, components: int, n: int, isotropic: bool, steps: int = 20) ->
     """A line of the table."""
     means, covariances, weights = (part.cuda() for part in mixture_of(dim, components, isotropic))
     variances = covariances[:, 0, 0]
+    widths = variances if isotropic else covariances
     mixture = GaussianMixture(means, covariances, weights)
     path: Callable[[plain.Score], Callable[[], Tensor]] = lambda score: partial(  # noqa: E731
         plain.reverse_paths, score, LAM, n, dim, steps, "cuda"
@@ -110,7 +111,7 @@ def line(dim: int, components: int, n: int, isotropic: bool, steps: int = 20) ->
         path(plain.einsum(means, covariances, weights)) if n * components * dim * dim < 50 * SLOW else None,
         path(plain.products(means, covariances, weights)),
         path(plain.expanded(means, variances, weights)) if isotropic else None,
-        path(plain.autograd(means, variances if isotropic else covariances, weights)) if n * components * dim <= SLOW else None,
+        path(plain.autograd(means, widths, weights)) if n * components * dim <= SLOW else None,
         lambda: plain.noise_paths(n, dim, steps, "cuda"),
     ]
     found = [None if run is None else seconds(run) / steps for run in runs]
@@ -129,7 +130,7 @@ def large_runs() -> None:
     for n in (20_000, 1_000_000):
         run = reverse(mixture, n, STEPS)
         eager, graph = seconds(run), seconds(recorded(run))
-        least = STEPS * n * 2 * 4 * 2 / speed  # every frame is read once and written once
+        least = STEPS * n * 2 * 4 * 2 / speed  # each frame read once and written once
         print(
             f"{n} x {STEPS}: {1e3 * eager:.1f} ms, recorded {1e3 * graph:.1f} ms; frames read and written once: {1e3 * least:.2f} ms"
         )
