@@ -42,7 +42,9 @@ def test_every_kind_passes(sde):
     check_sde(sde)
 
 
-@pytest.mark.parametrize("sde", [Linear(), Cosine(), Brownian(), VESDE(1e6), VPSDE(0.1, 100.0), EDM(1e-10, 1e6)], ids=lambda sde: type(sde).__name__)
+@pytest.mark.parametrize(
+    "sde", [Linear(), Cosine(), Brownian(), VESDE(1e6), VPSDE(0.1, 100.0), EDM(1e-10, 1e6)], ids=lambda sde: type(sde).__name__
+)
 def test_own_sdes_and_the_ends_of_the_ranges_pass(sde):
     check_sde(sde)
 
