@@ -33,11 +33,23 @@ class Block(Protocol):
     ones: Tensor  # (B,): ones, which blocks of another width write over
 
     def logits(self, rows: Rows, /) -> Tensor:
-        """l, (K, B)."""
+        """The logits of the points.
+
+        Args:
+            rows: what is prepared for their time.
+
+        Returns:
+            l, (K, B), until the next block is computed.
+        """
         ...
 
     def score(self, rows: Rows, out: Tensor, /) -> None:
-        """Write s, (D, B), into `out`."""
+        """Write the score of the points.
+
+        Args:
+            rows: what is prepared for their time.
+            out: where s is written, (D, B).
+        """
         ...
 
 
@@ -47,21 +59,46 @@ class Form(Protocol):
     numbers: int
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """Coefficients for T times: alpha and sigma (T,), origin (T, D), float64 -> arrays (T, ...), float64."""
+        """Coefficients for T times.
+
+        Args:
+            alpha: (T,), float64.
+            sigma: (T,), float64.
+            origin: where coordinates start, (T, D), float64.
+
+        Returns:
+            Arrays (T, ...), float64.
+        """
         ...
 
     def block(self, buffer: Tensor) -> Block:
-        """The arrays for B points, cut from a buffer, (numbers, B)."""
+        """The arrays for B points.
+
+        Args:
+            buffer: what they are cut from, (numbers, B).
+        """
         ...
 
 
 def shares(logits: Tensor, scratch: Tensor) -> Tensor:
-    """Responsibilities up to a factor of each point, in place of the logits (K, B): none is so small that a core slows down."""
+    """Responsibilities up to a factor of each point; none is so small that a core slows down.
+
+    Args:
+        logits: (K, B); they are overwritten.
+        scratch: (B,).
+
+    Returns:
+        The logits' memory, (K, B).
+    """
     return logits.sub_(torch.amax(logits, 0, out=scratch)).clamp_(min=LEAST_LOGIT).exp_()
 
 
 def points_in_block(numbers: int) -> int:
-    """Points that are computed at once, where each takes so many numbers."""
+    """Points that are computed at once.
+
+    Args:
+        numbers: how many a point takes.
+    """
     return max(LEAST_BLOCK, BLOCK_NUMBERS // numbers)
 
 
@@ -102,7 +139,16 @@ class Features:
         self.numbers = 2 * sum(self.lengths) + 2 * self.dim + 2 + self.components
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """See Form: rows for the logits, and for the moments; of two components, for the difference of the logits too."""
+        """Rows for the logits, and for the moments; of two components, for the difference of the logits too.
+
+        Args:
+            alpha: (T,), float64.
+            sigma: (T,), float64.
+            origin: where coordinates start, (T, D), float64.
+
+        Returns:
+            Arrays (T, ...), float64.
+        """
         c, h, products = self._natural(alpha[:, None], sigma[:, None], origin)
         weight = torch.cat([torch.full((n,), -1.0 if o else -0.5) for o, n in enumerate(self.lengths)])
         logits = torch.cat([products * weight.to(products), h, c[..., None]], -1)
@@ -124,7 +170,11 @@ class Features:
         return c, m / noisy, 1 / (noisy if self._offsets else noisy[..., :1])
 
     def block(self, buffer: Tensor) -> Block:
-        """See Form."""
+        """The arrays for B points.
+
+        Args:
+            buffer: what they are cut from, (numbers, B).
+        """
         return _FeaturesBlock(self, buffer)
 
 
@@ -195,13 +245,26 @@ class Projected:
         self.numbers = self.dim + 2 + self.components * (self.dim + 1)
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """See Form: rows for the linear part of the logits, and for the scores, coordinates first."""
+        """Rows for the linear part of the logits, and for the scores, coordinates first.
+
+        Args:
+            alpha: (T,), float64.
+            sigma: (T,), float64.
+            origin: where coordinates start, (T, D), float64.
+
+        Returns:
+            Arrays (T, ...), float64.
+        """
         c, h, P = self._mixture.natural(alpha, sigma, origin)
         scores = torch.cat([-P, h[..., None]], -1)  # (T, K, D, D + 1)
         return torch.cat([h / 2, c[..., None]], -1), scores.transpose(1, 2).flatten(1, 2)
 
     def block(self, buffer: Tensor) -> Block:
-        """See Form."""
+        """The arrays for B points.
+
+        Args:
+            buffer: what they are cut from, (numbers, B).
+        """
         return _ProjectedBlock(self, buffer)
 
 
@@ -251,7 +314,16 @@ class LowRank:
         self.numbers = 2 * self.dim + 4 + self.components * (self.rank + 1)
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """See Form: rows for logits and y, and for the moments."""
+        """Rows for logits and y, and for the moments.
+
+        Args:
+            alpha: (T,), float64.
+            sigma: (T,), float64.
+            origin: where coordinates start, (T, D), float64.
+
+        Returns:
+            Arrays (T, ...), float64.
+        """
         variances, axes = self._mixture.principal_axes
         alpha, noise = alpha[:, None, None], sigma[:, None, None] ** 2
         noisy = alpha**2 * variances + noise  # (T, K, D), ascending
@@ -266,7 +338,11 @@ class LowRank:
         return torch.cat([linear, _by_axis(along)], 1), moments.mT.contiguous()
 
     def block(self, buffer: Tensor) -> Block:
-        """See Form."""
+        """The arrays for B points.
+
+        Args:
+            buffer: what they are cut from, (numbers, B).
+        """
         return _LowRankBlock(self, buffer)
 
 

@@ -52,8 +52,8 @@ def seconds(runs: dict[str, Timed], least: float) -> dict[str, float | None]:
     while turns < TURNS or min(used.values()) < least:
         turns += 1
         for name, (run, steps) in runs.items():
-            if run is None or (turns > TURNS and used[name] > least):
-                used[name] = least
+            if run is None or (turns > TURNS and used[name] >= least):
+                used[name] = max(used[name], least)
                 continue
             began = time.process_time()
             run()
@@ -64,7 +64,7 @@ def seconds(runs: dict[str, Timed], least: float) -> dict[str, float | None]:
     return best
 
 
-def row(title: str, runs: dict[str, Timed], least: float = 0.5) -> str:
+def row(title: str, runs: dict[str, Timed], least: float = 0.3) -> str:
     """A line of a table: milliseconds of the library for a step, then how many times as long the others take."""
     found = seconds(runs, least)
     ours = found.pop("scoredm")
