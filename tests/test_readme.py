@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
 import scoredm
 from scoredm.studies import load_rows
@@ -64,9 +65,22 @@ def test_it_is_raced_in_processes_that_load_its_file_and_saved_as_the_words_say(
     assert len(load_rows(tmp_path / "race.parquet")) == 9
 
 
+def test_the_examples_for_ones_own_mixture_sde_and_score_run(tmp_path: Path, monkeypatch, capsys) -> None:
+    """One after the other, as they are read: each goes on with what those before it have made."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    lines = printed_by("\n".join(BLOCKS[2:]), capsys).splitlines()
+    assert len(lines) == 3
+    of_samples, of_data = (float(number) for number in re.findall(r"tensor\((\S+)\)", lines[0]))
+    assert of_samples == pytest.approx(of_data, abs=0.3)
+    errors = [float(value) for value in re.findall(r"value=(\S+),", lines[2])]
+    assert 0 < errors[1] < errors[0], "Heun is nearer to the exact flow"
+    assert (tmp_path / "score.safetensors").exists()
+
+
 def test_what_studies_need_is_said_where_they_are_used() -> None:
     own = README[README.index("### Bring your own") : README.index("Coming from the notebook")]
-    (extra,) = set(re.findall(r"pip install \"\.\[(\w+)\]\"", README))
+    extra = "studies"
     assert f'pip install ".[{extra}]"' in own
     needs = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"][extra]
     assert {word for need in needs for word in re.findall(r"^\w+", need)} == {"pandas", "pyarrow"}
