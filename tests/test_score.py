@@ -320,7 +320,7 @@ class Constants(SDE):
 @each_shape
 def test_an_sde_may_answer_with_a_number_for_times_in_a_tensor(shape):
     mixture, sde = SHAPES[shape], Constants()
-    score, x, t = exact_score(mixture, sde), normal(4, mixture.dim), torch.full((4,), 0.5)
+    score, x, t = exact_score(mixture, sde), normal(4, mixture.dim), torch.full((4,), 0.5, dtype=torch.float64)
     expected = mixture.diffuse(0.8, 1.5).score(x)
     for found in (score(x, 0.5), score(x, t), score(x, t[0]), score.on_grid([0.5], x)(x, 0.5), score.with_divergence(x, 0.5)[0]):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
