@@ -135,7 +135,9 @@ class SDE(ABC):
             ValueError: if this is negative: less noise than before is left at such a time.
         """
         square = self._squared_diffusion(t)
-        return torch.where(square.isnan(), self._squared_diffusion(t.clamp(min=NEAR_DATA)), square).sqrt()
+        if square.isnan().any():
+            square = torch.where(square.isnan(), self._squared_diffusion(t.clamp(min=NEAR_DATA)), square)
+        return square.sqrt()
 
     def _squared_diffusion(self, t: Tensor) -> Tensor:
         """g_t^2, NaN where its formula is 0 times infinity."""
