@@ -117,7 +117,7 @@ def form_of(mixture: GaussianMixture) -> Form:
 
 
 @final
-class Features:
+class Features(Form):
     """Logits and score from products of coordinates: sums over components are two matrix products.
 
         l_k = c_k + h_k.x - x'P_k x / 2,   s = sum_k r_k h_k - (sum_k r_k P_k) x,   h_k = P_k m_k
@@ -139,16 +139,7 @@ class Features:
         self.numbers = 2 * sum(self.lengths) + 2 * self.dim + 2 + self.components
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """Rows for the logits, and for the moments; of two components, for the difference of the logits too.
-
-        Args:
-            alpha: (T,), float64.
-            sigma: (T,), float64.
-            origin: where coordinates start, (T, D), float64.
-
-        Returns:
-            Arrays (T, ...), float64.
-        """
+        """Rows for the logits, and for the moments; of two components, for the difference of the logits too."""
         c, h, products = self._natural(alpha[:, None], sigma[:, None], origin)
         weight = torch.cat([torch.full((n,), -1.0 if o else -0.5) for o, n in enumerate(self.lengths)])
         logits = torch.cat([products * weight.to(products), h, c[..., None]], -1)
@@ -170,16 +161,12 @@ class Features:
         return c, m / noisy, 1 / (noisy if self._offsets else noisy[..., :1])
 
     def block(self, buffer: Tensor) -> Block:
-        """The arrays for B points.
-
-        Args:
-            buffer: what they are cut from, (numbers, B).
-        """
+        """The arrays for B points."""
         return _FeaturesBlock(self, buffer)
 
 
 @final
-class _FeaturesBlock:
+class _FeaturesBlock(Block):
     """The arrays, from the top: products, coordinates, ones; logits; h, the entries of P and the sum of the shares."""
 
     def __init__(self, form: Features, buffer: Tensor) -> None:
@@ -229,7 +216,7 @@ class _FeaturesBlock:
 
 
 @final
-class Projected:
+class Projected(Form):
     """The score of every component at every point by one matrix product, and logits from them.
 
         s_k = h_k - P_k x,   l_k = c_k + (h_k + s_k).x / 2
@@ -245,31 +232,18 @@ class Projected:
         self.numbers = self.dim + 2 + self.components * (self.dim + 1)
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """Rows for the linear part of the logits, and for the scores, coordinates first.
-
-        Args:
-            alpha: (T,), float64.
-            sigma: (T,), float64.
-            origin: where coordinates start, (T, D), float64.
-
-        Returns:
-            Arrays (T, ...), float64.
-        """
+        """Rows for the linear part of the logits, and for the scores, coordinates first."""
         c, h, P = self._mixture.natural(alpha, sigma, origin)
         scores = torch.cat([-P, h[..., None]], -1)  # (T, K, D, D + 1)
         return torch.cat([h / 2, c[..., None]], -1), scores.transpose(1, 2).flatten(1, 2)
 
     def block(self, buffer: Tensor) -> Block:
-        """The arrays for B points.
-
-        Args:
-            buffer: what they are cut from, (numbers, B).
-        """
+        """The arrays for B points."""
         return _ProjectedBlock(self, buffer)
 
 
 @final
-class _ProjectedBlock:
+class _ProjectedBlock(Block):
     """The arrays, from the top: coordinates, ones; logits; scores, (D, K, B); a row for sums."""
 
     def __init__(self, form: Projected, buffer: Tensor) -> None:
@@ -297,7 +271,7 @@ class _ProjectedBlock:
 
 
 @final
-class LowRank:
+class LowRank(Form):
     """Covariances S_k = U_k E_k U_k' + v_k I of rank R beside the isotropic part: R coordinates y of each component.
 
         P_k = p_k I - A_k A_k',   y_k = A_k'(x - m_k),   l_k = c_k - p_k |x - m_k|^2 / 2 + |y_k|^2 / 2,
@@ -314,16 +288,7 @@ class LowRank:
         self.numbers = 2 * self.dim + 4 + self.components * (self.rank + 1)
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """Rows for logits and y, and for the moments.
-
-        Args:
-            alpha: (T,), float64.
-            sigma: (T,), float64.
-            origin: where coordinates start, (T, D), float64.
-
-        Returns:
-            Arrays (T, ...), float64.
-        """
+        """Rows for logits and y, and for the moments."""
         variances, axes = self._mixture.principal_axes
         alpha, noise = alpha[:, None, None], sigma[:, None, None] ** 2
         noisy = alpha**2 * variances + noise  # (T, K, D), ascending
@@ -338,11 +303,7 @@ class LowRank:
         return torch.cat([linear, _by_axis(along)], 1), moments.mT.contiguous()
 
     def block(self, buffer: Tensor) -> Block:
-        """The arrays for B points.
-
-        Args:
-            buffer: what they are cut from, (numbers, B).
-        """
+        """The arrays for B points."""
         return _LowRankBlock(self, buffer)
 
 
@@ -352,7 +313,7 @@ def _by_axis(parts: Tensor) -> Tensor:
 
 
 @final
-class _LowRankBlock:
+class _LowRankBlock(Block):
     """The arrays, from the top: |x|^2, coordinates, ones; logits; y, (R, K, B); h, p and the sum of the shares."""
 
     def __init__(self, form: LowRank, buffer: Tensor) -> None:

@@ -640,71 +640,6 @@ class GaussianMixture:
         covariances = (axes * shrunk[:, None, :]) @ axes.mT
         return _restore(means, covariances, shrunk, axes, torch.softmax(noisy._logits(along, variances, axes), -1)[0])
 
-    def natural(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> NaturalParameters:
-        """Natural parameters of the diffused mixtures, in coordinates that start at an origin, for a whole grid at once.
-
-            P = S^{-1},   h = P m,   c = log w - (m'Pm + log det S) / 2,   m = alpha mu - origin
-
-        Args:
-            alpha: (T,), float64.
-            sigma: (T,), float64.
-            origin: (T, D), float64.
-
-        Returns:
-            c, (T, K), h, (T, K, D), and P, (T, K, D, D).
-        """
-        eigenvalues = alpha[:, None, None] ** 2 * self._eigenvalues + sigma[:, None, None] ** 2
-        m = alpha[:, None, None] * self._means - origin[:, None, :]
-        precision = (self._eigenvectors / eigenvalues[..., None, :]) @ self._eigenvectors.mT
-        h = (precision @ m[..., None])[..., 0]
-        c = self.weights.log() - ((m * h).sum(-1) + eigenvalues.log().sum(-1)) / 2
-        return NaturalParameters(c, h, precision)
-
-    def _in_blocks(self, evaluate: Callable[..., Tensor], x: Any, *per_row: Tensor) -> Tensor:
-        """Evaluate rows of x in float64, a cache-sized block at a time; answer in x's own precision and shape."""
-        x = torch.as_tensor(x)
-        if not x.is_floating_point():
-            x = x.to(torch.get_default_dtype())
-        if x.ndim == 0 or x.shape[-1] != self.dim:
-            raise ValueError(f"x has shape {tuple(x.shape)}; a {self.dim}-D mixture needs (..., {self.dim})")
-        rows = x.reshape(-1, self.dim)
-        size = max(1, BLOCK_NUMBERS // (self.n_components * self.dim))
-        if len(rows) <= size:
-            values = evaluate(rows, *per_row).to(x.dtype)
-        else:
-            blocks = zip(*(part.split(size) for part in (rows, *per_row)), strict=True)
-            values = torch.cat([evaluate(*block).to(x.dtype) for block in blocks])
-        return values.reshape(x.shape[:-1] + values.shape[1:])
-
-    def _project(self, rows: Tensor, alpha: Tensor | None = None, sigma: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Offsets of rows (B, D) along each component's axes (B, K, D), the variances there, and the axes."""
-        device = rows.device
-        means, variances, axes = (p.to(device) for p in (self._means, self._eigenvalues, self._eigenvectors))
-        if alpha is not None and sigma is not None:
-            means = alpha[:, None, None] * means
-            variances = alpha[:, None, None] ** 2 * variances + sigma[:, None, None] ** 2
-        offset = rows.to(torch.float64)[:, None, :] - means
-        return torch.einsum("bki,kij->bkj", offset, axes), variances, axes
-
-    def _component_log_prob(self, along: Tensor, variances: Tensor, _axes: Tensor) -> Tensor:
-        square = _sum_over_axes(along**2 / variances)
-        return -(square + variances.log().sum(-1) + self.dim * math.log(2 * math.pi)) / 2
-
-    def _logits(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
-        return self._shares.log().to(along.device) + self._component_log_prob(along, variances, axes)
-
-    def _component_scores(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
-        return -torch.einsum("bkj,kij->bki", along / variances, axes)
-
-    def _score(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
-        r = torch.softmax(self._logits(along, variances, axes), -1)
-        return torch.einsum("bk,bki->bi", r, self._component_scores(along, variances, axes))
-
-    @property
-    def _factors(self) -> Tensor:
-        """F_k with S_k = F_k F_k', (K, D, D)."""
-        return self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]
-
     def subset(self, components: Any) -> "GaussianMixture":
         """The mixture of some components.
 
@@ -829,6 +764,71 @@ class GaussianMixture:
         found = Conditioned(*(torch.cat(parts) for parts in zip(*pairs, strict=True)))
         log_weights = (other._shares.log()[:, None] + self._shares.log()).flatten()
         return _after(found, log_weights, self._eigenvalues[:, -1].repeat(other.n_components))
+
+    def natural(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> NaturalParameters:
+        """Natural parameters of the diffused mixtures, in coordinates that start at an origin, for a whole grid at once.
+
+            P = S^{-1},   h = P m,   c = log w - (m'Pm + log det S) / 2,   m = alpha mu - origin
+
+        Args:
+            alpha: (T,), float64.
+            sigma: (T,), float64.
+            origin: (T, D), float64.
+
+        Returns:
+            c, (T, K), h, (T, K, D), and P, (T, K, D, D).
+        """
+        eigenvalues = alpha[:, None, None] ** 2 * self._eigenvalues + sigma[:, None, None] ** 2
+        m = alpha[:, None, None] * self._means - origin[:, None, :]
+        precision = (self._eigenvectors / eigenvalues[..., None, :]) @ self._eigenvectors.mT
+        h = (precision @ m[..., None])[..., 0]
+        c = self.weights.log() - ((m * h).sum(-1) + eigenvalues.log().sum(-1)) / 2
+        return NaturalParameters(c, h, precision)
+
+    def _in_blocks(self, evaluate: Callable[..., Tensor], x: Any, *per_row: Tensor) -> Tensor:
+        """Evaluate rows of x in float64, a cache-sized block at a time; answer in x's own precision and shape."""
+        x = torch.as_tensor(x)
+        if not x.is_floating_point():
+            x = x.to(torch.get_default_dtype())
+        if x.ndim == 0 or x.shape[-1] != self.dim:
+            raise ValueError(f"x has shape {tuple(x.shape)}; a {self.dim}-D mixture needs (..., {self.dim})")
+        rows = x.reshape(-1, self.dim)
+        size = max(1, BLOCK_NUMBERS // (self.n_components * self.dim))
+        if len(rows) <= size:
+            values = evaluate(rows, *per_row).to(x.dtype)
+        else:
+            blocks = zip(*(part.split(size) for part in (rows, *per_row)), strict=True)
+            values = torch.cat([evaluate(*block).to(x.dtype) for block in blocks])
+        return values.reshape(x.shape[:-1] + values.shape[1:])
+
+    def _project(self, rows: Tensor, alpha: Tensor | None = None, sigma: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Offsets of rows (B, D) along each component's axes (B, K, D), the variances there, and the axes."""
+        device = rows.device
+        means, variances, axes = (p.to(device) for p in (self._means, self._eigenvalues, self._eigenvectors))
+        if alpha is not None and sigma is not None:
+            means = alpha[:, None, None] * means
+            variances = alpha[:, None, None] ** 2 * variances + sigma[:, None, None] ** 2
+        offset = rows.to(torch.float64)[:, None, :] - means
+        return torch.einsum("bki,kij->bkj", offset, axes), variances, axes
+
+    def _component_log_prob(self, along: Tensor, variances: Tensor, _axes: Tensor) -> Tensor:
+        square = _sum_over_axes(along**2 / variances)
+        return -(square + variances.log().sum(-1) + self.dim * math.log(2 * math.pi)) / 2
+
+    def _logits(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
+        return self._shares.log().to(along.device) + self._component_log_prob(along, variances, axes)
+
+    def _component_scores(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
+        return -torch.einsum("bkj,kij->bki", along / variances, axes)
+
+    def _score(self, along: Tensor, variances: Tensor, axes: Tensor) -> Tensor:
+        r = torch.softmax(self._logits(along, variances, axes), -1)
+        return torch.einsum("bk,bki->bi", r, self._component_scores(along, variances, axes))
+
+    @property
+    def _factors(self) -> Tensor:
+        """F_k with S_k = F_k F_k', (K, D, D)."""
+        return self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]
 
     def _measured(self, A: Any, y: Any, noise_covariance: Any) -> Conditioned:
         """Every component given a measurement, as in `posterior`."""

@@ -101,30 +101,24 @@ class _Angle(SDE):
     c: float
 
     def alpha(self, t: Time) -> Time:
-        return (t.cos() if isinstance(t, Tensor) else math.cos(t)) / self.c
+        return torch.as_tensor(t).cos() / self.c
 
     def sigma(self, t: Time) -> Time:
-        return t.sin() if isinstance(t, Tensor) else math.sin(t)
-
-    def diffusion(self, t: Time) -> Time:
-        return (2 * t.tan()).sqrt() if isinstance(t, Tensor) else math.sqrt(2 * math.tan(t))
-
-    def drift_rate(self, t: Time) -> Time:
-        return -t.tan() if isinstance(t, Tensor) else -math.tan(t)
+        return torch.as_tensor(t).sin()
 
 
 def _solved(mixture: GaussianMixture, first: tuple[float, float], last: tuple[float, float], x: Tensor) -> Tensor:
     """The flow between two pairs (alpha, sigma) by the adaptive solver."""
     c = flow_scale(mixture)
     angle = _Angle(c)
-    score = exact_score(mixture, angle)
+    score = exact_score(mixture, angle).on_grid([], x)
     (start, radius), (end, end_radius) = ((math.atan2(s, c * a), math.hypot(c * a, s)) for a, s in (first, last))
 
     def slope(phi: float, flat: np.ndarray) -> np.ndarray:
         if phi == 0:
             return np.zeros_like(flat)
         u = torch.from_numpy(flat).reshape(x.shape)
-        clean = denoise(angle, score.on_grid([float(phi)], u), u, float(phi))
+        clean = denoise(angle, score, u, float(phi))
         return ((math.cos(phi) * u - clean / c) / math.sin(phi)).reshape(-1).numpy()
 
     solver = DOP853(slope, start, (x / radius).reshape(-1).numpy(), end, rtol=TOLERANCE, atol=TOLERANCE)

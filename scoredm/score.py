@@ -194,9 +194,8 @@ class GridScore:
         self._dtype = like.dtype if all(lost * torch.finfo(like.dtype).eps <= LOST for lost in good) else torch.float64
         self._mean = exact.mixture.mean
         self._form = form_of(exact.mixture)
-        self._rows: dict[
-            float, tuple[Tensor, Rows] | None
-        ] = {}  # origin and coefficients; None where the unprepared score answers
+        # Origin and coefficients of each time; None where the unprepared score answers.
+        self._rows: dict[float, tuple[Tensor, Rows] | None] = {}
         self._kept: deque[tuple[list[float], int]] = deque()  # blocks of times and their bytes, oldest first
         self._times_at_once = max(1, PREPARED_AT_ONCE // (exact.mixture.n_components * (exact.dim + 1) ** 2))
         self._block = points_in_block(self._form.numbers) * (CUDA_BLOCKS if like.is_cuda else 1)
@@ -412,10 +411,12 @@ def denoise(sde: SDE, score_fn: ScoreFn, x: Tensor, t: Time) -> Tensor:
         Efron 2011, "Tweedie's Formula and Selection Bias".
     """
     check_sde_and_score(sde, score_fn)
-    least = float(torch.as_tensor(sde.alpha(t)).min())
+    alpha = sde.alpha(t)
+    least = float(alpha.min()) if isinstance(alpha, Tensor) else alpha
     if isinstance(score_fn, ExactScore | GridScore) and least < SMALL_ALPHA:
         return score_fn.posterior_mean(x, t)
     if least <= NO_SIGNAL:
         t = sde.with_signal(t)
-    sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
+        alpha = sde.alpha(t)
+    sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), alpha))
     return (x + sigma**2 * score_fn(x, t)) / alpha

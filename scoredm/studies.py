@@ -18,7 +18,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache, partial
@@ -43,6 +42,7 @@ from scoredm.sde import SDE
 from scoredm.simulation import sample
 from scoredm.statistics import standard_error
 from scoredm.targets import mixture_of
+from scoredm.threads import one_thread_for_a_job
 from scoredm.training import TrainConfig, Trainer
 from scoredm.workers import packed, unpacked
 
@@ -597,33 +597,6 @@ class _Noise:
         return noise
 
 
-@final
-class _Threads:
-    """One thread for torch while a job runs, and as many as before after it, also where several jobs run at once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running = 0
-        self._before = 1
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        with self._lock:
-            if not self._running:
-                self._before = torch.get_num_threads()
-            self._running += 1
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._running -= 1
-                torch.set_num_threads(self._before)
-
-
-_threads = _Threads()
-
-
 def perform(job: Job, score_fn: ScoreFn | None = None) -> Record:
     """Run a job and measure it.
 
@@ -636,7 +609,7 @@ def perform(job: Job, score_fn: ScoreFn | None = None) -> Record:
     """
     row = _unknown(job)
     try:
-        with _threads.one():
+        with one_thread_for_a_job():
             x, nfe, seconds = end_points(job, score_fn)
             row |= {"nfe": nfe, "seconds": seconds}
             row |= measure(job, x)

@@ -1,6 +1,7 @@
 """What several test files need: seeded draws, one SDE of each kind, the pictures of a page, and waiting for threads."""
 
 import base64
+import math
 import time
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
-from scoredm import EDM, VESDE, VPSDE, CosineVPSDE, GeometricVESDE, RectifiedFlow, SubVPSDE
+from scoredm import EDM, SDE, VESDE, VPSDE, CosineVPSDE, GeometricVESDE, RectifiedFlow, SubVPSDE
 
 PATIENCE = 60.0  # seconds before a test gives up waiting; nothing is asserted about how long things take
 
@@ -24,6 +25,16 @@ KINDS = [
     EDM(),
 ]  # VESDE(1.0): where the formula is 0 / 0
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
+
+
+class Cosine(SDE):
+    """An SDE from two functions; its alpha_1 is 6e-17, which is 0 but for rounding."""
+
+    def alpha(self, t):
+        return torch.cos(math.pi / 2 * t)
+
+    def sigma(self, t):
+        return torch.sin(math.pi / 2 * t)
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scoredm import EDM, SDE, VESDE, VPSDE, RectifiedFlow, check_sde
-from tests.common import each_kind
+from tests.common import Cosine, each_kind
 from tests.test_sde import Brownian
 
 
@@ -20,16 +20,6 @@ class Linear(SDE):
 
     def sigma(self, t):
         return 3 * t
-
-
-class Cosine(SDE):
-    """alpha_1 is 0 but for rounding."""
-
-    def alpha(self, t):
-        return torch.cos(math.pi / 2 * t)
-
-    def sigma(self, t):
-        return torch.sin(math.pi / 2 * t)
 
 
 def change(**functions):

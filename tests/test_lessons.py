@@ -146,7 +146,7 @@ def test_the_format_that_is_described_is_the_one_that_is_read():
         assert f"`{name}`" in text, name
 
 
-def test_the_lessons_are_those_of_the_issue():
+def test_there_are_a_class_and_two_short_lessons():
     found = {name: lessons.read(language.lesson_file(name)) for name in language.lesson_names()}
     assert list(found) == ["class", "one-dimension", "why-memorise"]
     assert found["class"].minutes == 45 and found["one-dimension"].minutes == 5

@@ -33,29 +33,19 @@ from scoredm import (
     time_of_log_snr,
 )
 from scoredm.samplers import AdaptiveFlow
-from tests.common import generator
+from tests.common import Cosine, generator
 
 LINE, PLANE = GaussianMixture([[-1.5], [1.5]], [[[0.3]], [[0.1]]], [0.4, 0.6]), targets.mixture("tutorial")
 
 
 class Steep(SDE):
-    """The researcher's: noise 80 times as large as that of a rectified flow."""
+    """Noise 80 times as large as that of a rectified flow."""
 
     def alpha(self, t):
         return 1 - t
 
     def sigma(self, t):
         return 80 * t
-
-
-class Cosine(SDE):
-    """alpha_1 is 6e-17, which is 0 but for rounding."""
-
-    def alpha(self, t):
-        return torch.cos(math.pi / 2 * t)
-
-    def sigma(self, t):
-        return torch.sin(math.pi / 2 * t)
 
 
 class Root(SDE):
