@@ -9,6 +9,7 @@ import scoredm
 from scoredm import screens
 from scoredm.experiment import Experiment
 from scoredm.language import N_, _, ngettext
+from scoredm.markdown import as_text
 from scoredm.ui import background, cache, controls, show
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def status(experiment: Experiment, asked: "Study", label: str) -> None:
         return
     done, total = len(asked.rows), len(asked.jobs)
     if asked.error is not None:
-        text = _("**The runs stopped because of an error:** {error}").format(error=asked.error)
+        text = _("**The runs stopped because of an error:** {error}").format(error=as_text(asked.error))
     elif asked.done:
         text = ngettext("**Done**: {n} run.", "**Done**: {n} runs.", total).format(n=total)
     else:

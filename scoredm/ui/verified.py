@@ -13,6 +13,7 @@ from scoredm import screens
 from scoredm.address import TABLE
 from scoredm.experiment import Experiment
 from scoredm.language import _, ngettext
+from scoredm.markdown import as_text
 from scoredm.parameters import Choice
 from scoredm.ui import background, show
 
@@ -153,7 +154,7 @@ def _check_row(listed: "MyChecks", check: "Check", experiment: Experiment) -> No
     waits = listed.waits(key) or listed.current == key
     _run_button(row, _("Run"), f"run-{check.name}", listed, [key], disabled=waits)
     if outcome is not None and outcome.reason:
-        st.caption(_("This check could not be finished: {reason}.").format(reason=outcome.reason))
+        st.caption(_("This check could not be finished: {reason}.").format(reason=as_text(outcome.reason)))
 
 
 def _verdict(listed: "MyChecks", key: "CheckKey", slow: bool) -> str:
