@@ -1,4 +1,4 @@
-"""How the tests run: in several processes, the browser's first, without looking twice for what does not change."""
+"""How the tests run: in two processes, one of them with the browser, without looking twice for what does not change."""
 
 import gc
 import os
@@ -10,17 +10,17 @@ os.environ["SCOREDM_WORKERS"] = "0"  # what a test changes holds for what is com
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from scoredm.charts import common
 
 BROWSER = "tests/browser/"
-MOST_PROCESSES = 5  # each takes 0.7 GB of memory
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One process more than cores, as tests in the browser wait half of the time; none beside the one that times benchmarks."""
-    alone = any("benchmarks" in argument for argument in config.args)
-    return 0 if alone else min(MOST_PROCESSES, (os.cpu_count() or 1) + 1)
+    """Two processes, and none beside the one that measures: benchmarks are timed alone."""
+    return 0 if any("benchmarks" in argument for argument in config.args) else 2
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -30,8 +30,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The browser's files first, which wait most; then large files before small ones, so that all processes end together."""
+    """The browser's files first, which one process runs; then large files before small ones, so that both end together."""
     items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER), -item.path.stat().st_size))
+
+
+class OneBrowser(LoadFileScheduling):
+    """A file is run by one process, and all files of the browser by the same: the other then has a core to itself."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return BROWSER if nodeid.startswith(BROWSER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneBrowser:
+    return OneBrowser(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
