@@ -491,6 +491,8 @@ class Computation(Work, Generic[Outcome]):
         over: set once there is a value or an error.
     """
 
+    polled = False
+
     def __init__(
         self, pool: Pool, function: Callable[..., Outcome], *args: object, urgent: bool = False, reader: str = ""
     ) -> None:

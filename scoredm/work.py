@@ -46,6 +46,7 @@ class Work(ABC):
     at_once = 1  # units that may be under way at the same time
     sliced = False  # whether its units are cut after SLICE_SECONDS
     urgent = False  # whether it is done before other work: short, and a page waits for it
+    polled = True  # whether its viewers look at it now and then; a page's script that waits for a call is no such viewer
     reader = ""  # whose time it takes, where one reader alone asks for it; "" for work that readers share
 
     def __init__(self, pool: "Pool") -> None:
@@ -127,7 +128,7 @@ class Work(ABC):
         for other in self.needs:
             other.renew(viewer)
         with self.pool.lock:
-            self._leases[viewer] = time.monotonic() + self.pool.note(viewer)
+            self._leases[viewer] = time.monotonic() + (self.pool.note(viewer) if self.polled else LEASE_SECONDS)
         self.pool.enqueue(self)
 
     def insist(self) -> None:

@@ -330,6 +330,15 @@ def test_a_crowd_looks_less_often_and_its_leases_last_as_long(pool, monkeypatch)
     assert pool.look_seconds == work.LOOK_SECONDS
 
 
+def test_calls_that_pages_wait_for_do_not_make_viewers_look_less_often(pool):
+    """Each call has a viewer of its own, so those of a busy class would be hundreds."""
+    for number in range(100):
+        call = Counting(pool)
+        call.polled = False
+        call.renew(str(number))
+    assert pool.look_seconds == work.LOOK_SECONDS
+
+
 def test_urgent_work_goes_before_other_work(pool, long_lease):
     others = [Counting(pool, seconds=0.02) for _ in range(5)]
     for other in others:
