@@ -2,5 +2,6 @@
 
 from scoredm.ui import background, shell
 
-shell.navigation().run()
-background.prepare()
+if __name__ == "__main__":  # a worker process may load this file, but it has no page to show
+    shell.navigation().run()
+    background.prepare()

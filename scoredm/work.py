@@ -1,10 +1,10 @@
 """Long work that many readers share: it is done in small units, by one pool of threads, for as long as somebody watches.
 
 Pages are interrupted and rerun at any moment, so long work cannot live in them. A `Work` hands out units: a slice of a training
-run, one job of a study, one check. A `Pool` of threads takes the next unit from the work that has had least time so far, so all
-work shares the cores fairly, however long its units are; the many short calls of one reader count together. Work goes on while
-some viewer's lease on it is alive, so that what nobody watches stops by itself. Each thread has a `Worker` that computes its
-units, in a process beside that of the pages.
+run, one job of a study, one check. A `Pool` of threads takes the next unit from the work that has had least time so far for each
+of its viewers, so all viewers share the cores fairly, however long the units are: what many watch goes on faster, and the many
+short calls of one reader count together. Work goes on while some viewer's lease on it is alive, so that what nobody watches stops
+by itself. Each thread has a `Worker` that computes its units, in a process beside that of the pages.
 
 One lock, the pool's, guards who waits, who watches and what is handed out. It is held for moments only, never during a unit.
 """
@@ -57,7 +57,7 @@ class Work(ABC):
         """
         self.pool = pool
         self.error: str | None = None
-        self.used = 0.0  # seconds of the pool's threads
+        self.used = 0.0  # seconds of the pool's threads, for each viewer
         self.under_way = 0
         self._unit_seconds: float | None = None
         self._leases: dict[str, float] = {}
@@ -92,8 +92,13 @@ class Work(ABC):
     @property
     def watched(self) -> bool:
         """Whether some viewer's lease is alive."""
+        return self._viewers > 0
+
+    @property
+    def _viewers(self) -> int:
+        """How many leases are alive."""
         now = time.monotonic()
-        return any(end > now for end in tuple(self._leases.values()))
+        return sum(end > now for end in tuple(self._leases.values()))
 
     def wanted(self) -> bool:
         """Whether a unit that is under way is to go on."""
@@ -173,7 +178,7 @@ class Work(ABC):
             The work that waited for the end of this.
         """
         self.under_way -= 1
-        self.used += seconds - SLICE_SECONDS
+        self.used += seconds / max(1, self._viewers) - SLICE_SECONDS
         self._unit_seconds = seconds
         self._marks.append((time.monotonic(), self.share))
         (began, before), (now, after) = self._marks[0], self._marks[-1]

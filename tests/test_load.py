@@ -126,3 +126,10 @@ def test_equal_work_is_compared_and_other_work_is_not() -> None:
     assert report.work_times(works) == {"a": [2.0, 3.0], "b": [9.0]}
     assert report.unfairness(works) == pytest.approx(1.5)
     assert report.unfairness(works[2:]) is None
+
+
+def test_work_that_goes_on_is_said_to_be_as_far_as_its_page_said() -> None:
+    works = [Work("a", False, pressed=0.0, share=share) for share in (0.1, 0.5, 0.75)]
+    done = Work("a", False, pressed=1.0, end=Sight("", 2.0), share=1.0)
+    rows = dict(report._works("trainings", [*works, done]))
+    assert rows["trainings that go on, how far they are"] == "least 10%, half above 50%, most 75%"

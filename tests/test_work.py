@@ -131,6 +131,15 @@ def test_time_is_shared_evenly_however_long_the_units_are(pool, long_lease, seco
     assert 0.6 < first.used / second.used < 1.7
 
 
+def test_what_three_watch_has_three_times_the_time_of_what_one_watches(pool, long_lease):
+    many, one = (Counting(pool, seconds=0.004) for _ in range(2))
+    for viewer in ("a", "b", "c"):
+        many.renew(viewer)
+    one.renew("d")
+    wait_until(lambda: one.count > 30)
+    assert 2.2 < many.count / one.count < 4
+
+
 def test_a_newcomer_does_not_make_up_for_the_time_before_it_came(pool, long_lease):
     old = Counting(pool, seconds=0.002)
     old.renew("a")

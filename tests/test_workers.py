@@ -1,6 +1,7 @@
 """Worker processes: the values of this process, given up when nobody waits, replaced when lost, and gone with their server."""
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -58,6 +59,11 @@ def test_a_page_is_not_run_again_in_a_new_process(tmp_path, monkeypatch):
     assert fresh.compute(wanted, divmod, 7, 2) == (3, 1)
     fresh.end()
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_app_shows_no_page_in_a_process_that_loads_its_file():
+    """Streamlit makes a page the main module at any moment, also while a process starts."""
+    runpy.run_path(str(Path(__file__).parents[1] / "app.py"), run_name="__mp_main__")  # outside a server it would raise
 
 
 def test_a_call_that_nobody_wants_is_given_up_and_the_next_is_answered(process, monkeypatch):

@@ -188,6 +188,12 @@ class Visitor:
         return "\n".join(filter(None, (_words(shown.element) for shown in self._shown.values())))
 
     @property
+    def share(self) -> float | None:
+        """How far the page's first bar of progress is, from 0 to 1; None without one."""
+        bars = (shown.element.progress for shown in self._shown.values() if shown.element.WhichOneof("type") == "progress")
+        return next((bar.value / 100 for bar in bars), None)
+
+    @property
     def polling(self) -> bool:
         """Whether a part of the page asks to be drawn again and again."""
         return bool(self._timers)

@@ -74,6 +74,7 @@ class Work:
         found_done: whether it was done then, so that nothing was pressed.
         pressed: when the button was pressed.
         end: when the page said that it is done.
+        share: how much of it was done at last, as the page showed it; None if it showed nothing.
     """
 
     recipe: str
@@ -82,6 +83,7 @@ class Work:
     found_done: bool = False
     pressed: float | None = None
     end: Sight = field(default_factory=lambda: Sight(DONE))
+    share: float | None = None
 
     @property
     def done(self) -> bool:
@@ -249,6 +251,8 @@ class Crowd:
                 finally:
                     person.received, person.unanswered = visitor.received, visitor.waiting
                     person.ends_lost = visitor.ends_lost
+                    for work in person.works:
+                        work.share = visitor.share
         except (OSError, WebSocketException, LookupError) as error:
             person.failure = f"{person.link or 'home'}: {type(error).__name__}: {error}"
             await asyncio.Event().wait()  # the others go on

@@ -94,6 +94,10 @@ def _works(name: str, works: list[Work]) -> list[tuple[str, str]]:
     found = [(name, f"{said}; {joined} found it set going by others, {found_done} of them done")]
     if ended:
         found.append((f"{name}, press to end", f"fastest {min(ended):.1f} s, slowest {max(ended):.1f} s"))
+    shares = [work.share for work in works if not work.done and work.share is not None]
+    if shares:
+        words = f"least {min(shares):.0%}, half above {float(np.median(shares)):.0%}, most {max(shares):.0%}"
+        found.append((f"{name} that go on, how far they are", words))
     ratio = unfairness(works)
     if ratio is not None:
         found.append((f"{name}, slowest of equal work over fastest", f"{ratio:.2f}"))
