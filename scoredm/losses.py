@@ -28,6 +28,7 @@ from scoredm.mixture import GaussianMixture
 from scoredm.roots import bisect
 from scoredm.score import ScoreFn, check_sde_and_score, condition, exact_score
 from scoredm.sde import SDE, Time, over_leading_axes
+from scoredm.threads import FEW_NUMBERS, one_thread
 
 Times = TypeVar("Times", float, Tensor, np.ndarray)
 
@@ -241,7 +242,8 @@ def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:
     Returns:
         The floor at each time, of the kind of t.
     """
-    return _at_each_time(t, lambda time: _floor(mixture, sde, time))
+    with one_thread():
+        return _at_each_time(t, lambda time: _floor(mixture, sde, time))
 
 
 def dsm_loss_at(mixture: GaussianMixture, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> float:
@@ -299,7 +301,7 @@ def score_error(
         x = mixture.at(sde, time).sample(n, generator)
         return float(sde.sigma(time)) ** 2 * _mean_square(score_fn(x, time) - exact(x, time))
 
-    with torch.no_grad():
+    with torch.no_grad(), one_thread(n * mixture.dim <= FEW_NUMBERS):
         return _at_each_time(t, error)
 
 

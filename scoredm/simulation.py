@@ -17,9 +17,7 @@ from scoredm.mixture import GaussianMixture
 from scoredm.samplers import CountedScore, Sampler, Step, euler_maruyama, prepare, sampler_of, zero_mean_prior
 from scoredm.score import ExactScore, GridScore, ScoreFn, check_sde_and_score, denoise as tweedie
 from scoredm.sde import SDE
-from scoredm.threads import one_thread
-
-FEW_NUMBERS = 20_000  # coordinates of points; with fewer, a network of usual width is quicker in one thread
+from scoredm.threads import FEW_NUMBERS, one_thread
 
 
 @final
