@@ -26,7 +26,7 @@ from torch import Tensor
 from scoredm.forms import LEAST_LOGIT
 from scoredm.mixture import GaussianMixture
 from scoredm.roots import bisect
-from scoredm.score import ScoreFn, check_sde_and_score, condition, exact_score
+from scoredm.score import ScoreFn, check_mixture_and_sde, check_sde_and_score, condition, exact_score
 from scoredm.sde import SDE, Time, over_leading_axes
 from scoredm.threads import FEW_NUMBERS, one_thread
 
@@ -241,7 +241,11 @@ def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:
 
     Returns:
         The floor at each time, of the kind of t.
+
+    Raises:
+        TypeError: see `ExactScore`.
     """
+    check_mixture_and_sde(mixture, sde)
     with one_thread():
         return _at_each_time(t, lambda time: _floor(mixture, sde, time))
 
@@ -261,7 +265,11 @@ def dsm_loss_at(mixture: GaussianMixture, sde: SDE, score_fn: ScoreFn, x: Tensor
         score_fn: the score, exact or learned.
         x: the noisy point, (D,).
         t: a time above 0.
+
+    Raises:
+        TypeError: see `ExactScore`.
     """
+    check_mixture_and_sde(mixture, sde)
     alpha, sigma = sde.scales(t)
     clean = mixture.denoising_posterior(x, alpha, sigma)
     spread = (alpha / sigma) ** 2 * float(clean.covariance.trace())

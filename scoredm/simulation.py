@@ -281,7 +281,7 @@ def _device_of(score_fn: ScoreFn, x: Tensor) -> torch.device:
     if isinstance(score_fn, CountedScore):
         return _device_of(score_fn.score_fn, x)
     if isinstance(score_fn, torch.nn.Module):
-        return next(score_fn.parameters()).device
+        return next((weights.device for weights in score_fn.parameters()), x.device)
     return x.device
 
 

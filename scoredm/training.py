@@ -19,7 +19,7 @@ from torch.optim.adam import adam
 from scoredm.losses import WEIGHTINGS, dsm_floor, dsm_losses, mean_weight
 from scoredm.mixture import GaussianMixture
 from scoredm.networks import NOTEBOOK_WIDTH, PARAMETRISATIONS, SCORENET_WIDTH, NotebookNet, ScoreNet
-from scoredm.score import exact_score
+from scoredm.score import check_mixture_and_sde, exact_score
 from scoredm.sde import SDE
 from scoredm.threads import FEW_NUMBERS, one_thread
 
@@ -210,8 +210,10 @@ class Trainer:
                 precision. The floor and both score errors remain those of the mixture.
 
         Raises:
+            TypeError: see `ExactScore`.
             ValueError: if the data have another shape or are not finite, or if the weighting is not finite for them.
         """
+        check_mixture_and_sde(mixture, sde)
         self.config = config = config or TrainConfig()
         self.sde = sde
         self.mixture = mixture
