@@ -16,7 +16,7 @@ import torch
 from scoredm import fields
 from scoredm.losses import dsm_floor, notebook_score_error
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import exact_prior
+from scoredm.priors import exact_prior
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE, VESDE
 from scoredm.simulation import sample
@@ -451,6 +451,7 @@ class TrainingSnapshot:
         curves: the history.
         recent: mean loss of the last 50 steps.
         recent_error: its standard error.
+        excess: that loss above the floor, which on fresh data is the score error on average.
         below_floor: whether that loss is significantly below the floor, as when training points were memorised.
         over_time: loss and error of the model at the reference's times.
         scores: learned and exact score at one time.
@@ -460,14 +461,10 @@ class TrainingSnapshot:
     curves: TrainingCurves
     recent: float
     recent_error: float
+    excess: float
     below_floor: bool
     over_time: ErrorsOverTime
     scores: ScoreComparison
-
-    @property
-    def excess(self) -> float:
-        """The recent loss above the floor, which on fresh data is the score error on average."""
-        return self.recent - self.last.floor
 
 
 def training_snapshot(
@@ -500,6 +497,7 @@ def training_snapshot(
         curves=training_curves(rows, smoothing),
         recent=recent,
         recent_error=error,
+        excess=recent - reference.floor,
         below_floor=bool(recent < reference.floor - SIGNIFICANT * error),
         over_time=reference.errors(score_fn),
         scores=compare_scores(reference.mixture, reference.sde, score_fn, t, points),

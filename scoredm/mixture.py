@@ -443,23 +443,23 @@ class GaussianMixture:
         k = torch.multinomial(self.weights.to(device), _count(n), replacement=True, generator=generator)
         dtype = torch.float64 if self.needs_float64 else torch.get_default_dtype()
         z = torch.randn(n, self.dim, generator=generator, device=device, dtype=dtype)
-        x = self._means.to(z)[k]
-        self._spread_out(x, z, k)
-        return x, k
+        return self._placed(z, k), k
 
-    def _spread_out(self, x: Tensor, z: Tensor, k: Tensor) -> None:
-        """Add V_k l_k^{1/2} z to each row of x, with k its component: without an (n, D, D) array."""
-        scale = (self._eigenvectors * self._eigenvalues.sqrt()[:, None, :]).to(z)
+    def _placed(self, z: Tensor, k: Tensor) -> Tensor:
+        """mu_k + V_k l_k^{1/2} z for each row of z, with k its component: without an (n, D, D) array."""
+        means, factors = self._means.to(z), self._factors.to(z)
         if bool((self._eigenvectors == torch.eye(self.dim, dtype=torch.float64)).all()):
-            x.addcmul_(self._eigenvalues.sqrt().to(z)[k], z)
-        elif self.dim <= FEW_AXES or len(x) * self.dim**2 < WORTH_A_PRODUCT * self.n_components:
+            return means[k].addcmul_(self._eigenvalues.sqrt().to(z)[k], z)
+        if self.dim <= FEW_AXES or len(z) * self.dim**2 < WORTH_A_PRODUCT * self.n_components:
+            x = means[k]
             for i in range(self.dim):
                 for j in range(self.dim):  # one number a point at a time
-                    x[:, i].addcmul_(scale[:, i, j][k], z[:, j])
-        else:
-            counts = torch.bincount(k, minlength=self.n_components).tolist()
-            for rows, part in zip(k.argsort().split(counts), scale, strict=True):
-                x[rows] += z[rows] @ part.T
+                    x[:, i].addcmul_(factors[:, i, j][k], z[:, j])
+            return x
+        x, counts = torch.empty_like(z), torch.bincount(k, minlength=self.n_components).tolist()
+        for rows, mean, factor in zip(k.argsort().split(counts), means, factors, strict=True):
+            x.index_copy_(0, rows, torch.addmm(mean, z.index_select(0, rows), factor.T))
+        return x
 
     def log_prob(self, x: Any) -> Tensor:
         """log p(x), in nats, by log-sum-exp.

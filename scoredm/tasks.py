@@ -491,7 +491,11 @@ class Computation(Work, Generic[Outcome]):
         over: set once there is a value or an error.
     """
 
-    def __init__(self, pool: Pool, function: Callable[..., Outcome], *args: object, urgent: bool = False) -> None:
+    polled = False
+
+    def __init__(
+        self, pool: Pool, function: Callable[..., Outcome], *args: object, urgent: bool = False, reader: str = ""
+    ) -> None:
         """Wait for a viewer.
 
         Args:
@@ -499,9 +503,10 @@ class Computation(Work, Generic[Outcome]):
             function: of a module.
             args: what it is given.
             urgent: whether it goes before other work, as it takes some tenths of a second at most.
+            reader: who asks; all that one reader asks for counts together.
         """
         super().__init__(pool)
-        self.urgent = urgent
+        self.urgent, self.reader = urgent, reader
         self.over = threading.Event()
         self._call = function, args
         self._taken = False
@@ -600,15 +605,18 @@ class Workshop:
         """Whether its processes are there, or start at once."""
         return bool(self._first_calls) and all(call.ended for call in self._first_calls)
 
-    def compute(self, function: Callable[..., Outcome], *args: object, urgent: bool = False) -> Computation[Outcome]:
+    def compute(
+        self, function: Callable[..., Outcome], *args: object, urgent: bool = False, reader: str = ""
+    ) -> Computation[Outcome]:
         """A call for a reader who waits for its value.
 
         Args:
             function: of a module.
             args: what it is given.
             urgent: whether it goes before other work, as it takes some tenths of a second at most.
+            reader: who asks; all that one reader asks for counts together.
         """
-        return Computation(self.pool, function, *args, urgent=urgent)
+        return Computation(self.pool, function, *args, urgent=urgent, reader=reader)
 
     def prepare(self) -> None:
         """Start the processes, if they are not there yet, so that nobody waits for them later."""

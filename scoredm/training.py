@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple, final
 
 import numpy as np
@@ -148,13 +148,12 @@ def _check_number(name: str, value: object, *, whole: bool) -> None:
 class TrainMetrics:
     """Loss and errors after one optimiser step.
 
-    Loss, floor and errors are weighted by sigma_t^2 whichever weighting the optimiser follows, so that recipes can be compared;
-    on fresh data the mean loss is floor + test_error.
+    Loss and errors are weighted by sigma_t^2 whichever weighting the optimiser follows, so that recipes can be compared; on fresh
+    data the mean loss is `Trainer.floor` + test_error.
 
     Attributes:
         step: 1 after the first step.
         dsm: the loss of this step's batch.
-        floor: the lowest mean DSM loss over t uniform on [eps, 1].
         train_error: mean over t of sigma_t^2 || s - exact ||^2 on diffused training points.
         test_error: the same on diffused fresh points.
         notebook_error: the tutorial's error, which is not 0 for the exact score (see `scoredm.losses.notebook_score_error`).
@@ -165,7 +164,6 @@ class TrainMetrics:
 
     step: int
     dsm: float
-    floor: float
     train_error: float
     test_error: float
     notebook_error: float
@@ -231,7 +229,11 @@ class Trainer:
         self._numbers_in_step = min(config.rows or len(data), len(data)) * data.shape[1] * (1 + config.paired)
         self._draws = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
         self._optimiser = _Adam(list(self._network.parameters()))
-        self.floor = mean_floor(mixture, sde, config.eps)
+
+    @cached_property
+    def floor(self) -> float:
+        """The lowest mean DSM loss over t uniform on [eps, 1]; computed when it is first asked for."""
+        return mean_floor(self.mixture, self.sde, self.config.eps)
 
     @property
     def step(self) -> int:
@@ -261,7 +263,7 @@ class Trainer:
             else:
                 errors = _Errors(last.train_error, last.test_error, last.notebook_error)
         seconds = (last.seconds if last else 0.0) + time.perf_counter() - start
-        metrics = TrainMetrics(step, loss, self.floor, *errors, evaluated, seconds)
+        metrics = TrainMetrics(step, loss, *errors, evaluated, seconds)
         self._last = metrics
         self.history.append(metrics)
         return metrics
@@ -274,7 +276,7 @@ class Trainer:
         value = loss.item()
         if not math.isfinite(value):
             raise FloatingPointError(f"the loss became {value} at step {self.step + 1}. {self._causes()}")
-        self._network.zero_grad()
+        self._optimiser.forget()
         (loss if self._weigh is None else (self._weigh(t) * losses).mean()).backward()
         self._optimiser.step(learning_rate(self.config, self.step))
         if self.config.average != "none":
@@ -315,8 +317,7 @@ class Trainer:
         By hand, because torch.optim.swa_utils has neither of these averages and takes four times as long for networks this small.
         """
         share = averaging_share(self.config, self.step)
-        for average, weight in zip(self.score_fn.parameters(), self._network.parameters(), strict=True):
-            average.lerp_(weight, share)
+        torch._foreach_lerp_([*self.score_fn.parameters()], [*self._network.parameters()], share)
 
 
 def _checked(data: Tensor, dim: int) -> Tensor:
@@ -337,6 +338,11 @@ class _Adam:
         self._weights = weights
         self._means, self._squares = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
         self._steps = [torch.zeros((), dtype=torch.float32, device=weight.device) for weight in weights]
+
+    def forget(self) -> None:
+        """Forget the gradients of the step before."""
+        for weight in self._weights:
+            weight.grad = None
 
     @torch.no_grad()
     def step(self, rate: float) -> None:

@@ -42,8 +42,15 @@ def _quantile_pairs(n: int, m: int, device: torch.device) -> tuple[Tensor, Tenso
     return cuts[:-1] // m, cuts[:-1] // n, cuts.diff().to(torch.float64) / (n * m)
 
 
-def _sorted_rows(rows: Tensor) -> Tensor:
-    """Each row in rising order; numpy's sort is several times faster than torch's on the CPU."""
+def sorted_rows(rows: Tensor) -> Tensor:
+    """Each row in rising order; numpy's sort is several times faster than torch's on the CPU.
+
+    Args:
+        rows: (P, N).
+
+    Returns:
+        (P, N).
+    """
     return torch.from_numpy(np.sort(rows.numpy(), 1)) if rows.device.type == "cpu" else rows.sort(1).values
 
 
@@ -79,7 +86,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None =
     i, j, mass = _quantile_pairs(len(x), len(y), x.device)
     total = 0.0
     for u in directions.split(max(1, SORT_NUMBERS // (len(x) + len(y)))):
-        gap = _columns(_sorted_rows(u @ x.T), i).sub_(_columns(_sorted_rows(u @ y.T), j))
+        gap = _columns(sorted_rows(u @ x.T), i).sub_(_columns(sorted_rows(u @ y.T), j))
         total += float((gap.square_() @ mass).sum())
     return math.sqrt(total / len(directions))
 
@@ -167,7 +174,7 @@ def sliced_wasserstein_to_mixture(x: Tensor, mixture: GaussianMixture, direction
     levels = torch.arange(1, len(x), dtype=torch.float64) / len(x)
     total = 0.0
     for u, m, s in zip(*(part.split(max(1, SORT_NUMBERS // len(x))) for part in (directions, means, stds)), strict=True):
-        rows = _sorted_rows(u @ x.T)
+        rows = sorted_rows(u @ x.T)
         ends = edge.expand(len(u), 1), ((m @ shares)[:, None])
         masses = torch.cat([ends[0], _quantile_integrals(m, s, shares, levels), ends[1]], 1).diff()
         total += float((rows.square().mean(1) + (m**2 + s**2) @ shares - 2 * (rows * masses).sum(1)).sum())

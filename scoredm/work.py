@@ -2,8 +2,9 @@
 
 Pages are interrupted and rerun at any moment, so long work cannot live in them. A `Work` hands out units: a slice of a training
 run, one job of a study, one check. A `Pool` of threads takes the next unit from the work that has had least time so far, so all
-work shares the cores fairly, however long its units are. Work goes on while some viewer's lease on it is alive, so that what
-nobody watches stops by itself. Each thread has a `Worker` that computes its units, in a process beside that of the pages.
+work shares the cores fairly, however long its units are; the many short calls of one reader count together. Work goes on while
+some viewer's lease on it is alive, so that what nobody watches stops by itself. Each thread has a `Worker` that computes its
+units, in a process beside that of the pages.
 
 One lock, the pool's, guards who waits, who watches and what is handed out. It is held for moments only, never during a unit.
 """
@@ -45,6 +46,8 @@ class Work(ABC):
     at_once = 1  # units that may be under way at the same time
     sliced = False  # whether its units are cut after SLICE_SECONDS
     urgent = False  # whether it is done before other work: short, and a page waits for it
+    polled = True  # whether its viewers look at it now and then; a page's script that waits for a call is no such viewer
+    reader = ""  # whose time it takes, where one reader alone asks for it; "" for work that readers share
 
     def __init__(self, pool: "Pool") -> None:
         """Wait for a viewer.
@@ -125,7 +128,7 @@ class Work(ABC):
         for other in self.needs:
             other.renew(viewer)
         with self.pool.lock:
-            self._leases[viewer] = time.monotonic() + self.pool.note(viewer)
+            self._leases[viewer] = time.monotonic() + (self.pool.note(viewer) if self.polled else LEASE_SECONDS)
         self.pool.enqueue(self)
 
     def insist(self) -> None:
@@ -183,6 +186,34 @@ class Work(ABC):
 
 
 @final
+class _TimeUsed:
+    """How newcomers stand beside work that has had time already; the pool's business, with its lock.
+
+    A newcomer has no claim to what was before it came: it begins with what the work taken up last has used. The next call of a
+    reader begins with what that reader's calls have used, if that is more, so that many short calls in a row are not all
+    newcomers, before which long work never has a turn.
+    """
+
+    def __init__(self) -> None:
+        self._latest = 0.0
+        self._readers: dict[str, float] = {}  # of those who have used more than that
+
+    def admit(self, work: Work) -> None:
+        """Let work begin, or begin again after a rest."""
+        work.used = max(work.used, self._latest, self._readers.get(work.reader, 0.0))
+
+    def note(self, work: Work) -> None:
+        """Remember what the work that is taken up now has used."""
+        self._latest = max(self._latest, work.used)
+
+    def charge(self, work: Work) -> None:
+        """Count the time of a unit that has ended as its reader's."""
+        if work.reader:
+            self._readers[work.reader] = max(work.used, self._readers.get(work.reader, 0.0))
+        self._readers = {reader: used for reader, used in self._readers.items() if used > self._latest}
+
+
+@final
 class Pool:
     """Daemon threads, one per core and at most MAX_THREADS, that do the units of whatever work is watched.
 
@@ -209,7 +240,7 @@ class Pool:
         self._viewers: dict[str, float] = {}  # until when each is expected to look again
         self._long = 0  # long units under way
         self._urgent = 0  # urgent units under way
-        self._least = 0.0  # time used by the work that was taken up last: a newcomer has no claim to what was before it
+        self._used = {urgent: _TimeUsed() for urgent in (False, True)}
         self._threads = [
             threading.Thread(target=self._work, args=(worker,), name=f"work-{i}", daemon=True)
             for i, worker in enumerate(self.workers)
@@ -257,7 +288,7 @@ class Pool:
             if work in self._queue or work.under_way >= work.at_once or not work.running:
                 return
             if not work.under_way:
-                work.used = max(work.used, self._least)
+                self._used[work.urgent].admit(work)
             self._queue.append(work)
             self._changed.notify()
 
@@ -289,6 +320,7 @@ class Pool:
                 work.error = str(error) or type(error).__name__
             with self._changed:
                 waiting = work.finish(time.monotonic() - began)
+                self._used[work.urgent].charge(work)
                 self._long -= is_long
                 self._urgent -= work.urgent
                 self._changed.notify_all()
@@ -308,7 +340,7 @@ class Pool:
                 self._queue.remove(work)
                 unit = work.take() if work.running else None
                 if unit is not None:
-                    self._least = max(self._least, work.used)
+                    self._used[work.urgent].note(work)
                     is_long = work.has_long_units
                     self._long += is_long
                     self._urgent += work.urgent

@@ -34,6 +34,8 @@ TRIES = 2  # a call whose process is lost is computed again, once
 MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container on Linux
 PRELOADED = ("torch", "scoredm.tasks")
 
+_main_hidden = threading.Lock()  # held by whoever has hidden the main module: threads that start processes take turns
+
 Value = TypeVar("Value")
 
 
@@ -187,12 +189,13 @@ def _context() -> Any:
 @contextmanager
 def _hidden_main() -> Generator[None]:
     """Hide the main module, which under Streamlit is the page that runs: a new process would run it too."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+    with _main_hidden:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _serve(connection: Connection) -> None:

@@ -180,11 +180,10 @@ class Server:
 
     def __init__(self, url: str, log: Path) -> None:
         self.url, self.log = url, log
-        self._before = len(log.read_text(encoding="utf-8"))  # it may be asked before it is ready, and log that
 
     def faults(self) -> str:
-        """What it logged from the first traceback on, once it was ready."""
-        text = self.log.read_text(encoding="utf-8")[self._before :]
+        """What it logged from the first traceback on."""
+        text = self.log.read_text(encoding="utf-8")
         return text[max(0, text.index("Traceback") - 500) :] if "Traceback" in text else ""
 
 
@@ -379,7 +378,7 @@ LOOKED_AT = {
     "scoredm/ui/shell.py": {"st.html", "st.markdown"},  # styles, and the experiment: names of ours, and numbers
     "scoredm/ui/verified.py": {"st.html"},  # styles with words of a catalogue
     "scoredm/canonical.py": {"pickle"},  # its error alone
-    "scoredm/studies.py": {"pickle"},  # its error alone
+    "scoredm/studies/lists.py": {"pickle"},  # its error alone
     "scoredm/workers.py": {"pickle"},  # what the server's own processes send each other
 }
 MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}

@@ -179,7 +179,7 @@ def loud(right: Any) -> Any:
 
 
 def history(**wrong: Any) -> Callable[[], tuple[TrainMetrics, ...]]:
-    right = TrainMetrics(1, 2.152, 0.84, 0.0054, 0.0054, 0.39, True, 0.0)
+    right = TrainMetrics(1, 2.152, 0.0054, 0.0054, 0.39, True, 0.0)
     return lambda: (replace(right, **wrong),) * 60
 
 

@@ -45,7 +45,6 @@ def history(losses, every: int = 1) -> list[TrainMetrics]:
         TrainMetrics(
             step=i + 1,
             dsm=float(loss),
-            floor=0.5,
             train_error=10.0 + i,
             test_error=20.0 + i,
             notebook_error=30.0 + i,

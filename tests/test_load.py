@@ -18,10 +18,10 @@ from tests.load.server import Meter
 
 SHORT = "recipe=custom&points=500&batch=128&iters=150"
 PLAN = Plan(
-    people=12,
+    people=9,
     training=5,  # three of them the same, and one of these comes when it is being trained already
     races=1,
-    seconds=6,
+    seconds=4,
     moves=1,
     arrive=2,
     patience=2 * PATIENCE,

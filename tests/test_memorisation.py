@@ -174,7 +174,7 @@ def test_a_trainer_trains_on_the_points_it_is_handed():
     trainer = Trainer(TUTORIAL, VESDE(), TrainConfig(steps=5, batch=64), "cpu", points.repeat(40, 1))
     x0, _, _ = trainer._batch()
     assert {tuple(row) for row in x0.tolist()} == {(5.0, 5.0), (5.5, 5.0)}
-    assert next(trainer).floor == Trainer(TUTORIAL, VESDE(), TrainConfig(steps=5), "cpu").floor
+    assert trainer.floor == Trainer(TUTORIAL, VESDE(), TrainConfig(steps=5), "cpu").floor
     for bad in (points[:1], points[:, :1], points[0]):
         with pytest.raises(ValueError, match=r"they must be \(N, 2\)"):
             Trainer(TUTORIAL, VESDE(), None, "cpu", bad)

@@ -117,7 +117,7 @@ def named(path: Path) -> set[str]:
             {"Thread", "Timer", "ThreadPoolExecutor"},
             ["ui/startup.py", "work.py"],
         ),  # the first ends the process, and computes nothing
-        ({"ProcessPoolExecutor", "multiprocessing"}, ["studies.py", "workers.py"]),  # the first is given one
+        ({"ProcessPoolExecutor", "multiprocessing"}, ["studies/lists.py", "workers.py"]),  # the first is given one
     ],
     ids=["threads", "processes"],
 )

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -140,6 +140,46 @@ def test_a_newcomer_does_not_make_up_for_the_time_before_it_came(pool, long_leas
     before = old.count
     wait_until(lambda: newcomer.count > 50)
     assert old.count > before + 20
+
+
+def calls_in_a_row(pool: Pool, readers: list[str], until: Callable[[], bool]) -> int:
+    """How many calls of 10 ms are done for readers who each ask for one, and again when it is done."""
+    asked = {reader: _call(pool, reader) for reader in readers}
+    done = 0
+    while not until():
+        for reader, call in asked.items():
+            if call.done:
+                done += 1
+                asked[reader] = _call(pool, reader)
+        time.sleep(0.001)
+    return done
+
+
+def _call(pool: Pool, reader: str) -> Counting:
+    call = Counting(pool, total=1, seconds=0.01)
+    call.reader = reader
+    call.renew(reader)
+    return call
+
+
+def test_calls_of_one_reader_count_together_beside_long_work(pool, long_lease):
+    """Were each a newcomer, they would all go before the long work, which would never end."""
+    long = Counting(pool, total=60, seconds=0.01)
+    long.renew("a")
+    calls = calls_in_a_row(pool, ["b", "c", "d"], until=lambda: long.done)
+    assert 1 < calls / long.count < 4.5, "three readers of four who want time"
+
+
+def test_what_a_reader_used_while_nobody_else_wanted_time_is_forgotten(pool, long_lease):
+    began = time.monotonic()
+    calls_in_a_row(pool, ["b"], until=lambda: time.monotonic() - began > 0.6)
+    long = Counting(pool, seconds=0.01)
+    long.renew("a")
+    wait_until(lambda: long.count > 5)
+    before = long.count
+    call = _call(pool, "b")
+    wait_until(lambda: call.done)
+    assert long.count - before < 10
 
 
 def test_work_of_several_units_at_once_uses_all_threads_and_other_work_one():
@@ -287,6 +327,15 @@ def test_a_crowd_looks_less_often_and_its_leases_last_as_long(pool, monkeypatch)
     monkeypatch.setattr(time, "monotonic", lambda: now + 120)
     assert pool.look_seconds == work.LOOK_SECONDS
     counting.renew("59")
+    assert pool.look_seconds == work.LOOK_SECONDS
+
+
+def test_calls_that_pages_wait_for_do_not_make_viewers_look_less_often(pool):
+    """Each call has a viewer of its own, so those of a busy class would be hundreds."""
+    for number in range(100):
+        call = Counting(pool)
+        call.polled = False
+        call.renew(str(number))
     assert pool.look_seconds == work.LOOK_SECONDS
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,23 @@ class Odd(Exception):
 
 def fail() -> None:
     raise Odd(1, 2)
+
+
+def test_the_main_module_stays_hidden_while_several_threads_start_processes():
+    """A process that saw it would run the page once more, outside a server."""
+    main, seen = sys.modules["__main__"], []
+
+    def start() -> None:
+        with workers._hidden_main():
+            time.sleep(0.002)
+            seen.append(sys.modules["__main__"])
+            time.sleep(0.002)
+
+    with ThreadPoolExecutor(8) as pool:
+        for started in [pool.submit(start) for _ in range(32)]:
+            started.result()
+    assert sys.modules["__main__"] is main
+    assert len(seen) == 32 and main not in seen
 
 
 def test_an_exception_that_cannot_travel_is_told_in_words(process):

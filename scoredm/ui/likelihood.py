@@ -7,6 +7,7 @@ import streamlit as st
 from scoredm import charts, screens
 from scoredm.experiment import Experiment
 from scoredm.language import _
+from scoredm.markdown import as_text
 from scoredm.ui import background, cache, controls, predict, show, study
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _network(experiment: Experiment) -> "Model | None":
     if training.done:
         return training.model
     if training.error is not None:
-        st.error(_("The network could not be trained: {error}").format(error=training.error))
+        st.error(_("The network could not be trained: {error}").format(error=as_text(training.error)))
         return None
     background.start(training)
     background.watch(lambda: study.training_status(experiment, training), training)

@@ -216,7 +216,7 @@ def _progress(run: "Training | None") -> str:
     if run is None or run.done:
         return ""
     if run.error is not None:
-        return _("**The training stopped**: {reason}. Another number of steps may help.").format(reason=run.error)
+        return _("**The training stopped**: {reason}. Another number of steps may help.").format(reason=as_text(run.error))
     step, total, left = run.step, run.task.config.steps, run.seconds_left
     if left is None:
         return _("**Training**, step {step} of {total}.").format(step=step, total=total)

@@ -9,6 +9,7 @@ import scoredm
 from scoredm import screens
 from scoredm.experiment import Experiment
 from scoredm.language import N_, _, ngettext
+from scoredm.markdown import as_text
 from scoredm.ui import background, cache, controls, show
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def choose_score(screen: str) -> str:
 
 def choose_metric(screen: str, experiment: Experiment) -> str:
     """What the distance to the exact distribution is measured in."""
-    named = {key: scoredm.METRICS[key] for key in screens.studying.offered(experiment)}
+    offered = screens.studying.offered(experiment, pathwise=screen == "race")
+    named = {key: scoredm.METRICS[key] for key in offered}
     titles = {key: metric.title for key, metric in named.items()}
     return controls.choose(screen, "metric", "selectbox", only=titles, help=described(named.values()))
 
@@ -96,7 +98,7 @@ def status(experiment: Experiment, asked: "Study", label: str) -> None:
         return
     done, total = len(asked.rows), len(asked.jobs)
     if asked.error is not None:
-        text = _("**The runs stopped because of an error:** {error}").format(error=asked.error)
+        text = _("**The runs stopped because of an error:** {error}").format(error=as_text(asked.error))
     elif asked.done:
         text = ngettext("**Done**: {n} run.", "**Done**: {n} runs.", total).format(n=total)
     else:

@@ -1,9 +1,10 @@
 """What the verified page shows: the table of checks with what they found, its summary, and the same as a file."""
 
 import csv
+import html
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -12,6 +13,7 @@ from scoredm import screens
 from scoredm.address import TABLE
 from scoredm.experiment import Experiment
 from scoredm.language import _, ngettext
+from scoredm.markdown import as_text
 from scoredm.parameters import Choice
 from scoredm.ui import background, show
 
@@ -28,11 +30,14 @@ CSV_COLUMNS = (
     *("check", "topic", "statement", "target", "sde", "seed"),
     *("expected", "found", "tolerance", "verdict", "seconds", "source"),
 )
-NUMBER_WIDTH, VERDICT_WIDTH, BUTTON_WIDTH = 88, 80, 72
+NUMBER_WIDTH, VERDICT_WIDTH, BUTTON_WIDTH, GAP = 88, 80, 72, 8
 
 # Where there is room the rows line up as a table; on a phone each is a card, and its numbers are labelled one by one.
 STYLE = """<style>
-[class*="st-key-check-"] p, .st-key-checks-head p {{font-size: 0.875rem; font-variant-numeric: tabular-nums;}}
+[class*="st-key-check-"] p, .st-key-checks-head p {{font-size: 0.875rem;}}
+.numbers {{display: flex; gap: {gap}px; font-size: 0.875rem; font-variant-numeric: tabular-nums;}}
+.numbers > span {{width: {number}px; white-space: pre-line;}}
+.st-key-checks-head .numbers {{font-weight: 600;}}
 [class*="st-key-check-"] {{border-top: 1px solid color-mix(in srgb, currentColor 15%, transparent); padding-top: 0.35rem;}}
 @media (min-width: 641px) {{
   [class*="st-key-check-"], .st-key-checks-head {{flex-wrap: nowrap !important;}}
@@ -40,12 +45,12 @@ STYLE = """<style>
   [class*="st-key-check-"] > :nth-child(n+2), .st-key-checks-head > :nth-child(n+2) {{flex-shrink: 0 !important;}}
 }}
 @media (max-width: 640px) {{
-  .st-key-checks-head > :nth-child(-n+5) {{display: none !important;}}
+  .st-key-checks-head > :nth-child(-n+3) {{display: none !important;}}
   [class*="st-key-check-"] > :nth-child(1) {{min-width: 100% !important;}}
-  [class*="st-key-check-"] > :nth-child(2)::before {{content: "{expected}";}}
-  [class*="st-key-check-"] > :nth-child(3)::before {{content: "{found}";}}
-  [class*="st-key-check-"] > :nth-child(4)::before {{content: "{tolerance}";}}
-  [class*="st-key-check-"] > ::before {{font-size: 0.75rem; opacity: 0.7;}}
+  [class*="st-key-check-"] .numbers > :nth-child(1)::before {{content: "{expected}";}}
+  [class*="st-key-check-"] .numbers > :nth-child(2)::before {{content: "{found}";}}
+  [class*="st-key-check-"] .numbers > :nth-child(3)::before {{content: "{tolerance}";}}
+  [class*="st-key-check-"] .numbers > ::before {{display: block; font-size: 0.75rem; opacity: 0.7;}}
 }}
 </style>"""
 
@@ -65,17 +70,15 @@ def draw(listed: "MyChecks", experiment: Experiment, group: str) -> None:
     """Draw the summary and the checks of a group as they are now."""
     listed.keep(lambda key: key.experiment in (experiment, None))
     _summary(listed, experiment)
-    words = {"expected": _("expected"), "found": _("found"), "tolerance": _("tolerance")}
-    st.html(STYLE.format(**words))
+    labels = {"expected": _("expected"), "found": _("found"), "tolerance": _("tolerance")}
+    st.html(STYLE.format(**labels, gap=GAP, number=NUMBER_WIDTH))
     chosen = screens.verified.checks_of(group)
     keys = [screens.verified.key_of(check, experiment) for check in chosen]
     with st.container(gap="small"):
-        head = [_("**Check**"), _("**Expected**"), _("**Found**"), _("**Tolerance**"), _("**Verdict**")]
-        with _row("checks-head", head, None):
-            label = _("Run {n}").format(n=len(keys))
-            help_text = ngettext("Run this check", "Run these {n} checks", len(keys)).format(n=len(keys))
-            arguments = (listed, keys)
-            st.button(label, key="run-these", on_click=background.run_checks, args=arguments, help=help_text, width="stretch")
+        row = _row("checks-head", _("**Check**"), [_("Expected"), _("Found"), _("Tolerance")], _("**Verdict**"))
+        label = _("Run {n}").format(n=len(keys))
+        help_text = ngettext("Run this check", "Run these {n} checks", len(keys)).format(n=len(keys))
+        _run_button(row, label, "run-these", listed, keys, help=help_text)
         for check in chosen:
             _check_row(listed, check, experiment)
 
@@ -129,27 +132,29 @@ def _summary_words(listed: "MyChecks", experiment: Experiment, every: "Sequence[
     return words.format(failed=len(failed), ran=len(ran), names=", ".join(failed), seconds=seconds, left=left)
 
 
-def _row(key: str, cells: Sequence[str], check: "Check | None") -> "DeltaGenerator":
-    """A claim, three numbers and the verdict, on one line where there is room; returns the place for a button."""
+def _row(key: str, claim: str, numbers: Sequence[str], verdict: str, source: str | None = None) -> "DeltaGenerator":
+    """A claim, three numbers in one element, as each costs time, and the verdict, on one line where there is room."""
     row = st.container(horizontal=True, vertical_alignment="center", key=key, gap="small")
-    row.markdown(cells[0], width="stretch", help=None if check is None else _("Source: {source}").format(source=_(check.source)))
-    for cell in cells[1:-1]:
-        row.markdown(cell, width=NUMBER_WIDTH)
-    row.markdown(cells[-1], width=VERDICT_WIDTH)
-    return row.container(width=BUTTON_WIDTH)
+    row.markdown(claim, width="stretch", help=source)
+    cells = "".join(f"<span>{html.escape(number)}</span>" for number in numbers)
+    row.html(f'<div class="numbers">{cells}</div>', width=3 * NUMBER_WIDTH + 2 * GAP)
+    row.markdown(verdict, width=VERDICT_WIDTH)
+    return row
+
+
+def _run_button(row: "DeltaGenerator", label: str, key: str, listed: "MyChecks", keys: "list[CheckKey]", **more: Any) -> None:
+    row.button(label, key=key, on_click=background.run_checks, args=(listed, keys), width=BUTTON_WIDTH, **more)
 
 
 def _check_row(listed: "MyChecks", check: "Check", experiment: Experiment) -> None:
     key = screens.verified.key_of(check, experiment)
     outcome = listed.outcomes.get(key)
-    place = _row(f"check-{check.name}", [check.claim, *_cells(outcome), _verdict(listed, key, check.slow)], check)
-    with place:
-        waits = listed.waits(key) or listed.current == key
-        arguments = (listed, [key])
-        name = f"run-{check.name}"
-        st.button(_("Run"), key=name, on_click=background.run_checks, args=arguments, disabled=waits, width="stretch")
+    source = _("Source: {source}").format(source=_(check.source))
+    row = _row(f"check-{check.name}", check.claim, _cells(outcome), _verdict(listed, key, check.slow), source)
+    waits = listed.waits(key) or listed.current == key
+    _run_button(row, _("Run"), f"run-{check.name}", listed, [key], disabled=waits)
     if outcome is not None and outcome.reason:
-        st.caption(_("This check could not be finished: {reason}.").format(reason=outcome.reason))
+        st.caption(_("This check could not be finished: {reason}.").format(reason=as_text(outcome.reason)))
 
 
 def _verdict(listed: "MyChecks", key: "CheckKey", slow: bool) -> str:
@@ -174,11 +179,11 @@ def _cells(outcome: "Outcome | None") -> list[str]:
         return ["–"] * 3
     allowed = outcome.tolerance if len(outcome.tolerance) > 1 else outcome.tolerance * len(outcome.expected)
     sides = [
-        "  \n".join(shown(value, tolerance) for value, tolerance in zip(side, allowed, strict=True))
+        "\n".join(shown(value, tolerance) for value, tolerance in zip(side, allowed, strict=True))
         for side in (outcome.expected, outcome.found)
     ]
     at_most = "≤ " if outcome.at_most else ""
-    return [at_most + sides[0], sides[1], "  \n".join(f"± {show.number(tolerance, 2)}" for tolerance in outcome.tolerance)]
+    return [at_most + sides[0], sides[1], "\n".join(f"± {show.number(tolerance, 2)}" for tolerance in outcome.tolerance)]
 
 
 def shown(value: float, tolerance: float) -> str:
@@ -195,21 +200,7 @@ def table(listed: "MyChecks", experiment: Experiment) -> str:
     """Every check as CSV, those that have not run among them; its words are English, as files for programs are."""
     out = io.StringIO()
     rows = csv.writer(out)
-    names = [
-        "check",
-        "topic",
-        "statement",
-        "target",
-        "sde",
-        "seed",
-        "expected",
-        "found",
-        "tolerance",
-        "verdict",
-        "seconds",
-        "source",
-    ]
-    rows.writerow(names)
+    rows.writerow(CSV_COLUMNS)
     for check in screens.verified.checks_of():
         outcome = listed.outcomes.get(screens.verified.key_of(check, experiment))
         about = ["", "", ""] if check.fixed else [experiment.target, experiment.sde_label, experiment.seed]

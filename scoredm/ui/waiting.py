@@ -29,7 +29,8 @@ def for_value(shop: "Workshop", function: Callable[..., Value], *args: object, u
     """
     if not shop.processes:
         return function(*args)
-    asked = shop.compute(function, *args, urgent=urgent)
+    reader = st.session_state.setdefault("_waiting", uuid.uuid4().hex)
+    asked = shop.compute(function, *args, urgent=urgent, reader=reader)
     viewer = uuid.uuid4().hex
     try:
         while not asked.ended:

@@ -1,6 +1,6 @@
 """What axe-core finds on a page, and what of it is Streamlit's own."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,6 @@ from tests.browser.common import WHOLE
 
 LEVEL = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")  # tags of the rules: all of WCAG 2.2 AA
 BEYOND = ("heading-order", "page-has-heading-one", "empty-heading")  # rules outside that level
-COLOURS = ("color-contrast", "link-in-text-block")  # rules that another theme can break
 
 _SOURCE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 
@@ -22,8 +21,8 @@ _AT_REST = """() => document.querySelector('.stApp')?.dataset.testScriptState ==
        playState !== 'running' || effect.getComputedTiming().iterations === Infinity)"""
 
 # The seen half of a formula has many parts, all in the colour of its text; the half that is heard is looked at.
-_RUN = """async ([tags, beyond, only, accepted]) => {
-  const values = only ?? [...axe.getRules(tags).map(({ ruleId }) => ruleId), ...beyond]
+_RUN = """async ([tags, beyond, accepted]) => {
+  const values = [...axe.getRules(tags).map(({ ruleId }) => ruleId), ...beyond]
   const options = { runOnly: { type: 'rule', values }, resultTypes: ['violations'], elementRef: true }
   const found = await axe.run({ exclude: ['.katex-html'] }, options)
   const isAccepted = (rule, element) => accepted.findIndex(([name, selector]) => name === rule && element.matches(selector))
@@ -74,16 +73,15 @@ def switch_theme(page: Page, mode: str) -> None:
     come_to_rest(page)
 
 
-def findings(page: Page, only: Sequence[str] | None = None) -> list[Finding]:
-    """Everything that axe-core finds on a page.
+def findings(page: Page) -> list[Finding]:
+    """Everything that axe-core finds on a page by the rules of `LEVEL` and `BEYOND`.
 
     Args:
         page: at rest.
-        only: rules; None for all of `LEVEL` and `BEYOND`.
     """
     if page.evaluate("() => !window.axe"):
         page.evaluate(_SOURCE.read_text(encoding="utf-8"))
-    found = page.evaluate(_RUN, [LEVEL, BEYOND, only, [entry[:2] for entry in ACCEPTED]])
+    found = page.evaluate(_RUN, [LEVEL, BEYOND, [entry[:2] for entry in ACCEPTED]])
     return [
         Finding(rule, target, html, summary, ACCEPTED[entry] if entry >= 0 else None)
         for rule, target, html, summary, entry in found

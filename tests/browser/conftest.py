@@ -28,6 +28,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# A test's page lives for seconds: to compile its scripts a second time, for speed, takes longer than that saves.
+QUICK_TO_COMPILE = "--js-flags=--no-opt --no-maglev --no-concurrent-recompilation"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -88,7 +90,7 @@ def chromium() -> Iterator[Browser]:
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=[*FLAGS, QUICK_TO_COMPILE])
         yield browser
         browser.close()
 

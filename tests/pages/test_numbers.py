@@ -163,12 +163,13 @@ def of_maths(result: Any) -> list[str]:
 
 
 def of_race(result: Any) -> list[str]:
-    floor, lines = result.standing.noise_floor, result.standing.lines
+    floor, lines, verdict = result.standing.noise_floor, result.standing.lines, result.standing.verdict
     rows = [show.with_error(line.best.value, line.best.error) for line in lines]
     costs = [f"{nfe:.0f}" for line in lines for nfe in (line.best_nfe, line.floor_from) if nfe is not None]
     slopes = [show.fixed(line.slope.slope, 2) for line in lines if line.slope is not None]
     ends = [text for end in result.ends for text in [str(end.nfe), *numbers(end.distance)]]
-    return [*rows, *costs, *slopes, *ends, *numbers(floor.low, floor.high)]
+    about = [f"{verdict.nfe:.0f}", *numbers(verdict.closest)] if verdict.cause == "flow" else numbers(floor.low, floor.high)
+    return [*rows, *costs, *slopes, *ends, *about]
 
 
 def of_budget(result: Any) -> list[str]:
@@ -266,7 +267,9 @@ def shown_numbers(at: AppTest, screen: str, page: str) -> list[str]:
     lines = [re.sub(r"</?span[^>]*>", "", line) for element in at.main.markdown for line in element.value.splitlines()]
     lines = [line for line in lines if line not in prose]
     if screen == "verified":
-        texts = [line for line in lines if re.fullmatch(rf"(≤ |± )?{NUMBER.pattern} *", line)]
+        texts = [
+            part for element in at.main.get("html") for part in re.findall("<span>(.*?)</span>", element.proto.body, re.DOTALL)
+        ]
     elif screen == "memorisation":
         sentences = [*lines, *(caption.value for caption in at.main.caption)]
         texts = [text for text in sentences if "copies" in text or "loss" in text or "Median" in text or "≈" in text]

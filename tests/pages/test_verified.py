@@ -147,7 +147,7 @@ def test_a_failure_is_told_in_a_word_a_mark_and_by_name(open_page: OpenPage, mon
 
 def test_a_check_that_breaks_off_fails_with_its_reason_in_words(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch):
     def breaks(_case) -> Finding:
-        raise ValueError("sigma is -1; it must be 0 or more")
+        raise ValueError("sigma is *-1*; it must be 0 or more")
 
     planted(monkeypatch, "start", breaks)
     at = open_page("verified").run()
@@ -155,7 +155,8 @@ def test_a_check_that_breaks_off_fails_with_its_reason_in_words(open_page: OpenP
     rested(at)
     assert not at.exception
     assert "**✗ fail**" in words(at)
-    assert any("This check could not be finished: sigma is -1; it must be 0 or more." in caption.value for caption in at.caption)
+    words_said = r"This check could not be finished: sigma is \*-1\*; it must be 0 or more."
+    assert any(words_said in caption.value for caption in at.caption)
 
 
 def test_running_says_how_far_it_is_and_can_be_stopped(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch):

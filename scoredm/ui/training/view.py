@@ -12,6 +12,7 @@ import scoredm
 from scoredm import charts
 from scoredm.experiment import Experiment
 from scoredm.language import _
+from scoredm.markdown import as_text
 from scoredm.ui import background, cache, controls, predict, show
 from scoredm.ui.stage import stage
 from scoredm.ui.training import onepoint, recipe
@@ -141,7 +142,8 @@ def _status(experiment: Experiment, settings: "screens.training.Settings", run: 
     config = settings.config(experiment.seed)
     about = cache.training_pace(config, experiment.dim).seconds(config)
     if run is not None and run.error is not None:
-        st.error(_("Training stopped: {reason}. Press Reset, change the recipe, and train again.").format(reason=run.error))
+        words = _("Training stopped: {reason}. Press Reset, change the recipe, and train again.")
+        st.error(words.format(reason=as_text(run.error)))
     elif run is None or (not run.step and not background.moving(run)):
         words = _("**Press Train: about {time} on this machine.** {recipe}")
         st.progress(0.0, words.format(time=show.duration(about), recipe=recipe.words(config)))
