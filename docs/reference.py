@@ -26,7 +26,7 @@ def build(folder: Path) -> None:
     Args:
         folder: where to write it; it is made if it is not there.
     """
-    render.configure(docformat="google", show_source=False)
+    render.configure(docformat="google", show_source=False, template_directory=ROOT / "docs" / "templates")
     pdoc.pdoc(*modules(), output_directory=folder)
 
 

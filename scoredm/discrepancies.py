@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scoredm.mixture import GaussianMixture, typical_std
 from scoredm.points import checked, checked_pair
+from scoredm.threads import one_thread
 from scoredm.wasserstein import sorted_rows
 
 PAIR_NUMBERS = 1 << 17  # pairs in a block, which stays within a core's cache
@@ -78,16 +79,18 @@ def _by_products(x: Tensor, y: Tensor, triangle: bool) -> Iterator[tuple[int, Te
 
 def _mean_over_pairs(x: Tensor, y: Tensor, of_: Callable[[Tensor], Tensor]) -> float:
     """The mean of a function of |x_i - y_j|^2 over all pairs; x: (D, N), y: (D, M)."""
-    blocks = _squared_distances(x, y)
-    return sum(float(of_(block).sum(dtype=torch.float64)) for _, block in blocks) / (x.shape[1] * y.shape[1])
+    with one_thread():
+        total = sum(float(of_(block).sum(dtype=torch.float64)) for _, block in _squared_distances(x, y))
+    return total / (x.shape[1] * y.shape[1])
 
 
 def _mean_within(x: Tensor, of_: Callable[[Tensor], Tensor]) -> float:
     """The mean of a function of |x_i - x_j|^2 over all pairs, a point with itself included; x: (D, N)."""
     total = 0.0
-    for square, block in _squared_distances(x, x, triangle=True):
-        values = of_(block)
-        total += 2 * float(values.sum(dtype=torch.float64)) - float(values[:, :square].sum(dtype=torch.float64))
+    with one_thread():
+        for square, block in _squared_distances(x, x, triangle=True):
+            values = of_(block)
+            total += 2 * float(values.sum(dtype=torch.float64)) - float(values[:, :square].sum(dtype=torch.float64))
     return total / x.shape[1] ** 2
 
 

@@ -18,6 +18,7 @@ from scoredm.roots import bisect
 from scoredm.score import ExactScore, ScoreFn, check_sde_and_score, score_and_divergence
 from scoredm.sde import LEAST_SIGNAL, SDE
 from scoredm.statistics import Measurement
+from scoredm.threads import FEW_NUMBERS, one_thread
 
 END_SIGNAL = 1e-4  # alpha at the last time of a grid for an exact score where alpha_1 is 0; others end where it is 0.01
 LOG_SHARE = 0.1  # of log-SNR in the grid: where the data are drowned, a wrong score moves points all the same
@@ -106,8 +107,9 @@ def encode(sde: SDE, score_fn: ScoreFn, x: Tensor, *, t_min: float = 0.0, steps:
         return -rate[i] * change
 
     state = torch.zeros(len(x), x.shape[1] + 1, dtype=torch.float64, device=x.device)
-    for i in range(0, 2 * steps, 2):
-        state = _runge_kutta(slope, state, i, h)
+    with one_thread(x.numel() <= FEW_NUMBERS):
+        for i in range(0, 2 * steps, 2):
+            state = _runge_kutta(slope, state, i, h)
     latent = signal[-1] * anchor + radius[-1] * state[:, :-1]
     log_volume = state[:, -1] + x.shape[1] * math.log(radius[-1] / radius[0])
     return Encoding(latent, log_volume) if times[-1] == 1 else _to_noise(score_fn, sde, latent, log_volume, times[-1])

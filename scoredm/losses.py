@@ -26,8 +26,9 @@ from torch import Tensor
 from scoredm.forms import LEAST_LOGIT
 from scoredm.mixture import GaussianMixture
 from scoredm.roots import bisect
-from scoredm.score import ScoreFn, check_sde_and_score, condition, exact_score
+from scoredm.score import ScoreFn, check_mixture_and_sde, check_sde_and_score, condition, exact_score
 from scoredm.sde import SDE, Time, over_leading_axes
+from scoredm.threads import FEW_NUMBERS, one_thread
 
 Times = TypeVar("Times", float, Tensor, np.ndarray)
 
@@ -240,8 +241,13 @@ def dsm_floor(mixture: GaussianMixture, sde: SDE, t: Times) -> Times:
 
     Returns:
         The floor at each time, of the kind of t.
+
+    Raises:
+        TypeError: see `ExactScore`.
     """
-    return _at_each_time(t, lambda time: _floor(mixture, sde, time))
+    check_mixture_and_sde(mixture, sde)
+    with one_thread():
+        return _at_each_time(t, lambda time: _floor(mixture, sde, time))
 
 
 def dsm_loss_at(mixture: GaussianMixture, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> float:
@@ -259,7 +265,11 @@ def dsm_loss_at(mixture: GaussianMixture, sde: SDE, score_fn: ScoreFn, x: Tensor
         score_fn: the score, exact or learned.
         x: the noisy point, (D,).
         t: a time above 0.
+
+    Raises:
+        TypeError: see `ExactScore`.
     """
+    check_mixture_and_sde(mixture, sde)
     alpha, sigma = sde.scales(t)
     clean = mixture.denoising_posterior(x, alpha, sigma)
     spread = (alpha / sigma) ** 2 * float(clean.covariance.trace())
@@ -299,7 +309,7 @@ def score_error(
         x = mixture.at(sde, time).sample(n, generator)
         return float(sde.sigma(time)) ** 2 * _mean_square(score_fn(x, time) - exact(x, time))
 
-    with torch.no_grad():
+    with torch.no_grad(), one_thread(n * mixture.dim <= FEW_NUMBERS):
         return _at_each_time(t, error)
 
 

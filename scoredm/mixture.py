@@ -528,7 +528,7 @@ class GaussianMixture:
     def diffused_score(self, x: Tensor, alpha: Time, sigma: Time) -> Tensor:
         """The score at x of the distribution of alpha X + sigma Z.
 
-        Equal to diffuse(alpha, sigma).score(x) where alpha and sigma are numbers.
+        Where alpha and sigma are numbers, it is the score of `diffuse(alpha, sigma)`.
 
         Args:
             x: (B, ..., D).

@@ -7,6 +7,7 @@ from typing import final
 import torch
 
 from scoredm.mixture import GaussianMixture
+from scoredm.score import check_mixture_and_sde
 from scoredm.sde import SDE
 
 
@@ -37,7 +38,11 @@ def exact_prior(mixture: GaussianMixture, sde: SDE) -> GaussianMixture:
     Args:
         mixture: the data.
         sde: the forward diffusion.
+
+    Raises:
+        TypeError: see `ExactScore`.
     """
+    check_mixture_and_sde(mixture, sde)
     return mixture.at(sde, 1.0)
 
 

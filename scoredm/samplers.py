@@ -32,9 +32,18 @@ class Step(Protocol):
     """
 
     def __call__(self, sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, noise: Tensor, /) -> Tensor:
-        """x, noise: (N, D) -> x at t_next, (N, D); x is left as it is, noise is the step's to overwrite and return.
+        """Take the step.
 
-        Where t_next = t the answer is x, or x moved within its distribution p_t.
+        Args:
+            sde: the forward diffusion.
+            score_fn: the score s(x, t); a step may ask it at any time.
+            x: points at t, (N, D); they are left as they are.
+            t: the time at which the step begins.
+            t_next: the time at which it ends, at most t; where it is t, the answer is x, or x moved within its distribution p_t.
+            noise: (N, D), standard normal; the step may overwrite and return it.
+
+        Returns:
+            Points at t_next, (N, D).
         """
         ...
 

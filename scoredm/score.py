@@ -35,17 +35,20 @@ SMALL_ALPHA = 1e-2
 
 
 class ScoreFn(Protocol):
-    """A score s(x, t), exact or learned."""
+    """A score s(x, t), exact or learned: a function, a network, or any other object that can be called.
+
+    One that has an attribute `dim`, the dimension D of its points, needs no `prior` in `sample`.
+    """
 
     def __call__(self, x: Tensor, t: Time, /) -> Tensor:
         """Evaluate s(x, t).
 
         Args:
-            x: points, (B, ..., D).
+            x: points, (B, ..., D), in single or double precision; likelihoods ask in double.
             t: times, a number, () or (B,).
 
         Returns:
-            (B, ..., D), per unit of x.
+            (B, ..., D), per unit of x, in the precision of x.
         """
         ...
 
@@ -65,6 +68,21 @@ def check_sde_and_score(sde: object, score_fn: object) -> None:
         raise TypeError(f"given are {given}; the first must be the SDE and the second the score, as in exact_score(mixture, sde)")
 
 
+def check_mixture_and_sde(mixture: object, sde: object) -> None:
+    """Refuse what is no mixture followed by an SDE, such as the two in the other order.
+
+    Args:
+        mixture: the first argument of the caller.
+        sde: the second.
+
+    Raises:
+        TypeError: the first is no mixture, or the second no SDE.
+    """
+    if not isinstance(mixture, GaussianMixture) or not isinstance(sde, SDE):
+        given = f"{type(mixture).__name__} and {type(sde).__name__}"
+        raise TypeError(f"given are {given}; the first must be the mixture and the second the SDE")
+
+
 @final
 class ExactScore:
     """The score of p_t, the distribution of alpha_t X + sigma_t Z with X from a mixture; a ScoreFn.
@@ -72,10 +90,14 @@ class ExactScore:
     Args:
         mixture: the distribution of the data X.
         sde: the forward diffusion.
+
+    Raises:
+        TypeError: for what is no mixture and SDE, such as the two in the other order.
     """
 
     def __init__(self, mixture: GaussianMixture, sde: SDE) -> None:
         """Keep the pair; computing waits for points and times."""
+        check_mixture_and_sde(mixture, sde)
         self.mixture = mixture
         self.sde = sde
 
@@ -378,11 +400,8 @@ def exact_score(mixture: GaussianMixture, sde: SDE) -> ExactScore:
         A ScoreFn.
 
     Raises:
-        TypeError: for what is no mixture and SDE, such as the two in the other order.
+        TypeError: see `ExactScore`.
     """
-    if not isinstance(mixture, GaussianMixture) or not isinstance(sde, SDE):
-        given = f"{type(mixture).__name__} and {type(sde).__name__}"
-        raise TypeError(f"given are {given}; the first must be the mixture and the second the SDE")
     return ExactScore(mixture, sde)
 
 

@@ -18,9 +18,7 @@ from scoredm.priors import zero_mean_prior
 from scoredm.samplers import CountedScore, Sampler, Step, euler_maruyama, prepare, sampler_of
 from scoredm.score import ExactScore, GridScore, ScoreFn, check_sde_and_score, denoise as tweedie
 from scoredm.sde import SDE
-from scoredm.threads import one_thread
-
-FEW_NUMBERS = 20_000  # coordinates of points; with fewer, a network of usual width is quicker in one thread
+from scoredm.threads import FEW_NUMBERS, one_thread
 
 
 @final
@@ -284,7 +282,7 @@ def _device_of(score_fn: ScoreFn, x: Tensor) -> torch.device:
     if isinstance(score_fn, CountedScore):
         return _device_of(score_fn.score_fn, x)
     if isinstance(score_fn, torch.nn.Module):
-        return next(score_fn.parameters()).device
+        return next((weights.device for weights in score_fn.parameters()), x.device)
     return x.device
 
 

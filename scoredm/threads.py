@@ -7,6 +7,8 @@ from typing import final
 
 import torch
 
+FEW_NUMBERS = 20_000  # coordinates of points; with fewer, a network of usual width is quicker in one thread
+
 
 @final
 class _Counted:

@@ -19,8 +19,9 @@ from torch.optim.adam import adam
 from scoredm.losses import WEIGHTINGS, dsm_floor, dsm_losses, mean_weight
 from scoredm.mixture import GaussianMixture
 from scoredm.networks import NOTEBOOK_WIDTH, PARAMETRISATIONS, SCORENET_WIDTH, NotebookNet, ScoreNet
-from scoredm.score import exact_score
+from scoredm.score import check_mixture_and_sde, exact_score
 from scoredm.sde import SDE
+from scoredm.threads import FEW_NUMBERS, one_thread
 
 NETWORKS = ("scorenet", "notebook")
 SCHEDULES = ("one-cycle", "constant")
@@ -207,8 +208,10 @@ class Trainer:
                 precision. The floor and both score errors remain those of the mixture.
 
         Raises:
+            TypeError: see `ExactScore`.
             ValueError: if the data have another shape or are not finite, or if the weighting is not finite for them.
         """
+        check_mixture_and_sde(mixture, sde)
         self.config = config = config or TrainConfig()
         self.sde = sde
         self.mixture = mixture
@@ -223,6 +226,7 @@ class Trainer:
         self._weigh = _weighting(sde, data, config)
         self._evaluation = _Evaluation(mixture, sde, data, config.eps, seeds, self.device)
         self._data = data.to(self.device)
+        self._numbers_in_step = min(config.rows or len(data), len(data)) * data.shape[1] * (1 + config.paired)
         self._draws = torch.Generator(self.device).manual_seed(int(torch.randint(2**62, (), generator=seeds)))
         self._optimiser = _Adam(list(self._network.parameters()))
 
@@ -250,14 +254,14 @@ class Trainer:
         if self.done:
             raise StopIteration
         start = time.perf_counter()
-        loss = self._advance()
-        step = self.step + 1
+        last, step = self._last, self.step + 1
         evaluated = step in (1, self.config.steps) or step % self.config.eval_every == 0
-        last = self._last
-        if evaluated or last is None:
-            errors = self._evaluation(self.score_fn)
-        else:
-            errors = _Errors(last.train_error, last.test_error, last.notebook_error)
+        with one_thread(self._numbers_in_step <= FEW_NUMBERS):
+            loss = self._advance()
+            if evaluated or last is None:
+                errors = self._evaluation(self.score_fn)
+            else:
+                errors = _Errors(last.train_error, last.test_error, last.notebook_error)
         seconds = (last.seconds if last else 0.0) + time.perf_counter() - start
         metrics = TrainMetrics(step, loss, *errors, evaluated, seconds)
         self._last = metrics

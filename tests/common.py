@@ -4,11 +4,13 @@ import base64
 import math
 import time
 from collections.abc import Callable
+from itertools import accumulate
 
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from scoredm import EDM, SDE, VESDE, VPSDE, CosineVPSDE, GeometricVESDE, RectifiedFlow, SubVPSDE
 
@@ -44,6 +46,16 @@ def generator(seed: int = 0) -> torch.Generator:
 def normal(*shape: int, seed: int = 0) -> Tensor:
     """Standard normal draws in float64."""
     return torch.randn(*shape, generator=generator(seed), dtype=torch.float64)
+
+
+def most_memory(run: Callable[[], object]) -> int:
+    """The most bytes that the tensors of a call take at one time."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
+        run()
+    assert recording.profiler is not None
+    assert recording.profiler.kineto_results is not None
+    changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns())))  # pyrefly: ignore[missing-attribute]
 
 
 def pictures(at: AppTest) -> list[str]:

@@ -114,3 +114,11 @@ def test_a_sample_compared_with_itself_is_at_no_distance():
     exact = partial(fresh_samples, mixture, 400)
     first = exact(1, generator(3), generator(4))
     assert compare(first.points, mixture, lambda count: exact(count, generator(3), generator(4))).distance == 0
+
+
+def test_of_two_weights_that_are_off_by_the_same_the_first_is_named():
+    x = targets.mixture("tutorial").sample(100, generator())
+    found = compare(x, targets.mixture("tutorial"), fresh(targets.mixture("tutorial"), 100, 2))
+    weights = [Statistic("weight", f"Weight {k}", 0.5, 0.5 + off, 0.01) for k, off in ((1, 0.02), (2, -0.02 * (1 + 1e-7)))]
+    assert replace(found, statistics=weights).worst == weights[0]
+    assert replace(found, statistics=[weights[0], replace(weights[1], found=0.47)]).worst.name == "Weight 2"

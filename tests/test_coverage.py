@@ -8,7 +8,7 @@ import torch
 from scipy.integrate import quad
 
 from scoredm import GaussianMixture, component_weights, coverage, log_density_gap, mean_log_density, mode_coverage, targets
-from tests.common import generator, normal
+from tests.common import generator, most_memory, normal
 
 
 def separate(dim: int, count: int = 8) -> GaussianMixture:
@@ -90,3 +90,12 @@ def test_blocks_of_points_do_not_change_the_weights(monkeypatch):
     whole = component_weights(x, mixture)
     monkeypatch.setattr(coverage, "RESPONSIBILITIES", 1000)
     torch.testing.assert_close(component_weights(x, mixture), whole)
+
+
+def test_weights_take_memory_for_a_block_of_points_at_a_time(monkeypatch):
+    mixture = targets.mixture("grid")
+    x = mixture.sample(50_000, generator()).double()
+    whole = len(x) * mixture.n_components * x.element_size()
+    assert most_memory(lambda: component_weights(x, mixture)) >= whole
+    monkeypatch.setattr(coverage, "RESPONSIBILITIES", 25_000)
+    assert most_memory(lambda: component_weights(x, mixture)) < whole / 5

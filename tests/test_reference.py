@@ -55,8 +55,8 @@ def described(docstring: str) -> list[str]:
     return re.findall(r"^[ ]{4}\**(\w+)[^\n:]*:", section[1], flags=re.MULTILINE) if section else []
 
 
-def parameters(value: Callable) -> set[str]:
-    return set(inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters)
+def parameters(value: Callable) -> list[str]:
+    return [*inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters]
 
 
 def docstrings(module: str, name: str, value: Callable) -> list[str]:
@@ -96,21 +96,36 @@ def test_every_public_function_and_class_says_what_it_does_and_is_shown(referenc
         if f'id="{name}"' not in reference[module]
     ]
     assert hidden == []
+    for module, name in (("score", "ScoreFn"), ("samplers", "Step"), ("grids", "Grid")):
+        assert f'id="{name}.__call__"' in reference[f"scoredm.{module}"], "how a score, a step and a grid are called"
 
 
 def test_arguments_that_are_described_exist(reference):
     unknown = {
-        f"{module}.{name}": sorted(set(described(value.__doc__ or "")) - parameters(value))
+        f"{module}.{name}": sorted(set(described(value.__doc__ or "")).difference(parameters(value)))
         for module in modules(reference)
         for name, value in members(module)
     }
     assert {name: words for name, words in unknown.items() if words} == {}
 
 
+ORDER = ["mixture", "target", "sde", "score_fn"]
+
+
+def test_mixture_sde_and_score_come_in_one_order(reference):
+    taken = {
+        f"{module}.{name}": [word for word in parameters(value) if word in ORDER]
+        for module in modules(reference)
+        for name, value in members(module)
+    }
+    assert {name: words for name, words in taken.items() if words != sorted(words, key=ORDER.index)} == {}
+    assert taken["scoredm.losses.score_error"] == ["mixture", "sde", "score_fn"]
+
+
 def test_every_parameter_of_a_function_is_described(reference):
     """A method may leave it to the one that it overrides; a parameter with a leading underscore is not used."""
     missing = {
-        f"{module}.{name}": {parameter for parameter in parameters(value) - {"self", "cls"} if parameter[0] != "_"}
+        f"{module}.{name}": {word for word in parameters(value) if word not in ("self", "cls") and word[0] != "_"}
         - {word for docstring in docstrings(module, name, value) for word in described(docstring)}
         for module in modules(reference)
         for name, value in members(module)

@@ -13,6 +13,7 @@ from scoredm import (
     SDE,
     VESDE,
     VPSDE,
+    ExactScore,
     GaussianMixture,
     ddim,
     denoise,
@@ -297,7 +298,18 @@ def test_what_is_prepared_is_bounded_and_forgotten_times_come_back(monkeypatch):
     for _ in range(2):
         for t in (*times, 0.123):
             torch.testing.assert_close(grid(x, t), exact(x, t), rtol=1e-9, atol=1e-9)
-            assert sum(size for _, size in grid._kept) <= 10_000 and len(grid._rows) < 6
+            assert len(grid._rows) < 6
+            parts = [part.untyped_storage() for row in grid._rows.values() if row for part in (row[0], *row[1])]
+            assert sum({part.data_ptr(): part.nbytes() for part in parts}.values()) <= 10_000
+
+
+def test_times_off_the_grid_are_prepared_when_they_are_met(monkeypatch):
+    exact, x = exact_score(targets.mixture("tutorial"), VPSDE()), normal(20, 2)
+    expected = exact(x, 0.75), exact(x, 0.3)
+    monkeypatch.setattr(ExactScore, "__call__", lambda *_: pytest.fail("the slow score was asked"))
+    grid = exact.on_grid([1.0, 0.5], x)
+    for found, right in zip((grid(x, 0.75), grid(x, torch.tensor(0.3, dtype=torch.float64))), expected, strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-9, atol=1e-9)
 
 
 @final

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import pytest
 import torch
 from scipy.stats import kstest
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from scoredm import (
     SAMPLERS,
@@ -20,14 +19,18 @@ from scoredm import (
     AnnealedLangevin,
     CosineVPSDE,
     CountedScore,
+    ExactScore,
     GaussianMixture,
     GeometricVESDE,
     SubVPSDE,
+    Trainer,
     ancestral,
     coarsen,
     compare_moments,
     denoise,
+    dsm_floor,
     dsm_loss,
+    dsm_loss_at,
     euler_maruyama,
     exact_prior,
     exact_score,
@@ -36,12 +39,13 @@ from scoredm import (
     moment_matched_prior,
     rollout,
     sample,
+    score_error,
     targets,
     zero_mean_prior,
 )
 from scoredm.grids import uniform_times
 from scoredm.samplers import prepare
-from tests.common import generator
+from tests.common import generator, most_memory
 
 KINDS = [VESDE(26.0), VESDE(1.0), GeometricVESDE(), VPSDE(), SubVPSDE(), CosineVPSDE()]
 each_kind = pytest.mark.parametrize("sde", KINDS, ids=repr)
@@ -317,13 +321,9 @@ def test_frames_of_a_trajectory_do_not_share_memory():
 
 def test_a_trajectory_costs_its_own_array_and_three_frames():
     sde, score, n = VESDE(), exact_score(targets.mixture("tutorial"), VESDE()), 200_000
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recording:
-        path = sample(sde, score, n, steps=10, generator=generator(), trajectory=True).points
-    assert recording.profiler is not None
-    assert recording.profiler.kineto_results is not None
-    changes = [event for event in recording.profiler.kineto_results.events() if event.name() == "[memory]"]
-    held = accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))  # pyrefly: ignore[missing-attribute]
-    assert max(held) <= path.nbytes + 3 * path[0].nbytes + 10_000
+    frame = 2 * n * torch.zeros(1).nbytes
+    most = most_memory(lambda: sample(sde, score, n, steps=10, generator=generator(), trajectory=True).points)
+    assert 11 * frame < most <= 14 * frame + 10_000
 
 
 def test_denoising_ends_at_the_posterior_mean_of_the_last_point():
@@ -361,6 +361,18 @@ def test_any_function_of_x_and_t_will_do_as_a_score():
     torch.testing.assert_close(sample(sde, exact, 200, steps=30, generator=generator()).end, found, rtol=1e-3, atol=1e-3)
     with pytest.raises(ValueError, match="zero_mean_prior"):
         run(score_fn=plain)
+
+
+def test_a_module_without_weights_will_do_too():
+    class Wrapped(torch.nn.Module):
+        dim = 1
+
+        def forward(self, x, t):
+            return exact_score(GAUSSIAN, VESDE())(x, t)
+
+    found = sample(VESDE(), Wrapped(), 20, step="ddim", steps=4, generator=generator()).end
+    expected = sample(VESDE(), exact_score(GAUSSIAN, VESDE()), 20, step="ddim", steps=4, generator=generator()).end
+    torch.testing.assert_close(found, expected)
 
 
 def test_a_counted_score_says_the_dimension_of_the_score_inside():
@@ -634,10 +646,28 @@ def test_what_is_no_sde_and_score_is_refused_in_words(first, second, given):
     ):
         with pytest.raises(TypeError, match=message):
             refuse()
-    with pytest.raises(
-        TypeError, match="given are VESDE and GaussianMixture; the first must be the mixture and the second the SDE"
-    ):
-        exact_score(VESDE(), GAUSSIAN)  # pyrefly: ignore[bad-argument-type]
+
+
+SWAPPED: tuple[Any, Any] = (VESDE(), GAUSSIAN)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ExactScore(*SWAPPED),
+        lambda: exact_score(*SWAPPED),
+        lambda: exact_prior(*SWAPPED),
+        lambda: moment_matched_prior(*SWAPPED),
+        lambda: dsm_floor(*SWAPPED, 0.5),
+        lambda: dsm_loss_at(*SWAPPED, lambda x, _t: x, torch.zeros(1), 0.5),
+        lambda: score_error(*SWAPPED, lambda x, _t: x, 0.5),
+        lambda: Trainer(*SWAPPED),
+    ],
+)
+def test_what_is_no_mixture_and_sde_is_refused_in_words(call):
+    message = "given are VESDE and GaussianMixture; the first must be the mixture and the second the SDE"
+    with pytest.raises(TypeError, match=message):
+        call()
 
 
 # Priors and refusals.

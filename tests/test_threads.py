@@ -6,7 +6,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from scoredm import VPSDE, CountedScore, exact_score, sample, targets
+from scoredm import (
+    VPSDE,
+    CountedScore,
+    TrainConfig,
+    Trainer,
+    discrepancies,
+    encode,
+    exact_score,
+    sample,
+    score_error,
+    targets,
+)
 from scoredm.sde import SDE
 from scoredm.threads import one_thread
 
@@ -41,3 +52,36 @@ def test_a_sampler_runs_in_one_thread_where_that_is_quicker(counted, n, threads)
 
     sample(sde, score, n, steps=2, step=step, start=torch.zeros(n, 2))
     assert seen == [threads] * 2 and torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("n", "threads"), [(1000, 1), (11_000, 2)])
+def test_likelihoods_and_errors_of_few_points_take_one_thread(n, threads):
+    sde, mixture, seen = VPSDE(), targets.mixture("tutorial"), []
+
+    def score(x: Tensor, _t: object) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return -x
+
+    encode(sde, score, torch.zeros(n, 2), t_min=0.1, steps=1)
+    score_error(mixture, sde, score, 0.5, n=n)
+    assert set(seen) == {threads} and torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("points", "threads"), [(1000, 1), (11_000, 2)])
+def test_a_step_of_training_takes_one_thread_where_the_batch_is_small(points, threads):
+    trainer, seen = Trainer(targets.mixture("tutorial"), VPSDE(), TrainConfig(data_size=points, batch=0, average="none")), []
+    trainer.score_fn.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    next(trainer)
+    assert set(seen) == {threads} and torch.get_num_threads() == 2
+
+
+def test_pairs_of_points_are_taken_in_one_thread():
+    x, seen = torch.randn(3, 50), []
+
+    def of_(squared: Tensor) -> Tensor:
+        seen.append(torch.get_num_threads())
+        return squared
+
+    discrepancies._mean_over_pairs(x, x, of_)
+    discrepancies._mean_within(x, of_)
+    assert set(seen) == {1} and torch.get_num_threads() == 2
