@@ -1,6 +1,8 @@
 """Networks in files: the same network comes out, and what does not fit is refused in words."""
 
 import json
+import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,15 @@ def test_a_trained_network_comes_back_bit_for_bit_with_its_recipe(network, path)
     assert found.sde == model.sde and load_recipe(path) == recipe
     save(path, model)
     assert load_recipe(path) is None
+
+
+def test_a_file_may_be_read_by_whom_the_system_lets(path):
+    mask = os.umask(0o022)
+    try:
+        save(path, ScoreNet(VPSDE()))
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize("name", SDES)
