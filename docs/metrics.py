@@ -34,6 +34,9 @@ Measured by `python -m docs.metrics`. The target has {COMPONENTS} equal componen
 about 8 apart in every dimension; a sample has {POINTS:,} points ({SMALL} for the metrics of other packages). A number is how many
 standard deviations the mean over {SPOILT} wrong samples is above the mean over {EXACT} exact ones. What is above 3 is seen in a
 single sample, what is near 0 is not.
+
+The distance to the exact flow (`pathwise`) is not in the tables: it compares each point with the exact end point from the same
+start, and so measures the steps of a sampler, and not a sample. It has no noise floor.
 """
 
 
@@ -55,8 +58,8 @@ def _with_a_reference(distance: Callable[[Tensor, Tensor], float]) -> MixtureMet
 
 
 def metrics() -> dict[str, MixtureMetric]:
-    """Every metric there is to measure, by its title."""
-    found: dict[str, MixtureMetric] = {metric.title: metric for metric in METRICS.values()}
+    """Every metric of a sample there is to measure, by its title."""
+    found: dict[str, MixtureMetric] = {metric.title: metric for metric in METRICS.values() if not metric.pathwise}
     if find_spec("sklearn"):
         found["Classifier two-sample test"] = _with_a_reference(lambda x, y: classifier_accuracy(x, y).value)
     if find_spec("ot"):

@@ -66,10 +66,24 @@ class Budget:
 @final
 @dataclass(frozen=True)
 class Plan:
-    """The jobs that a budget needs: the run to be explained, with each switch, for each seed."""
+    """The jobs that a budget needs: the run to be explained, with each switch, for each seed.
+
+    Raises:
+        ValueError: for a job with a pathwise metric, which follows the exact flow from the job's own starts to its own stop, so
+            that it sees neither.
+    """
 
     job: Job
     seeds: tuple[int, ...] = tuple(range(8))
+
+    def __post_init__(self) -> None:
+        """Refuse a metric that two of the switches do not change."""
+        for name, metric in self.job.measures.items():
+            if metric.pathwise:
+                raise ValueError(
+                    f"the job's metrics have {name!r}, which follows the exact flow from the job's own starts to its own stop, "
+                    "so it sees no error of either; a budget needs a distance to the mixture"
+                )
 
     def rungs(self, seed: int) -> list[Job]:
         """The run as it is, then with the first switch, the first two, and so on to all four.

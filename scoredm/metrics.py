@@ -1,7 +1,8 @@
 """How far a sample is from the exact answer: distances between two samples, and moments and shares against a mixture.
 
 Samples are (N, D) tensors; sums are taken in float64. No figure is zero for a perfect sampler, because a sample is finite:
-`noise_floor` gives the same number for fresh exact samples. `METRICS` names the figures that all take (x, mixture, generator).
+`noise_floor` gives the same number for fresh exact samples. `METRICS` names the figures that all take (x, mixture, generator),
+and the one that compares each point with where the exact flow takes the same start, see `scoredm.pathwise`.
 
 .. include:: ../docs/metrics.md
 """
@@ -9,6 +10,7 @@ Samples are (N, D) tensors; sums are taken in float64. No figure is zero for a p
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from scoredm.coverage import component_weights, log_density_gap, mode_coverage
 from scoredm.discrepancies import energy_distance, mmd_to_mixture
 from scoredm.language import N_
 from scoredm.mixture import GaussianMixture
+from scoredm.pathwise import pathwise_error
 from scoredm.points import checked, checked_for
 from scoredm.statistics import Measurement
 from scoredm.wasserstein import sliced_wasserstein, sliced_wasserstein_to_mixture
@@ -69,30 +72,36 @@ class NamedMetric:
     Called as metric(x, mixture, generator); 0 is perfect, and no finite sample reaches it. Sliced Wasserstein and energy distance
     draw an exact sample from the generator: generators of one seed give every sample the same one. The others draw nothing.
 
+    A pathwise metric is called as metric(x, exact): with the exact end points of the flow from the starts of x in place of the
+    mixture. It draws nothing, and a sampler that follows the flow exactly reaches 0.
+
     Attributes:
         title: what it is called on screen.
         unit: in words; "" where it has none.
         caption: what it means, in a sentence.
-        function: (x, mixture, generator) -> the value.
+        function: (x, mixture, generator) -> the value; (x, exact, None) -> the value of a pathwise metric.
         components: the least number of components of a mixture for which it means something.
         fresh: exact samples over which the app measures its noise floor; fewer for a slow metric.
-        reference: M, the points of the exact sample that it draws and compares x with; 0 where it compares x with the mixture.
+        reference: M, the points of the exact sample that it draws and compares x with; 0 where it draws none.
+        pathwise: whether it compares each point with the exact end point from the same start, and not the sample with the
+            mixture.
     """
 
     title: str
     unit: str
     caption: str
-    function: MixtureMetric
+    function: Callable[[Tensor, Any, torch.Generator | None], float]
     components: int = 1
     fresh: int = 40
     reference: int = 0
+    pathwise: bool = False
 
-    def __call__(self, x: Tensor, mixture: GaussianMixture, generator: torch.Generator | None = None, /) -> float:
+    def __call__(self, x: Tensor, exact: GaussianMixture | Tensor, generator: torch.Generator | None = None, /) -> float:
         """Measure a sample.
 
         Args:
             x: the sample, (N, D).
-            mixture: the exact distribution.
+            exact: the exact distribution; of a pathwise metric the exact end points from the same starts, (N, D).
             generator: draws the exact sample that x is compared with, where the metric needs one.
 
         Returns:
@@ -100,8 +109,12 @@ class NamedMetric:
 
         Raises:
             ValueError: x has another shape, or holds NaN or infinity.
+            TypeError: the second argument is of the other kind.
         """
-        return self.function(x, mixture, generator)
+        if isinstance(exact, Tensor) != self.pathwise:
+            wanted = "the exact end points, (N, D)" if self.pathwise else "the exact distribution, a GaussianMixture"
+            raise TypeError(f"the metric {self.title!r} is given a {type(exact).__name__}; it compares x with {wanted}")
+        return self.function(x, exact, generator)
 
 
 @dataclass(frozen=True)
@@ -241,7 +254,8 @@ def noise_floor(
 ) -> NoiseFloor:
     """Measure what a metric shows for a perfect sampler, over fresh exact samples of n points.
 
-    Samples and the metric's own draws come from the generator in turn, so the range covers the scatter of both.
+    Samples and the metric's own draws come from the generator in turn, so the range covers the scatter of both. A pathwise metric
+    has no noise floor: all its numbers are 0.
 
     Args:
         mixture: the exact distribution.
@@ -255,6 +269,8 @@ def noise_floor(
     """
     if repeats < 1:
         raise ValueError(f"repeats is {repeats}; it must be 1 or more")
+    if isinstance(metric, NamedMetric) and metric.pathwise:
+        return NoiseFloor(Measurement(0.0, 0.0), 0.0, 0.0, 0.0)
     values = [metric(mixture.sample(n, generator), mixture, generator) for _ in range(repeats)]
     low, median, high = np.quantile(values, [0.05, 0.5, 0.95]).tolist()
     return NoiseFloor(Measurement.mean(values), low, median, high)
@@ -282,6 +298,10 @@ def _log_density(x: Tensor, mixture: GaussianMixture, _generator: torch.Generato
 
 def _lost_modes(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None) -> float:
     return 1 - mode_coverage(x, mixture)
+
+
+def _pathwise(x: Tensor, exact: Tensor, _generator: torch.Generator | None) -> float:
+    return pathwise_error(x, exact).value
 
 
 def mean_error(x: Tensor, mixture: GaussianMixture, _generator: torch.Generator | None = None) -> float:
@@ -406,5 +426,15 @@ METRICS = {
         N_("The share of components that got less than half of their weight."),
         _lost_modes,
         components=2,
+    ),
+    "pathwise": NamedMetric(
+        N_("Distance to the exact flow"),
+        N_("units of x"),
+        N_(
+            "How far the points are, root mean square, from where the exact probability flow takes the same starts. For samplers "
+            "that add no noise; it has no noise floor."
+        ),
+        _pathwise,
+        pathwise=True,
     ),
 }

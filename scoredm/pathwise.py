@@ -20,6 +20,7 @@ from torch import Tensor
 
 from scoredm.likelihood import flow_scale
 from scoredm.mixture import GaussianMixture
+from scoredm.points import checked
 from scoredm.roots import bisect
 from scoredm.score import denoise, exact_score
 from scoredm.sde import SDE, Time
@@ -135,9 +136,7 @@ def _squared_distances(points: Tensor, exact: Tensor, name: str) -> np.ndarray:
         raise ValueError(
             f"{name} has shape {tuple(points.shape)} and the exact end points have {tuple(exact.shape)}; they must agree"
         )
-    if not torch.isfinite(points).all():
-        raise ValueError(f"{name} holds NaN or infinity; it must be finite")
-    return (points.detach().cpu().double() - exact.cpu().double()).square().sum(1).numpy()
+    return (checked(points, name).cpu() - exact.cpu()).square().sum(1).numpy()
 
 
 def _root_mean(squares: np.ndarray) -> tuple[float, np.ndarray]:

@@ -25,7 +25,7 @@ from itertools import pairwise
 from numbers import Integral, Real
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, final
 
 import numpy as np
 import torch
@@ -36,8 +36,9 @@ from scoredm.canonical import canonical_text, fingerprint, place
 from scoredm.grids import EARLIEST, GRIDS, Grid
 from scoredm.metrics import METRICS, MixtureMetric, NamedMetric, NoiseFloor
 from scoredm.mixture import GaussianMixture
+from scoredm.pathwise import flow_end_points
 from scoredm.samplers import PRIORS, SAMPLERS, CountedScore, Sampler, Step, initial_distribution
-from scoredm.score import ExactScore, ScoreFn, exact_score
+from scoredm.score import ExactScore, ScoreFn, denoise as tweedie, exact_score
 from scoredm.sde import SDE
 from scoredm.simulation import sample
 from scoredm.statistics import standard_error
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 20_000
 TRAINED = 8  # networks kept for the jobs that share them
+FOLLOWED = 1 << 24  # numbers of exact end points kept for the jobs that share them; 134 MB
 ABOVE_FLOOR = 1.5  # a value is clear of the noise floor from so many times its 95 % point
 
 # Lowest and highest value of the whole numbers of a job; n: its particles.
@@ -63,6 +65,7 @@ EXPERIMENT = ("target", "sde", "recipe", "score", "prior", "t_min", "denoise", "
 Record = dict[str, Any]  # what is known of a finished job: a row of the table
 Make = Callable[[SDE, int, float], Sequence[float]]  # of the times of a grid
 Named = TypeVar("Named", Sampler, Grid, NamedMetric)
+T = TypeVar("T")
 
 
 @final
@@ -97,7 +100,8 @@ class Job:
         n: particles, from 10 to 1 000 000, and n D at most 33 554 432, which take 268 MB in float64.
         seed: of starts, noise and the metrics' own draws.
         metrics: keys of METRICS, NamedMetrics, or functions (x, mixture, generator) -> float; the column of one's own is its
-            title, with - for spaces, or its function's name.
+            title, with - for spaces, or its function's name. A pathwise one compares x with `exact_end_points`; a sampler that
+            says that it is stochastic, or has visits, follows no path of the flow and is refused.
         noise_steps: 0 for noise of the job's own; a multiple of `steps` for the noise of a grid of so many steps, added up, so
             that jobs with different steps follow one Brownian path on the uniform grid, and nearly one on any other.
         score: a score of one's own to sample with, a network or any function (x, t) -> s(x, t).
@@ -141,6 +145,7 @@ class Job:
             raise ValueError(f"prior is {self.prior!r}; it must be one of {', '.join(PRIORS)}")
         if self.noise_steps % self.steps:
             raise ValueError(f"noise_steps is {self.noise_steps}; it must be 0 or a multiple of the {self.steps} steps")
+        _check_follows_flow(self)
         if isinstance(self.grid, Grid) and isinstance(self.grid.make, _Listed):
             _ = self.times  # refuses times that do not fall, and steps that do not divide them
         self._set(own={name: fingerprint(part) for name, part in self._own_parts})
@@ -447,6 +452,18 @@ def _metric(value: Any) -> str | NamedMetric:
     return _checked_title("a metric", value, METRICS)
 
 
+def _check_follows_flow(job: Job) -> None:
+    """Refuse a pathwise metric of a sampler with noise; what a step of one's own does with its noise is not known."""
+    pathwise = [name for name, metric in job.measures.items() if metric.pathwise]
+    if pathwise and (job.method.stochastic or job.method.visits):
+        name = job.sampler if isinstance(job.sampler, str) else job.method.title
+        known = ", ".join(key for key, sampler in SAMPLERS.items() if not sampler.stochastic)
+        raise ValueError(
+            f"sampler is {name!r}, which adds noise and so follows no path of the flow that the metric "
+            f"{pathwise[0]!r} compares it with; it must be one of {known}, or a step of your own without noise"
+        )
+
+
 def metric_name(metric: str | NamedMetric | MixtureMetric) -> str:
     """The column of a metric: its key, or the title of one's own, or its function's name, with - for spaces.
 
@@ -458,35 +475,37 @@ def metric_name(metric: str | NamedMetric | MixtureMetric) -> str:
 
 
 @final
-class _Networks:
-    """The networks that were trained last, by what they were trained on; equal ones are trained once, others at the same time."""
+class _Shared(Generic[T]):
+    """What jobs share, by its key, up to so much in all: each is made once, others at the same time, and the oldest forgotten."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._found: OrderedDict[str, _Network] = OrderedDict()
+        self._found: OrderedDict[str, _Kept[T]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str, train: Callable[[], ScoreFn]) -> ScoreFn:
+    def get(self, key: str, make: Callable[[], T], size: int = 1) -> T:
         with self._lock:
-            network = self._found.setdefault(key, _Network())
+            kept = self._found.setdefault(key, _Kept(size))
             self._found.move_to_end(key)
-            while len(self._found) > self._most:
+            while len(self._found) > 1 and sum(each.size for each in self._found.values()) > self._most:
                 self._found.popitem(last=False)
-        with network.lock:
-            if network.score is None:
-                network.score = train()
-            return network.score
+        with kept.lock:
+            if kept.value is None:
+                kept.value = make()
+            return kept.value
 
 
-class _Network:
-    """A network, once it is trained, and the lock that whoever trains it holds."""
+class _Kept(Generic[T]):
+    """A value, once it is made, and the lock that whoever makes it holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self.size = size
         self.lock = threading.Lock()
-        self.score: ScoreFn | None = None
+        self.value: T | None = None
 
 
-_networks = _Networks(TRAINED)
+_networks: _Shared[ScoreFn] = _Shared(TRAINED)
+_flow_ends: _Shared[Tensor] = _Shared(FOLLOWED)
 
 
 def learned_score(target: str | GaussianMixture, sde: SDE, recipe: TrainConfig) -> ScoreFn:
@@ -549,7 +568,7 @@ def end_points(job: Job, score_fn: ScoreFn | None = None) -> EndPoints:
         raise ValueError("this job has a score; give it a recipe to sample with the network of that recipe")
     for_start, for_noise, _ = _streams(job.seed)
     times = job.times
-    start = initial_distribution(job.prior, job.mixture, job.sde).sample(job.n, for_start)
+    start = _start(job, for_start)
     if score_fn is None:
         score_fn = _score_of(job)
     score = CountedScore(score_fn.on_grid(times, start) if isinstance(score_fn, ExactScore) else score_fn)
@@ -558,6 +577,32 @@ def end_points(job: Job, score_fn: ScoreFn | None = None) -> EndPoints:
     step = job.method.make_step()
     x = sample(job.sde, score, job.n, step=step, times=times, start=start, denoise=job.denoise, noise=noise).end.cpu()
     return EndPoints(x, score.calls, time.perf_counter() - began - noise.seconds)
+
+
+def _start(job: Job, generator: torch.Generator) -> Tensor:
+    return initial_distribution(job.prior, job.mixture, job.sde).sample(job.n, generator)
+
+
+def exact_end_points(job: Job) -> Tensor:
+    """Where the exact probability flow takes the starts of a job, and the exact Tweedie step after it where the job has one.
+
+    It is followed once a process for all jobs that differ in sampler, grid, steps, score or metrics only.
+
+    Args:
+        job: its target, SDE, prior, n, seed, t_min and denoise count.
+
+    Returns:
+        The end points, (n, D), float64, row by row of the job's own `end_points`; `paired_difference` takes them too.
+    """
+    t_min = job.times[-1]
+    key = fingerprint((job.target, job.sde, job.prior, job.n, job.seed, t_min, job.denoise))
+    return _flow_ends.get(key, lambda: _follow(job, t_min), job.n * job.mixture.dim)
+
+
+def _follow(job: Job, t_min: float) -> Tensor:
+    start = _start(job, _streams(job.seed)[0])
+    x = flow_end_points(job.mixture, job.sde, start, t_min)
+    return tweedie(job.sde, exact_score(job.mixture, job.sde), x, t_min) if job.denoise else x
 
 
 def _score_of(job: Job) -> ScoreFn:
@@ -631,7 +676,11 @@ def measure(job: Job, x: Tensor) -> dict[str, float]:
     Raises:
         ValueError: for NaN or infinity among the points.
     """
-    return {name: float(metric(x, job.mixture, _streams(job.seed)[2])) for name, metric in job.measures.items()}
+    found = {}
+    for name, metric in job.measures.items():
+        exact = exact_end_points(job) if metric.pathwise else job.mixture
+        found[name] = float(metric(x, exact, None if metric.pathwise else _streams(job.seed)[2]))
+    return found
 
 
 def _unknown(job: Job) -> Record:
@@ -923,7 +972,8 @@ class Curve:
     def slope(self, floor: NoiseFloor) -> SlopeFit | None:
         """Fit the least-squares slope of log sqrt(value^2 - floor^2) over log NFE, where the value is clear of the noise floor.
 
-        What a sample's own spread adds to a distance, it adds in squares, so the floor's mean is taken off in squares.
+        What a sample's own spread adds to a distance, it adds in squares, so the floor's mean is taken off in squares. A pathwise
+        metric has a floor of 0: all its values are clear of it.
 
         Args:
             floor: what the metric shows for exact samples of the same size.

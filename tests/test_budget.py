@@ -174,3 +174,8 @@ def test_the_budget_of_what_is_ones_own():
 
 def flow_step(sde, score_fn, x, t, t_next, noise):
     return x + (t - t_next) * sde.diffusion(t) ** 2 / 2 * score_fn(x, t)
+
+
+def test_a_metric_that_sees_neither_start_nor_stop_is_refused():
+    with pytest.raises(ValueError, match="'pathwise', which follows the exact flow from the job's own starts"):
+        Plan(replace(PERFECT, sampler="heun", metrics=(METRIC, "pathwise")))

@@ -29,6 +29,7 @@ from scoredm import (
 from tests.common import generator, normal
 
 MIXTURE = targets.mixture("tutorial")
+OF_SAMPLES = {key: metric for key, metric in METRICS.items() if not metric.pathwise}
 
 
 # Moments and weights.
@@ -136,7 +137,7 @@ def test_a_fresh_reference_shrinks_like_one_over_root_n(metric):
     assert small / large == pytest.approx(4, rel=0.35)
 
 
-@pytest.mark.parametrize("key", METRICS)
+@pytest.mark.parametrize("key", OF_SAMPLES)
 @pytest.mark.parametrize("name", ["three-modes", "grid"])
 def test_every_named_metric_grows_when_the_sample_is_spoilt(monkeypatch, key, name):
     monkeypatch.setattr(metrics, "REFERENCE_POINTS", 1000)
@@ -182,6 +183,13 @@ def test_a_noise_floor_holds_the_middle_of_fresh_samples():
     assert np.mean([wide.low < value < wide.high for value in again]) == pytest.approx(0.9, abs=0.06)
 
 
+def test_a_pathwise_metric_has_no_noise_floor():
+    exact = normal(50, 2)
+    assert METRICS["pathwise"](exact, exact) == 0
+    assert METRICS["pathwise"](exact + torch.tensor([3.0, 4.0]), exact) == pytest.approx(5)
+    assert noise_floor(MIXTURE, 200, METRICS["pathwise"], generator()) == NoiseFloor(Measurement(0, 0), 0, 0, 0)
+
+
 # Refusals.
 
 BAD = {
@@ -202,7 +210,7 @@ def test_bad_samples_are_refused_by_name_and_value(case):
             call(x, good)
         with pytest.raises(ValueError, match=message.replace("x", "y", 1)):
             call(good, x)
-    for call in (component_weights, compare_moments, mmd_to_mixture, *METRICS.values()):
+    for call in (component_weights, compare_moments, mmd_to_mixture, *OF_SAMPLES.values()):
         with pytest.raises(ValueError, match=message):
             call(x, MIXTURE)
     with pytest.raises(ValueError, match=message):
@@ -218,7 +226,7 @@ def test_other_refusals():
         sample_moments(torch.zeros(1, 2))
     with pytest.raises(ValueError, match="number of samples is 0"):
         fresh_reference(MIXTURE, 0, energy_distance, generator())
-    for call in (compare_moments, mmd_to_mixture, *METRICS.values()):
+    for call in (compare_moments, mmd_to_mixture, *OF_SAMPLES.values()):
         with pytest.raises(ValueError, match=r"2-D mixture|must agree|2 coordinates"):
             call(torch.zeros(4, 3), MIXTURE)
     for h in (0.0, -1.0, math.nan, math.inf):
@@ -228,9 +236,13 @@ def test_other_refusals():
             mmd_to_mixture(torch.zeros(4, 2), MIXTURE, h)
     with pytest.raises(ValueError, match="repeats is 0"):
         noise_floor(MIXTURE, 10, METRICS["mmd"], generator(), repeats=0)
+    with pytest.raises(TypeError, match="'Distance to the exact flow' is given a GaussianMixture; .* the exact end points"):
+        METRICS["pathwise"](torch.zeros(4, 2), MIXTURE)
+    with pytest.raises(TypeError, match="'Error of the mean' is given a Tensor; it compares x with the exact distribution"):
+        METRICS["mean"](torch.zeros(4, 2), torch.zeros(4, 2))
 
 
-@pytest.mark.parametrize("key", METRICS)
+@pytest.mark.parametrize("key", OF_SAMPLES)
 def test_a_metric_draws_from_its_generator_only_where_it_has_a_reference_sample(key):
     mixture, named = targets.mixture("unequal"), METRICS[key]
     x = mixture.sample(50, generator(1))

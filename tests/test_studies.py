@@ -40,15 +40,33 @@ from scoredm import (
     euler_maruyama,
     exact_prior,
     exact_score,
+    flow_end_points,
     grids,
     initial_distribution,
+    noise_floor,
+    paired_difference,
+    pathwise_error,
     studies,
     targets,
 )
 from scoredm.metrics import METRICS, NoiseFloor
+from scoredm.score import denoise as tweedie
 from scoredm.simulation import coarsen, sample
 from scoredm.statistics import Measurement
-from scoredm.studies import Job, curves, end_points, equal_cost_steps, learned_score, load_rows, perform, race, run, table
+from scoredm.studies import (
+    Job,
+    curves,
+    end_points,
+    equal_cost_steps,
+    exact_end_points,
+    learned_score,
+    load_rows,
+    perform,
+    race,
+    run,
+    table,
+)
+from tests.common import generator
 
 SDE = VESDE(10.0)
 METRIC = "mmd"
@@ -419,7 +437,7 @@ def test_jobs_that_share_a_recipe_train_once(monkeypatch):
             return iter(())
 
     monkeypatch.setattr(studies, "Trainer", Slow)
-    monkeypatch.setattr(studies, "_networks", studies._Networks(8))
+    monkeypatch.setattr(studies, "_networks", studies._Shared(8))
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: learned_score("tutorial", SDE, TrainConfig(seed=77)), range(3)))
     assert len(trained) == 1
@@ -439,13 +457,13 @@ def test_different_networks_are_trained_at_the_same_time(monkeypatch):
             return iter(())
 
     monkeypatch.setattr(studies, "Trainer", Meeting)
-    monkeypatch.setattr(studies, "_networks", studies._Networks(8))
+    monkeypatch.setattr(studies, "_networks", studies._Shared(8))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda seed: learned_score("tutorial", SDE, TrainConfig(seed=seed)), (1, 2)))
 
 
 def test_training_that_fails_is_tried_again(monkeypatch):
-    networks, score = studies._Networks(2), torch.nn.Identity()
+    networks, score = studies._Shared(2), torch.nn.Identity()
 
     def broken():
         raise RuntimeError("out of memory")
@@ -473,6 +491,112 @@ def test_a_network_that_is_trained_already_is_taken_as_it_is(monkeypatch):
     assert perform(job, exact)["error"] == ""
     with pytest.raises(ValueError, match="give it a recipe"):
         end_points(replace(job, recipe=None), exact)
+
+
+# Pathwise metrics.
+
+PATHWISE = Job("tutorial", VPSDE(), "heun", "karras", steps=20, n=300, metrics=("pathwise",))
+
+
+@pytest.mark.parametrize("denoise", [True, False])
+@pytest.mark.parametrize("prior", studies.PRIORS)
+def test_a_pathwise_metric_compares_with_the_exact_flow_from_the_jobs_own_starts(prior, denoise):
+    """Against a flow followed here, from starts drawn here, with the Tweedie step where the job has one."""
+    job = replace(PATHWISE, prior=prior, denoise=denoise, t_min=0.05, seed=4)
+    start = initial_distribution(prior, job.mixture, job.sde).sample(300, studies._streams(4)[0])
+    exact = flow_end_points(job.mixture, job.sde, start, 0.05)
+    if denoise:
+        exact = tweedie(job.sde, exact_score(job.mixture, job.sde), exact, 0.05)
+    torch.testing.assert_close(exact_end_points(job), exact)
+    found = perform(job)
+    assert found["error"] == ""
+    assert found["pathwise"] == pytest.approx(pathwise_error(end_points(job).x, exact).value)
+    assert 1e-4 < found["pathwise"] < 0.1
+
+
+@pytest.mark.parametrize("target", ["tutorial", "three-modes", "gaussian"])
+def test_the_pathwise_error_of_a_study_falls_with_the_order_of_its_sampler(target):
+    jobs = race(target, VPSDE(), ["ddim", "heun"], [80, 160], ["karras"], n=200, metrics=("pathwise",), denoise=False)
+    found = curves(map(perform, jobs), "pathwise")
+    floor = noise_floor(targets.mixture(target), 200, METRICS["pathwise"], generator(), repeats=3)
+    assert floor == NoiseFloor(Measurement(0, 0), 0, 0, 0)
+    slopes = [curve.slope(floor) for curve in found]
+    assert [slope and slope.points for slope in slopes] == [2, 2], "every value is clear of a floor of 0"
+    assert [-slope.slope for slope in slopes if slope] == pytest.approx([1, 2], abs=0.15)
+    assert [curve.floor_from(floor) for curve in found] == [None, None]
+
+
+def test_jobs_of_a_race_follow_the_flow_once_for_each_seed(monkeypatch):
+    followed = []
+
+    def follow(*args):
+        followed.append(args)
+        time.sleep(0.05)
+        return flow_end_points(*args)
+
+    monkeypatch.setattr(studies, "flow_end_points", follow)
+    monkeypatch.setattr(studies, "_flow_ends", studies._Shared(10_000))
+    settings = {"seeds": [0, 1], "n": 50, "metrics": ("pathwise", "mmd")}
+    jobs = race("tutorial", SDE, ["ddim", "heun", stay], [2, 4], ["uniform", "log-snr"], **settings)
+    with ThreadPoolExecutor(3) as pool:
+        rows = list(run(jobs, pool))
+    assert {row["error"] for row in rows} == {""} and len(rows) == 24
+    assert len(followed) == 2
+    others: list[dict[str, Any]] = [{"prior": "zero"}, {"n": 60}, {"t_min": 0.1}, {"denoise": False}, {"target": "ring"}]
+    for other in others:
+        perform(replace(jobs[0], **other))
+    assert len(followed) == 7, "another start, stop or target has a flow of its own"
+
+
+def test_what_jobs_share_is_kept_up_to_a_size():
+    shared: studies._Shared[list[int]] = studies._Shared(10)
+    made = []
+
+    def get(key: str, size: int) -> None:
+        shared.get(key, lambda: made.append(key) or [size], size)
+
+    for key, size in [("a", 4), ("b", 6), ("a", 4), ("c", 3), ("a", 4), ("b", 6), ("large", 30), ("large", 30)]:
+        get(key, size)
+    assert made == ["a", "b", "c", "b", "large"], "the one asked for longest ago makes room, and the last stays"
+
+
+NOISY = Sampler("Noisy", lambda: stay, stochastic=True)
+
+
+@pytest.mark.parametrize("sampler", ["euler-maruyama", "langevin", "churned-heun", NOISY])
+def test_a_sampler_with_noise_has_no_pathwise_error(sampler):
+    words = r"sampler is '.*', which adds noise .* the metric 'pathwise' .*; it must be one of ddim, .*, or a step of your own"
+    with pytest.raises(ValueError, match=words):
+        replace(PATHWISE, sampler=sampler)
+    assert perform(replace(PATHWISE, sampler=stay))["error"] == "", "what a step of one's own does is not known"
+
+
+def worst(x, exact, _generator):
+    return float((x - exact).norm(dim=1).max())
+
+
+def test_a_pathwise_metric_of_ones_own_is_given_the_exact_end_points():
+    job = replace(PATHWISE, metrics=("pathwise", NamedMetric("Largest error", "units of x", "", worst, pathwise=True)))
+    row = perform(job)
+    expected = (end_points(job).x - exact_end_points(job)).norm(dim=1)
+    assert row["Largest-error"] == pytest.approx(float(expected.max()))
+    assert row["pathwise"] == pytest.approx(float(expected.square().mean().sqrt()))
+
+
+def test_two_jobs_are_compared_start_by_start():
+    one, other = PATHWISE, replace(PATHWISE, sampler="ddim")
+    found = paired_difference(end_points(other).x, end_points(one).x, exact_end_points(one))
+    assert found.value == pytest.approx(perform(other)["pathwise"] - perform(one)["pathwise"])
+    assert found.value > 10 * found.error > 0
+
+
+def diverge(_sde, _score_fn, x, _t, _t_next, _noise):
+    return x * 1e30
+
+
+def test_a_run_that_ran_off_says_so_in_place_of_its_pathwise_error():
+    row = perform(replace(PATHWISE, sampler=diverge))
+    assert math.isnan(row["pathwise"]) and "NaN and infinity are not allowed" in row["error"]
 
 
 def test_samplers_are_given_the_steps_that_cost_alike():
@@ -798,7 +922,7 @@ def test_a_network_of_ones_own_is_sampled_with():
 
 
 def test_a_recipe_trains_once_for_equal_targets_of_ones_own(monkeypatch):
-    monkeypatch.setattr(studies, "_networks", studies._Networks(8))
+    monkeypatch.setattr(studies, "_networks", studies._Shared(8))
     recipe = TrainConfig(steps=2, data_size=50, batch=10)
     one, other = (GaussianMixture.gaussian([1.0, 2.0, 3.0], torch.eye(3)) for _ in range(2))
     assert learned_score(one, Own(2.0), recipe) is learned_score(other, Own(2.0), recipe)
@@ -883,6 +1007,6 @@ def test_the_examples_in_the_docstrings_run():
 
 
 def test_all_metrics_in_one_row():
-    row = perform(replace(JOBS[0], metrics=tuple(METRICS)))
+    row = perform(replace(JOBS[0], sampler="ddim", metrics=tuple(METRICS)))
     assert row["error"] == ""
     assert all(math.isfinite(row[name]) for name in METRICS)

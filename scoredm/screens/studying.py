@@ -42,7 +42,9 @@ def training_task(experiment: Experiment) -> TrainingTask:
 
 
 def offered(experiment: Experiment) -> tuple[str, ...]:
-    """The metrics that mean something for a target: one component has no weights to be wrong.
+    """The metrics that mean something for a target, of those that compare a sample with it.
+
+    One component has no weights to be wrong.
 
     Args:
         experiment: its target decides.
@@ -50,7 +52,8 @@ def offered(experiment: Experiment) -> tuple[str, ...]:
     Returns:
         Keys of METRICS.
     """
-    return tuple(key for key, metric in METRICS.items() if metric.components <= experiment.mixture.n_components)
+    components = experiment.mixture.n_components
+    return tuple(key for key, metric in METRICS.items() if metric.components <= components and not metric.pathwise)
 
 
 def noise_floor(target: str, seed: int, metric: str, particles: int) -> NoiseFloor:
