@@ -71,27 +71,29 @@ from .mixture import GaussianMixture as GaussianMixture
 from .multistep import DEIS as DEIS, DPMSolver2M as DPMSolver2M, DPMSolver3M as DPMSolver3M, UniPC as UniPC
 from .networks import NotebookNet as NotebookNet, ScoreNet as ScoreNet
 from .pathwise import flow_end_points as flow_end_points, paired_difference as paired_difference, pathwise_error as pathwise_error
-from .samplers import (
+from .priors import (
     PRIORS as PRIORS,
+    Prior as Prior,
+    exact_prior as exact_prior,
+    initial_distribution as initial_distribution,
+    moment_matched_prior as moment_matched_prior,
+    zero_mean_prior as zero_mean_prior,
+)
+from .samplers import (
     SAMPLERS as SAMPLERS,
     AdaptiveFlow as AdaptiveFlow,
     AnnealedLangevin as AnnealedLangevin,
     ChurnedHeun as ChurnedHeun,
     CountedScore as CountedScore,
     PredictorCorrector as PredictorCorrector,
-    Prior as Prior,
     Sampler as Sampler,
     Step as Step,
     ancestral as ancestral,
     ddim as ddim,
     euler_maruyama as euler_maruyama,
-    exact_prior as exact_prior,
     flow_euler as flow_euler,
     heun as heun,
-    initial_distribution as initial_distribution,
-    moment_matched_prior as moment_matched_prior,
     reverse_step as reverse_step,
-    zero_mean_prior as zero_mean_prior,
 )
 from .score import (
     ExactScore as ExactScore,

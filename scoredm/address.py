@@ -84,7 +84,7 @@ def _grid_titles() -> dict[str, str]:
 
 
 def _metric_titles() -> dict[str, str]:
-    return {key: metric.title for key, metric in scoredm.METRICS.items() if not metric.pathwise}
+    return {key: metric.title for key, metric in scoredm.METRICS.items()}
 
 
 METRIC = Choice("dist", N_("Measured in"), "sliced-wasserstein", options=_metric_titles)

@@ -1,22 +1,30 @@
 """Distances over pairs of points: the energy distance, and the maximum mean discrepancy of a Gaussian kernel.
 
-Each takes a mean over all N M pairs, so its time grows like N M and its memory does not grow.
+Each is a mean over all N M pairs, so its time grows like N M and its memory does not grow. In few dimensions there are quicker
+ways to the same number, whose time grows like N: the kernel as a sum of waves, and the distance as a mean over directions.
 """
 
 import math
 from collections.abc import Callable, Iterator
+from functools import reduce
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from scoredm.mixture import GaussianMixture, typical_std
 from scoredm.points import checked, checked_pair
+from scoredm.wasserstein import sorted_rows
 
 PAIR_NUMBERS = 1 << 17  # pairs in a block, which stays within a core's cache
 COVARIANCE_NUMBERS = 1 << 22  # in the covariances of pairs of components that are factorised at a time
 FEW_AXES = 2  # up to so many, squares are added axis by axis in float32
 LEAST_ROWS = 16  # of a matrix product: with fewer, reading the columns takes longer than the arithmetic
 FAR = 1e18  # the largest coordinate whose square float32 holds
+REACH = 7.5  # widths of a Gaussian beyond which it is below 1e-12: of the kernel, and of its transform
+MANY_POINTS = 23_000  # in both samples together, from which on directions are quicker than pairs in the plane
+DIRECTIONS = 256  # of which the mean |u.r| is (2 / pi) |r| to 1e-5 of it
+SORTED_NUMBERS = 1 << 20  # in a block of directions
 
 
 def _in_float32(*samples: Tensor, unit: float | None = None) -> tuple[float, list[Tensor]]:
@@ -83,6 +91,97 @@ def _mean_within(x: Tensor, of_: Callable[[Tensor], Tensor]) -> float:
     return total / x.shape[1] ** 2
 
 
+class _Waves(NamedTuple):
+    """exp(-|r|^2 / 2) as a sum of waves c cos(w.r), one for each w = (w_1, ..., w_D) with w_d among the frequencies of axis d."""
+
+    frequencies: list[Tensor]  # of each axis, (K_d,); only 0 and above of the last one, as w and -w are the same wave
+    weights: Tensor  # c, (K_1 ... K_{D-1}, K_D)
+
+
+def _waves(box: Tensor, most: int) -> _Waves | None:
+    """The waves for differences r inside a box, by Poisson's formula:
+
+        sum_m exp(-(r + m P)^2 / 2) = (sqrt(2 pi) / P) sum_k exp(-w_k^2 / 2) cos(w_k r),   w_k = 2 pi k / P
+
+    With a period P of REACH more than the box, and w_k up to REACH, both sums miss less than 1e-12. box: (D,). None where there
+    would be more waves than `most`.
+    """
+    periods = (box + REACH).tolist()
+    if math.prod(REACH * period / math.pi + 1 for period in periods) / 2 > most:
+        return None
+    frequencies, weights = [], []
+    for axis, period in enumerate(periods):
+        k = math.ceil(REACH * period / (2 * math.pi))
+        last = axis == len(periods) - 1
+        w = torch.arange(0 if last else -k, k + 1, dtype=torch.float64, device=box.device) * (2 * math.pi / period)
+        c = (-w.square() / 2).exp() * (math.sqrt(2 * math.pi) / period)
+        if last:
+            c[1:] *= 2
+        frequencies.append(w)
+        weights.append(c)
+    return _Waves(frequencies, reduce(lambda rows, c: torch.outer(rows.flatten(), c), weights, torch.ones(1).to(box)))
+
+
+def _mean_waves(x: Tensor, frequencies: list[Tensor]) -> Tensor:
+    """The means of exp(i w.x) over points, (K_1 ... K_{D-1}, K_D), as matrix products over blocks of points; x: (D, N)."""
+    widths = [len(w) for w in frequencies]
+    total: Tensor | float = 0.0
+    for block in x.split(max(1, PAIR_NUMBERS // (math.prod(widths[:-1]) + widths[-1])), 1):
+        phases = [torch.outer(row, w) for row, w in zip(block, frequencies, strict=True)]
+        *others, last = [torch.polar(torch.ones_like(phase), phase) for phase in phases]
+        rows = reduce(lambda one, other: (one[:, :, None] * other[:, None, :]).flatten(1), others, torch.ones_like(last[:, :1]))
+        total += rows.T @ last
+    return torch.as_tensor(total) / x.shape[1]
+
+
+def _box(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Points (D, N) from the lowest corner of their box on, and its sides, (D,)."""
+    corner = x.amin(1, keepdim=True)
+    return x - corner, (x.amax(1, keepdim=True) - corner)[:, 0]
+
+
+def _mean_kernel_within(x: Tensor) -> float:
+    """The mean of exp(-|x_i - x_j|^2 / 2) over all pairs, a point with itself included; x: (N, D)."""
+    rows, box = _box(x.T)
+    waves = _waves(box, len(x))
+    if waves is not None:
+        return float((waves.weights * _mean_waves(rows, waves.frequencies).abs().square()).sum())
+    _, (a,) = _in_float32(x, unit=1.0)
+    return _mean_within(a, _gaussian)
+
+
+def _squared_mmd(x: Tensor, y: Tensor) -> float:
+    """The mean kernel within x and within y less twice that between them, at a width of 1; x: (N, D), y: (M, D)."""
+    rows, box = _box(torch.cat([x, y]).T)
+    waves = _waves(box, len(x) + len(y))
+    if waves is not None:
+        one, other = (_mean_waves(part, waves.frequencies) for part in rows.split([len(x), len(y)], 1))
+        return float((waves.weights * (one - other).abs().square()).sum())
+    _, (a, b) = _in_float32(x, y, unit=1.0)
+    return _mean_within(a, _gaussian) + _mean_within(b, _gaussian) - 2 * _mean_over_pairs(a, b, _gaussian)
+
+
+def _squared_energy_in_the_plane(x: Tensor, y: Tensor) -> float:
+    """The mean over even directions u of the squared energy distance of u.x and u.y, times pi / 2; x: (2, N), y: (2, M).
+
+    Sums over pairs on the line need the order alone: sum_{i<j} |s_i - s_j| = sum_i (2 i - n + 1) s_i for rising s_0, s_1, ...
+    """
+    n, m = x.shape[1], y.shape[1]
+    angles = (torch.arange(DIRECTIONS, device=x.device) + 0.5) * (math.pi / DIRECTIONS)
+
+    def gaps(rows: Tensor) -> float:
+        count = rows.shape[1]
+        ranks = 2 * torch.arange(count, dtype=torch.float64, device=x.device) - (count - 1)
+        return float((sorted_rows(rows).double() @ ranks).sum())
+
+    total = 0.0
+    for u in torch.stack([angles.cos(), angles.sin()], 1).split(max(1, SORTED_NUMBERS // (n + m))):
+        a, b = u @ x, u @ y
+        in_x, in_y, in_both = gaps(a), gaps(b), gaps(torch.cat([a, b], 1))
+        total += 2 * ((in_both - in_x - in_y) / (n * m) - in_x / n**2 - in_y / m**2)
+    return math.pi / 2 * total / DIRECTIONS
+
+
 def _squared_energy_on_the_line(x: Tensor, y: Tensor) -> float:
     """2 int (F - G)^2, F and G the empirical distribution functions of x (N,) and y (M,)."""
     order = torch.cat([x, y]).sort()
@@ -96,7 +195,9 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
         sqrt(2 E|X - Y| - E|X - X'| - E|Y - Y'|), each E over all pairs, a point with itself included
 
     It is never negative, is 0 only where the samples are the same, and falls like N^{-1/2} for two samples of one distribution.
-    On the line it is sqrt(2 int (F - G)^2), found by sorting.
+    On the line it is sqrt(2 int (F - G)^2), found by sorting. In the plane |r| is pi / 2 times the mean of |u.r| over directions
+    u, so with more than 23 000 points in all it is a mean over 256 even directions of distances on the line, which changes it
+    by about 1e-5 of its value: less than a thousandth of what chance changes it by.
 
     Args:
         x: the first sample, (N, D).
@@ -115,6 +216,8 @@ def energy_distance(x: Tensor, y: Tensor) -> float:
     if x.shape[1] == 1:
         return math.sqrt(_squared_energy_on_the_line(x[:, 0], y[:, 0]))
     unit, (a, b) = _in_float32(x, y)
+    if x.shape[1] == 2 and len(x) + len(y) > MANY_POINTS:
+        return math.sqrt(unit * max(_squared_energy_in_the_plane(a, b), 0.0))
     squared = 2 * _mean_over_pairs(a, b, Tensor.sqrt_) - _mean_within(a, Tensor.sqrt_) - _mean_within(b, Tensor.sqrt_)
     return math.sqrt(unit * max(squared, 0.0))
 
@@ -178,8 +281,9 @@ def mmd(x: Tensor, y: Tensor, bandwidth: float) -> float:
     References:
         Gretton et al. 2012, "A kernel two-sample test", equation 5.
     """
-    _, (a, b) = _in_float32(*checked_pair(x, y), unit=_checked_bandwidth(bandwidth))
-    return math.sqrt(max(_mean_within(a, _gaussian) + _mean_within(b, _gaussian) - 2 * _mean_over_pairs(a, b, _gaussian), 0.0))
+    x, y = checked_pair(x, y)
+    h = _checked_bandwidth(bandwidth)
+    return math.sqrt(max(_squared_mmd(x / h, y / h), 0.0))
 
 
 def mmd_to_mixture(x: Tensor, mixture: GaussianMixture, bandwidth: float | None = None) -> float:
@@ -211,8 +315,7 @@ def mmd_to_mixture(x: Tensor, mixture: GaussianMixture, bandwidth: float | None 
     across = mixture.diffuse(1.0, h).log_prob(x)
     both = _pair_log_density(mixture, h)
     peak = mixture.dim / 2 * math.log(2 * math.pi * h**2)
-    _, (a,) = _in_float32(x, unit=h)
-    squared = _mean_within(a, _gaussian) - 2 * float((across + peak).exp().mean()) + float((both + peak).exp())
+    squared = _mean_kernel_within(x / h) - 2 * float((across + peak).exp().mean()) + float((both + peak).exp())
     return math.sqrt(max(squared, 0.0))
 
 

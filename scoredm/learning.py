@@ -16,7 +16,7 @@ import torch
 from scoredm import fields
 from scoredm.losses import dsm_floor, notebook_score_error
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import exact_prior
+from scoredm.priors import exact_prior
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE, VESDE
 from scoredm.simulation import sample

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from scoredm.grids import uniform_times
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import CountedScore, Sampler, Step, euler_maruyama, prepare, sampler_of, zero_mean_prior
+from scoredm.priors import zero_mean_prior
+from scoredm.samplers import CountedScore, Sampler, Step, euler_maruyama, prepare, sampler_of
 from scoredm.score import ExactScore, GridScore, ScoreFn, check_sde_and_score, denoise as tweedie
 from scoredm.sde import SDE
 from scoredm.threads import one_thread

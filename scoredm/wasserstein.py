@@ -44,8 +44,15 @@ def _quantile_pairs(n: int, m: int, device: torch.device) -> tuple[Tensor, Tenso
     return cuts[:-1] // m, cuts[:-1] // n, cuts.diff().to(torch.float64) / (n * m)
 
 
-def _sorted_rows(rows: Tensor) -> Tensor:
-    """Each row in rising order; numpy's sort is several times faster than torch's on the CPU."""
+def sorted_rows(rows: Tensor) -> Tensor:
+    """Each row in rising order; numpy's sort is several times faster than torch's on the CPU.
+
+    Args:
+        rows: (P, N).
+
+    Returns:
+        (P, N).
+    """
     return torch.from_numpy(np.sort(rows.numpy(), 1)) if rows.device.type == "cpu" else rows.sort(1).values
 
 
@@ -81,7 +88,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None =
     i, j, mass = _quantile_pairs(len(x), len(y), x.device)
     total = 0.0
     for u in directions.split(max(1, SORT_NUMBERS // (len(x) + len(y)))):
-        gap = _columns(_sorted_rows(u @ x.T), i).sub_(_columns(_sorted_rows(u @ y.T), j))
+        gap = _columns(sorted_rows(u @ x.T), i).sub_(_columns(sorted_rows(u @ y.T), j))
         total += float((gap.square_() @ mass).sum())
     return math.sqrt(total / len(directions))
 
@@ -169,7 +176,7 @@ def sliced_wasserstein_to_mixture(x: Tensor, mixture: GaussianMixture, direction
     total = 0.0
     for u in directions.split(max(1, SORT_NUMBERS // len(x))):
         masses, squares = kept or _levels(mixture, u, len(x))
-        rows = _sorted_rows(u @ x.T)
+        rows = sorted_rows(u @ x.T)
         total += float((rows.square().mean(1) + squares - 2 * (rows * masses).sum(1)).sum())
     return math.sqrt(max(total, 0.0) / len(directions))
 

@@ -58,6 +58,21 @@ def test_energy_distance_sees_small_shifts_and_survives_lost_points():
     assert energy_distance(lost, x) == pytest.approx(farther, rel=1e-3)
 
 
+@pytest.mark.parametrize("name", ["tutorial", "grid", "needle", "checkerboard"])
+def test_energy_distance_of_many_points_in_the_plane_is_that_over_all_pairs(monkeypatch, name):
+    mixture = targets.mixture(name)
+    x, y = (mixture.sample(n, generator(n)).double() for n in (3000, 2000))
+    over_pairs = energy_distance(x, y)
+    monkeypatch.setattr(discrepancies, "MANY_POINTS", 0)
+    over_directions = energy_distance(x, y)
+    assert over_directions != over_pairs
+    assert over_directions == pytest.approx(over_pairs, rel=5e-5)
+    monkeypatch.setattr(discrepancies, "SORTED_NUMBERS", 1)
+    assert energy_distance(x, y) == pytest.approx(over_directions, rel=1e-6), "a direction at a time"
+    assert energy_distance(x, x.flip(0)) == pytest.approx(0, abs=1e-6)
+    assert energy_distance(x + 1e5, y + 1e5) == pytest.approx(over_pairs, rel=1e-4)
+
+
 # Maximum mean discrepancy.
 
 
@@ -75,6 +90,29 @@ def test_mmd_is_the_mean_kernel_over_all_pairs_in_any_block_size(monkeypatch, bl
     assert mmd(10 * x, 10 * y, 10 * h) == pytest.approx(mmd(x, y, h), rel=1e-5)
     assert mmd(x + 1e5, y + 1e5, h) == pytest.approx(mmd(x, y, h), rel=1e-5)
     assert mmd(x, x.flip(0), h) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("D,n", [(1, 50), (2, 500), (3, 300)])
+def test_the_mean_kernel_over_waves_is_that_over_pairs_to_the_last_digits(monkeypatch, D, n):
+    """The corners of the box among the points: there the waves of a period too short would meet the next period."""
+    corners = torch.cartesian_prod(*[torch.tensor([-1.5, 1.5], dtype=torch.float64)] * D).reshape(-1, D)
+    x, y = torch.cat([0.4 * normal(n, D), corners]), 0.3 + 0.4 * normal(n, D, seed=1)
+    exact, waves = float(kernel(x, x, 1.0).mean()), discrepancies._waves
+    monkeypatch.setattr(discrepancies, "_waves", lambda box, _most: waves(box, 100_000))
+    assert discrepancies._mean_kernel_within(x) == pytest.approx(exact, rel=1e-12)
+    squared = exact + float(kernel(y, y, 1.0).mean() - 2 * kernel(x, y, 1.0).mean())
+    assert mmd(x, y, 1.0) ** 2 == pytest.approx(squared, rel=1e-10)
+    monkeypatch.setattr(discrepancies, "_waves", lambda *_: None)
+    assert discrepancies._mean_kernel_within(x) == pytest.approx(exact, rel=1e-7), "over pairs"
+    assert mmd(x, y, 1.0) ** 2 == pytest.approx(squared, rel=1e-5)
+
+
+def test_a_kernel_much_narrower_than_the_sample_takes_pairs():
+    """So many waves would be needed that their number alone would not fit in memory."""
+    x = normal(200, 2)
+    x[0] = 1e12
+    assert discrepancies._waves(discrepancies._box(x.T)[1], 10_000) is None
+    assert discrepancies._mean_kernel_within(x) == pytest.approx(float(kernel(x, x, 1.0).mean()), rel=1e-4)
 
 
 def test_mmd_of_two_points_far_apart_is_the_root_of_two():

@@ -35,7 +35,7 @@ def test_the_ten_lines_run_and_learn(capsys: pytest.CaptureFixture[str]) -> None
 # Processes that load the file again, as on macOS and Windows, but with the library loaded once for all.
 FRESH_PROCESSES = """import multiprocessing
 multiprocessing.set_start_method("forkserver", force=True)
-multiprocessing.set_forkserver_preload(["scoredm.studies"])
+multiprocessing.set_forkserver_preload(["scoredm.studies.lists"])
 """
 
 

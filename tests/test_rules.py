@@ -120,7 +120,7 @@ def named(path: Path) -> set[str]:
         ),  # the first ends the process, and computes nothing
         (
             {"ProcessPoolExecutor", "multiprocessing"},
-            ["bench/__main__.py", "bench/running.py", "studies.py", "workers.py"],
+            ["bench/__main__.py", "bench/running.py", "studies/lists.py", "workers.py"],
         ),  # the first is a command of its own; the second and the third are given one
     ],
     ids=["threads", "processes"],

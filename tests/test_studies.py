@@ -26,6 +26,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from scoredm import (
     GRIDS,
+    PRIORS,
     SAMPLERS,
     SDE as AnySDE,
     VESDE,
@@ -55,15 +56,18 @@ from scoredm.simulation import coarsen, sample
 from scoredm.statistics import Measurement
 from scoredm.studies import (
     Job,
+    costs,
     curves,
     end_points,
     equal_cost_steps,
     exact_end_points,
     learned_score,
+    lists,
     load_rows,
     perform,
     race,
     run,
+    runs,
     table,
 )
 from tests.common import generator
@@ -105,7 +109,7 @@ def _plain_main(monkeypatch):
 def processes():
     """Starts of processes that share one loading of the library."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["scoredm.studies"])
+    context.set_forkserver_preload(["scoredm.studies.lists"])
     return context
 
 
@@ -322,7 +326,7 @@ def test_different_numbers_of_steps_follow_one_brownian_path():
 
 
 def frames(job: Job, seed: int = 5) -> torch.Tensor:
-    return torch.stack([*islice(studies._Noise(job, torch.Generator().manual_seed(seed)), job.steps)])
+    return torch.stack([*islice(runs._Noise(job, torch.Generator().manual_seed(seed)), job.steps)])
 
 
 def test_shared_noise_does_not_depend_on_how_it_is_added_up():
@@ -389,12 +393,12 @@ def test_starts_noise_and_metrics_draw_apart(monkeypatch):
     assert abs(torch.corrcoef(torch.stack([x.flatten() for x in points]))[0, 1]) < 0.4
 
 
-@pytest.mark.parametrize("prior", studies.PRIORS)
+@pytest.mark.parametrize("prior", PRIORS)
 def test_a_job_starts_from_the_distribution_it_names(prior):
     mixture = targets.mixture("tutorial")
     start, p_1 = initial_distribution(prior, mixture, SDE), exact_prior(mixture, SDE)
     job = Job("tutorial", SDE, STAY, steps=1, n=100, denoise=False, prior=prior)
-    assert torch.equal(end_points(job).x, start.sample(100, studies._streams(0)[0]))
+    assert torch.equal(end_points(job).x, start.sample(100, runs._streams(0)[0]))
     assert start.n_components == {"exact": 2, "matched": 1, "zero": 1}[prior]
     if prior == "zero":
         torch.testing.assert_close(start.mean, torch.zeros_like(start.mean))
@@ -417,7 +421,7 @@ def test_seconds_are_those_of_sampling_alone(monkeypatch):
 
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
     monkeypatch.setattr(torch, "randn", passes(100, draw))
-    monkeypatch.setattr(studies, "learned_score", passes(1000, lambda target, *_: exact_score(targets.mixture(target), SDE)))
+    monkeypatch.setattr(runs, "learned_score", passes(1000, lambda target, *_: exact_score(targets.mixture(target), SDE)))
     own = Sampler("Own", lambda: passes(1, euler_maruyama))
     job = Job("tutorial", SDE, own, steps=5, n=100, noise_steps=10, recipe=TrainConfig())
     assert perform(job)["seconds"] == 5
@@ -436,8 +440,8 @@ def test_jobs_that_share_a_recipe_train_once(monkeypatch):
             time.sleep(0.05)
             return iter(())
 
-    monkeypatch.setattr(studies, "Trainer", Slow)
-    monkeypatch.setattr(studies, "_networks", studies._Shared(8))
+    monkeypatch.setattr(runs, "Trainer", Slow)
+    monkeypatch.setattr(runs, "_networks", runs._Shared(8))
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: learned_score("tutorial", SDE, TrainConfig(seed=77)), range(3)))
     assert len(trained) == 1
@@ -456,14 +460,14 @@ def test_different_networks_are_trained_at_the_same_time(monkeypatch):
         def __iter__(self):
             return iter(())
 
-    monkeypatch.setattr(studies, "Trainer", Meeting)
-    monkeypatch.setattr(studies, "_networks", studies._Shared(8))
+    monkeypatch.setattr(runs, "Trainer", Meeting)
+    monkeypatch.setattr(runs, "_networks", runs._Shared(8))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda seed: learned_score("tutorial", SDE, TrainConfig(seed=seed)), (1, 2)))
 
 
 def test_training_that_fails_is_tried_again(monkeypatch):
-    networks, score = studies._Shared(2), torch.nn.Identity()
+    networks, score = runs._Shared(2), torch.nn.Identity()
 
     def broken():
         raise RuntimeError("out of memory")
@@ -484,7 +488,7 @@ def test_a_network_that_is_trained_already_is_taken_as_it_is(monkeypatch):
     def refuse(*_):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(studies, "learned_score", refuse)
+    monkeypatch.setattr(runs, "learned_score", refuse)
     exact = exact_score(job.mixture, SDE)
     found = end_points(job, exact)
     torch.testing.assert_close(found.x, end_points(replace(job, recipe=None)).x, rtol=1e-4, atol=1e-4)
@@ -499,11 +503,11 @@ PATHWISE = Job("tutorial", VPSDE(), "heun", "karras", steps=20, n=300, metrics=(
 
 
 @pytest.mark.parametrize("denoise", [True, False])
-@pytest.mark.parametrize("prior", studies.PRIORS)
+@pytest.mark.parametrize("prior", PRIORS)
 def test_a_pathwise_metric_compares_with_the_exact_flow_from_the_jobs_own_starts(prior, denoise):
     """Against a flow followed here, from starts drawn here, with the Tweedie step where the job has one."""
     job = replace(PATHWISE, prior=prior, denoise=denoise, t_min=0.05, seed=4)
-    start = initial_distribution(prior, job.mixture, job.sde).sample(300, studies._streams(4)[0])
+    start = initial_distribution(prior, job.mixture, job.sde).sample(300, runs._streams(4)[0])
     exact = flow_end_points(job.mixture, job.sde, start, 0.05)
     if denoise:
         exact = tweedie(job.sde, exact_score(job.mixture, job.sde), exact, 0.05)
@@ -534,8 +538,8 @@ def test_jobs_of_a_race_follow_the_flow_once_for_each_seed(monkeypatch):
         time.sleep(0.05)
         return flow_end_points(*args)
 
-    monkeypatch.setattr(studies, "flow_end_points", follow)
-    monkeypatch.setattr(studies, "_flow_ends", studies._Shared(10_000))
+    monkeypatch.setattr(runs, "flow_end_points", follow)
+    monkeypatch.setattr(runs, "_flow_ends", runs._Shared(10_000))
     settings = {"seeds": [0, 1], "n": 50, "metrics": ("pathwise", "mmd")}
     jobs = race("tutorial", SDE, ["ddim", "heun", stay], [2, 4], ["uniform", "log-snr"], **settings)
     with ThreadPoolExecutor(3) as pool:
@@ -549,7 +553,7 @@ def test_jobs_of_a_race_follow_the_flow_once_for_each_seed(monkeypatch):
 
 
 def test_what_jobs_share_is_kept_up_to_a_size():
-    shared: studies._Shared[list[int]] = studies._Shared(10)
+    shared: runs._Shared[list[int]] = runs._Shared(10)
     made = []
 
     def get(key: str, size: int) -> None:
@@ -922,7 +926,7 @@ def test_a_network_of_ones_own_is_sampled_with():
 
 
 def test_a_recipe_trains_once_for_equal_targets_of_ones_own(monkeypatch):
-    monkeypatch.setattr(studies, "_networks", studies._Shared(8))
+    monkeypatch.setattr(runs, "_networks", runs._Shared(8))
     recipe = TrainConfig(steps=2, data_size=50, batch=10)
     one, other = (GaussianMixture.gaussian([1.0, 2.0, 3.0], torch.eye(3)) for _ in range(2))
     assert learned_score(one, Own(2.0), recipe) is learned_score(other, Own(2.0), recipe)
@@ -1001,7 +1005,7 @@ def test_torch_has_one_thread_while_jobs_run_and_as_many_as_before_after_them():
 
 
 def test_the_examples_in_the_docstrings_run():
-    for module, least in ((studies, 7), (grids, 3)):
+    for module, least in ((runs, 2), (lists, 1), (costs, 4), (grids, 3)):
         found = doctest.testmod(module)
         assert (found.failed, found.attempted >= least) == (0, True)
 

@@ -46,6 +46,7 @@ SHAPES = (
     "wedge",
 )
 DASHES = ((1, 0), (7, 4), (2, 3), (8, 3, 2, 3), (12, 3), (4, 2))
+EMPTY = (1e-3, 1.0)  # the axis of a race without a noise floor before its first run
 BAND = N_("noise floor: perfect samples lie here")
 
 
@@ -88,7 +89,7 @@ def dash(grid: str) -> list[int]:
 
 @cache
 def race_spec(mode: str, samplers: tuple[tuple[str, str], ...], grids: tuple[tuple[str, str], ...], quality: str) -> Spec:
-    """Quality against evaluations, a line for each sampler and grid, over the band of the noise floor.
+    """Quality against evaluations, a line for each sampler and grid, over the band of the noise floor, where there is one.
 
     Args:
         mode: "light" or "dark".
@@ -147,17 +148,17 @@ def race_table(
 
     Args:
         curves: of the race.
-        floor: the noise floor of the metric.
+        floor: the noise floor of the metric; one at 0 has no place on a logarithmic axis, and no band.
         samplers: titles by key.
         grids: titles by key.
         costs: the least and the most NFE to make room for.
     """
-    low = min([floor.low, *(float(curve.value[curve.value > 0].min(initial=floor.low)) for curve in curves)])
-    high = max((float(curve.value.max()) for curve in curves), default=10 * floor.high)
-    parts: list[dict[str, Any]] = [
-        {"kind": "floor", "low": floor.low, "high": floor.high},
-        {"kind": "corner", "nfe": costs, "value": [low, high]},
-    ]
+    found = [value for curve in curves for value in curve.value.tolist()]
+    low = min([value for value in (floor.low, *found) if value > 0], default=EMPTY[0])
+    high = max(low, *found) if found else 10 * floor.high or EMPTY[1]
+    parts: list[dict[str, Any]] = [{"kind": "corner", "nfe": costs, "value": [low, high]}]
+    if floor.high > 0:
+        parts.append({"kind": "floor", "low": max(floor.low, low), "high": max(floor.high, low)})
     for curve in curves:
         error = np.nan_to_num(curve.error)
         parts.append(

@@ -24,7 +24,8 @@ from scoredm.likelihood import flow_log_prob
 from scoredm.losses import dsm_floor
 from scoredm.mixture import GaussianMixture
 from scoredm.modes import merge_time
-from scoredm.samplers import SAMPLERS, Step, euler_maruyama, exact_prior, heun, prepare
+from scoredm.priors import exact_prior
+from scoredm.samplers import SAMPLERS, Step, euler_maruyama, heun, prepare
 from scoredm.score import ScoreFn, exact_score
 from scoredm.sde import SDE, Time
 from scoredm.simulation import forward_paths, sample

@@ -20,7 +20,8 @@ from scoredm.likelihood import flow_log_prob
 from scoredm.losses import dsm_loss, notebook_score_error
 from scoredm.metrics import compare_moments
 from scoredm.mixture import GaussianMixture
-from scoredm.samplers import SAMPLERS, euler_maruyama, exact_prior, moment_matched_prior, zero_mean_prior
+from scoredm.priors import exact_prior, moment_matched_prior, zero_mean_prior
+from scoredm.samplers import SAMPLERS, euler_maruyama
 from scoredm.score import exact_score
 from scoredm.sde import VESDE
 from scoredm.simulation import sample

@@ -8,7 +8,8 @@ from typing import Literal
 from scoredm import address, budget
 from scoredm.budget import Budget, Plan
 from scoredm.experiment import Experiment
-from scoredm.metrics import NoiseFloor
+from scoredm.language import _
+from scoredm.metrics import METRICS, NoiseFloor
 from scoredm.screens import studying
 from scoredm.screens.studying import Failure, Progress
 from scoredm.statistics import Measurement, clear_from
@@ -20,7 +21,7 @@ class Settings:
     """The choices of the error budget: the run to be explained; their bounds are in the address table.
 
     Raises:
-        ValueError: a value is out of bounds.
+        ValueError: a value is out of bounds, or the metric is pathwise (see `Plan`).
     """
 
     sampler: str = address.default("budget", "sampler")
@@ -36,6 +37,10 @@ class Settings:
     def __post_init__(self) -> None:
         """Validate every value."""
         address.check("budget", self)
+        if METRICS[self.metric].pathwise:
+            message = _("{name} is {value}; the error budget needs a distance to the distribution, such as {default}")
+            metric = address.TABLE["budget"]["metric"]
+            raise ValueError(message.format(name=metric.name, value=self.metric, default=metric.default))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from scoredm import address, fields
 from scoredm.experiment import Experiment
 from scoredm.mixture import GaussianMixture
 from scoredm.modes import merge_time
-from scoredm.samplers import exact_prior
+from scoredm.priors import exact_prior
 from scoredm.score import exact_score
 from scoredm.sde import SDE, VESDE
 from scoredm.simulation import forward_paths, sample

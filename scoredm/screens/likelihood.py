@@ -12,7 +12,7 @@ from torch import Tensor
 from scoredm import address, fields, studies
 from scoredm.experiment import Experiment
 from scoredm.likelihood import Encoding, bits_per_dimension, encode, flow_scale
-from scoredm.samplers import initial_distribution
+from scoredm.priors import initial_distribution
 from scoredm.score import ScoreFn
 from scoredm.screens import studying
 from scoredm.statistics import Measurement

@@ -17,7 +17,8 @@ from scoredm.identities import (
     wrong_score,
 )
 from scoredm.losses import dsm_floor
-from scoredm.samplers import Step, exact_prior, heun, reverse_step
+from scoredm.priors import exact_prior
+from scoredm.samplers import Step, heun, reverse_step
 from scoredm.simulation import sample
 from scoredm.statistics import Measurement
 from scoredm.streams import generator

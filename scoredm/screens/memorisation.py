@@ -14,7 +14,7 @@ from scoredm.comparison import SampleComparison
 from scoredm.experiment import Experiment
 from scoredm.learning import TrainingCurves
 from scoredm.memorisation import COPY_QUANTILE, MAX_POINTS, Copies, EmpiricalScore, Points
-from scoredm.samplers import exact_prior
+from scoredm.priors import exact_prior
 from scoredm.score import ScoreFn
 from scoredm.streams import generator
 from scoredm.tasks import TrainingTask

@@ -340,7 +340,7 @@ EVALUATIONS = 20  # of the score, for the samplers that are compared
 
 
 def _pose_winner(settings: "screens.race.Settings") -> Posed | None:
-    if settings.score != "exact" or len(settings.samplers) < 2:
+    if settings.score != "exact" or settings.pathwise or len(settings.samplers) < 2:
         return None
     return Posed(Options({name: samplers.SAMPLERS[name].title for name in settings.samplers}), {"n": EVALUATIONS})
 

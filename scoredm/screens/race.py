@@ -8,7 +8,8 @@ import numpy as np
 
 from scoredm import address, studies
 from scoredm.experiment import Experiment
-from scoredm.metrics import NoiseFloor
+from scoredm.language import _
+from scoredm.metrics import METRICS, NoiseFloor
 from scoredm.samplers import SAMPLERS
 from scoredm.score import ScoreFn
 from scoredm.screens import studying
@@ -22,7 +23,7 @@ class Settings:
     """The choices of the race; their bounds are in the address table.
 
     Raises:
-        ValueError: a value is out of bounds.
+        ValueError: a value is out of bounds, or no sampler is left that the metric can measure (see `measurable`).
     """
 
     samplers: tuple[str, ...] = address.default("race", "samplers")
@@ -37,6 +38,19 @@ class Settings:
     def __post_init__(self) -> None:
         """Validate every value."""
         address.check("race", self)
+        if not self.raced:
+            message = _("{name} is {value}; these add noise, so the distance to the exact flow needs another one, such as ddim")
+            raise ValueError(message.format(name="samplers", value=",".join(self.samplers)))
+
+    @property
+    def pathwise(self) -> bool:
+        """Whether the metric compares points with the exact flow from the same starts."""
+        return METRICS[self.metric].pathwise
+
+    @property
+    def raced(self) -> tuple[str, ...]:
+        """The samplers that the metric can measure."""
+        return measurable(self.samplers, self.metric)
 
     @property
     def steps(self) -> list[int]:
@@ -47,13 +61,23 @@ class Settings:
     @property
     def nfe_range(self) -> tuple[int, int]:
         """The least and the most evaluations of the score in a run, about, the Tweedie step among them."""
-        expected = [SAMPLERS[key].expected_nfe(steps) + 1 for key in self.samplers for steps in self.steps]
+        expected = [SAMPLERS[key].expected_nfe(steps) + 1 for key in self.raced for steps in self.steps]
         return min(expected), max(expected)
 
     @property
     def end_evaluations(self) -> int:
         """Evaluations of the score for the end points that are compared, before the Tweedie step."""
         return 2 * int(self.first)
+
+
+def measurable(samplers: Iterable[str], metric: str) -> tuple[str, ...]:
+    """The samplers that a metric can measure: those without noise where it compares points with the exact flow, else all.
+
+    Args:
+        samplers: keys of SAMPLERS.
+        metric: a key of METRICS.
+    """
+    return tuple(key for key in samplers if not (METRICS[metric].pathwise and SAMPLERS[key].stochastic))
 
 
 @dataclass(frozen=True)
@@ -87,17 +111,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which samplers reach the noise floor, and which is first.
+    """Which samplers reach the noise floor, and which is first; where there is no floor, which is closest for its cost.
 
     Args:
-        cause: "reached" where at least one does, "above" where none does.
-        first: sampler and grid of those that reach it with the fewest evaluations; where none does, of the closest.
-        nfe: the evaluations of the score that those need; None where none reaches it.
-        closest: the smallest distance of all.
+        cause: "reached" where at least one reaches it, "above" where none does, "flow" where a pathwise metric has none.
+        first: sampler and grid of those that reach it with the fewest evaluations; where none does, of the closest. Without a
+            floor, of the closest among the runs with at most `nfe` evaluations.
+        nfe: the evaluations of the score that those need; None where none reaches it. Without a floor, so many that each sampler
+            has a run with as many or more.
+        closest: the smallest distance of all; without a floor, among the runs with at most `nfe` evaluations.
         above: sampler and grid of those that do not reach it.
     """
 
-    cause: Literal["reached", "above"]
+    cause: Literal["reached", "above", "flow"]
     first: tuple[tuple[str, str], ...]
     nfe: float | None
     closest: float
@@ -111,7 +137,7 @@ class Standing:
     Args:
         runs: how many the race has.
         done: how many have been done, failed ones among them.
-        noise_floor: the metric for fresh exact samples of the same size.
+        noise_floor: the metric for fresh exact samples of the same size; 0 for a pathwise metric.
         lines: one for each sampler and grid, in the order in which they were chosen.
         verdict: None before the first run.
         failures: runs that failed.
@@ -182,7 +208,7 @@ def jobs(experiment: Experiment, settings: Settings) -> tuple[Job, ...]:
     found = studies.race(
         experiment.target,
         experiment.sde,
-        settings.samplers,
+        settings.raced,
         settings.steps,
         settings.grids,
         range(experiment.seed, experiment.seed + settings.seeds),
@@ -207,7 +233,7 @@ def read(
     records = tuple(records)
     target, seed, particles = experiment.target, experiment.seed, settings.particles
     floor = noise_floor or studying.noise_floor(target, seed, settings.metric, particles)
-    order = [(sampler, grid) for sampler in settings.samplers for grid in settings.grids]
+    order = [(sampler, grid) for sampler in settings.raced for grid in settings.grids]
     found = studies.curves(records, settings.metric)
     lines = tuple(sorted((_line(curve, floor) for curve in found), key=lambda line: order.index(line.name)))
     return Standing(
@@ -215,7 +241,7 @@ def read(
         done=len(records),
         noise_floor=floor,
         lines=lines,
-        verdict=_verdict(lines) if lines else None,
+        verdict=(_closest_to_the_flow if settings.pathwise else _verdict)(lines) if lines else None,
         failures=studying.failures(records),
         records=records,
     )
@@ -236,6 +262,14 @@ def _verdict(lines: Sequence[Line]) -> Verdict:
     return Verdict("reached", tuple(line.name for line in lines if line.floor_from == nfe), nfe, closest.best.value, above)
 
 
+def _closest_to_the_flow(lines: Sequence[Line]) -> Verdict:
+    """Compare at equal cost: more evaluations bring every sampler closer."""
+    most = min(float(line.curve.nfe[-1]) for line in lines)
+    best = {line.name: float(line.curve.value[line.curve.nfe <= most].min(initial=np.inf)) for line in lines}
+    closest = min(best.values())
+    return Verdict("flow", tuple(name for name, value in best.items() if value == closest), most, closest, ())
+
+
 def end_jobs(experiment: Experiment, settings: Settings, evaluations: int | None = None) -> tuple[Job, ...]:
     """A run of each sampler on the first grid, with as many steps as take the same number of evaluations of the score.
 
@@ -245,7 +279,7 @@ def end_jobs(experiment: Experiment, settings: Settings, evaluations: int | None
         evaluations: of the score, before the Tweedie step; by default those of the settings.
     """
     shared = settings.steps[-1]
-    steps = studies.equal_cost_steps(settings.samplers, evaluations or settings.end_evaluations)
+    steps = studies.equal_cost_steps(settings.raced, evaluations or settings.end_evaluations)
     return tuple(
         Job(
             experiment.target,

@@ -41,23 +41,22 @@ def training_task(experiment: Experiment) -> TrainingTask:
     return TrainingTask(experiment.target, experiment.sde, TrainConfig(seed=experiment.seed))
 
 
-def offered(experiment: Experiment) -> tuple[str, ...]:
-    """The metrics that mean something for a target, of those that compare a sample with it.
-
-    One component has no weights to be wrong.
+def offered(experiment: Experiment, *, pathwise: bool) -> tuple[str, ...]:
+    """The metrics that mean something for a target: one component has no weights to be wrong.
 
     Args:
         experiment: its target decides.
+        pathwise: whether the distance to the exact flow is among them.
 
     Returns:
         Keys of METRICS.
     """
     components = experiment.mixture.n_components
-    return tuple(key for key, metric in METRICS.items() if metric.components <= components and not metric.pathwise)
+    return tuple(key for key, metric in METRICS.items() if metric.components <= components and (pathwise or not metric.pathwise))
 
 
 def noise_floor(target: str, seed: int, metric: str, particles: int) -> NoiseFloor:
-    """Measure the noise floor of a metric; it depends on the target and the seed, and not on the SDE.
+    """Measure the noise floor of a metric; it depends on the target and the seed, and not on the SDE. 0 for a pathwise metric.
 
     Args:
         target: of the experiment.
@@ -132,7 +131,7 @@ class JobPace:
     Args:
         evaluation: one evaluation of the score.
         noise: the draws of one step.
-        metric: one measurement.
+        metric: one measurement; without the exact flow of a pathwise metric, which is followed once for many runs.
     """
 
     evaluation: float
@@ -158,9 +157,10 @@ def measure_job_pace(target: str, score: str, metric: str, particles: int) -> Jo
         metric: a key of METRICS.
         particles: of the run.
     """
-    experiment = Experiment(target)
+    experiment, named = Experiment(target), METRICS[metric]
     draws = torch.Generator().manual_seed(0)
     x = experiment.mixture.sample(particles, draws)
+    exact = x if named.pathwise else experiment.mixture
     score_fn, points = experiment.score.on_grid([0.5], x), x
     if score == "learned":
         score_fn = Trainer(experiment.mixture, experiment.sde, TrainConfig(data_size=10, batch=10)).score_fn
@@ -169,7 +169,7 @@ def measure_job_pace(target: str, score: str, metric: str, particles: int) -> Jo
         return JobPace(
             _seconds(lambda: score_fn(points, 0.5)),
             _seconds(lambda: torch.randn(x.shape, generator=draws)),
-            _seconds(lambda: METRICS[metric](x, experiment.mixture, draws)),
+            _seconds(lambda: named(x, exact, draws)),
         )
 
 

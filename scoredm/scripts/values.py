@@ -190,7 +190,9 @@ def _maths(experiment: Experiment, _settings: maths.Settings) -> Values:
 
 def _race(_experiment: Experiment, settings: race.Settings) -> Values:
     return {
-        "samplers": _list("samplers = ", settings.samplers),
+        "samplers": _list("samplers = ", settings.raced),
+        "flow": settings.pathwise,
+        "floor": not settings.pathwise,
         "grids": json.dumps(settings.grids),
         "steps": settings.steps,
         "evaluations": settings.end_evaluations,

@@ -22,6 +22,8 @@ def draw(experiment: Experiment) -> None:
     picture, side = st.columns([7, 4], gap="medium")
     with side:
         settings = _choose(experiment)
+    if settings is None:
+        return
     asked = background.study(cache.race_jobs(experiment, settings))
     with side:
         study.button(asked, _("Start"))
@@ -34,7 +36,8 @@ def draw(experiment: Experiment) -> None:
         study.every_run(asked, "race")
 
 
-def _choose(experiment: Experiment) -> "screens.race.Settings":
+def _choose(experiment: Experiment) -> "screens.race.Settings | None":
+    """The choices; None where no chosen sampler can be measured, which is said on the page."""
     samplers = controls.choose("race", "samplers", wrap=True, help=study.described(scoredm.SAMPLERS.values()))
     grids = controls.choose("race", "grids", wrap=True, help=study.described(scoredm.GRIDS.values()))
     with st.container(horizontal=True):
@@ -45,6 +48,12 @@ def _choose(experiment: Experiment) -> "screens.race.Settings":
         metric = study.choose_metric("race", experiment)
     with st.container(horizontal=True):
         particles, seeds = controls.choose("race", "particles"), controls.choose("race", "seeds")
+    if not screens.race.measurable(samplers, metric):
+        words = _(
+            "{names}: a sampler that adds noise follows no path of the flow. Choose one without noise, or another distance."
+        )
+        st.warning(words.format(names=", ".join(map(_sampler, samplers))), icon=":material/info:")
+        return None
     return screens.race.Settings(samplers, grids, first, last, score, metric, particles, seeds)
 
 
@@ -56,34 +65,56 @@ def _watch(experiment: Experiment, settings: "screens.race.Settings", asked: "St
     standing = screens.race.read(experiment, settings, tuple(asked.rows), floor)
     _chart(settings, standing)
     if standing.verdict is None:
-        st.caption(
-            _(
-                "All samplers start from the same points of p₁. Those that add noise use the same Brownian path, except for "
-                "Langevin steps. Each stops at t = 0.001 and ends with the Tweedie step. The band is the noise floor: 90 % of "
-                "exact samples of this size lie in it."
-            )
-        )
+        st.caption(f"{_how_it_is_run(settings)} {_left_out(settings)}")
     else:
         st.markdown(verdict(standing))
         with st.container(key="race-table"):
             st.markdown(table(standing, several=len(settings.grids) > 1))
-        st.caption(
-            _(
-                "A dash (–) under “floor reached”: no run of this sampler reached the noise floor. Under “slope”: fewer than two "
-                "points are clearly above it, too few for a slope."
-            )
-        )
+        st.caption(f"{_what_a_dash_means(settings)} {_left_out(settings)}")
     study.failures(standing.failures)
 
 
+def _how_it_is_run(settings: "screens.race.Settings") -> str:
+    if settings.pathwise:
+        return _(
+            "All samplers start from the same points of p₁. Each stops at t = 0.001 and ends with the Tweedie step; so does the "
+            "exact flow from the same points. The chart will show the distance between the two, root mean square. It is 0 for a "
+            "perfect sampler."
+        )
+    return _(
+        "All samplers start from the same points of p₁. Those that add noise use the same Brownian path, except for "
+        "Langevin steps. Each stops at t = 0.001 and ends with the Tweedie step. The band is the noise floor: 90 % of "
+        "exact samples of this size lie in it."
+    )
+
+
+def _what_a_dash_means(settings: "screens.race.Settings") -> str:
+    if settings.pathwise:
+        return _("A slope of −1 means order 1: twice the evaluations, half the distance. A dash (–): too few points for a slope.")
+    return _(
+        "A dash (–) under “floor reached”: no run of this sampler reached the noise floor. Under “slope”: fewer than two "
+        "points are clearly above it, too few for a slope."
+    )
+
+
+def _left_out(settings: "screens.race.Settings") -> str:
+    names = ", ".join(_sampler(key) for key in settings.samplers if key not in settings.raced)
+    words = _("Left out, because a sampler that adds noise follows no path of the flow: {names}.")
+    return words.format(names=names) if names else ""
+
+
 def _chart(settings: "screens.race.Settings", standing: "screens.race.Standing") -> None:
-    samplers = {key: _sampler(key) for key in settings.samplers}
+    samplers = {key: _sampler(key) for key in settings.raced}
     grids = {key: _grid(key) for key in settings.grids}
     quality = study.quality(settings.metric)
     spec = charts.samplers.race_spec(show.mode(), tuple(samplers.items()), tuple(grids.items()), quality)
     curves = [line.curve for line in standing.lines]
     rows = charts.samplers.race_table(curves, standing.noise_floor, samplers, grids, settings.nfe_range)
-    alt = _("{quality} against evaluations of the score, a line for each sampler, over the band of the noise floor")
+    alt = (
+        _("{quality} against evaluations of the score, a line for each sampler")
+        if settings.pathwise
+        else _("{quality} against evaluations of the score, a line for each sampler, over the band of the noise floor")
+    )
     show.chart(spec, rows, key="race", alt=alt.format(quality=quality))
 
 
@@ -102,12 +133,14 @@ def _names(lines: Iterable[tuple[str, str]], *, several: bool) -> str:
 
 
 def verdict(standing: "screens.race.Standing") -> str:
-    """Which sampler reaches the noise floor first, and which do not reach it, in Markdown."""
+    """Which sampler reaches the noise floor first, and which do not reach it, or which is closest to the flow, in Markdown."""
     found, whole = standing.verdict, standing.done == standing.runs
     if found is None:
         return ""
     several = len({line.grid for line in standing.lines}) > 1
     first = _names(found.first, several=several)
+    if found.cause == "flow":
+        return _closest(first, len(found.first), found, whole=whole)
     if found.nfe is None:
         return _above(standing.noise_floor, first, found.closest, whole=whole)
     count = len(found.first)
@@ -130,6 +163,23 @@ def verdict(standing: "screens.race.Standing") -> str:
     return f"{text} {rest}"
 
 
+def _closest(names: str, count: int, found: "screens.race.Verdict", *, whole: bool) -> str:
+    """Which samplers are closest to the exact flow at equal cost."""
+    if whole:
+        words = ngettext(
+            "**With at most {nfe} evaluations of the score, {names} comes closest to the exact flow: {value}.**",
+            "**With at most {nfe} evaluations of the score, {names} come closest to the exact flow: {value}.**",
+            count,
+        )
+    else:
+        words = ngettext(
+            "**So far, with at most {nfe} evaluations of the score, {names} is closest to the exact flow: {value}.**",
+            "**So far, with at most {nfe} evaluations of the score, {names} are closest to the exact flow: {value}.**",
+            count,
+        )
+    return words.format(names=names, nfe=f"{found.nfe:.0f}", value=show.number(found.closest))
+
+
 def _above(floor: "NoiseFloor", first: str, closest: float, *, whole: bool) -> str:
     words = (
         _("**No sampler reaches the noise floor with these steps.** {name} comes closest, with {value}.")
@@ -143,16 +193,16 @@ def _above(floor: "NoiseFloor", first: str, closest: float, *, whole: bool) -> s
 
 def table(standing: "screens.race.Standing", *, several: bool) -> str:
     """The race line by line, as a table in Markdown; the answer stands first, where no narrow screen can cut it off."""
-    heads = [_("sampler"), _("floor reached at NFE"), _("best"), _("at NFE"), _("slope")]
-    if several:
-        heads.insert(1, _("time grid"))
-    rows = [heads, [":--"] * (1 + several) + ["--:"] * 4]
+    flow = standing.verdict is not None and standing.verdict.cause == "flow"
+    names = [_("sampler"), _("time grid")] if several else [_("sampler")]
+    floor = [] if flow else [_("floor reached at NFE")]
+    rows = [[*names, *floor, _("best"), _("at NFE"), _("slope")], [":--"] * len(names) + ["--:"] * (len(floor) + 3)]
     for line in standing.lines:
         names = [_sampler(line.sampler), _grid(line.grid)] if several else [_sampler(line.sampler)]
-        reached = "–" if line.floor_from is None else f"{line.floor_from:.0f}"
+        reached = [] if flow else ["–" if line.floor_from is None else f"{line.floor_from:.0f}"]
         slope = "–" if line.slope is None else show.fixed(line.slope.slope, 2)
         best = show.with_error(line.best.value, line.best.error)
-        rows.append([*names, reached, best, f"{line.best_nfe:.0f}", slope])
+        rows.append([*names, *reached, best, f"{line.best_nfe:.0f}", slope])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -48,7 +48,8 @@ def choose_score(screen: str) -> str:
 
 def choose_metric(screen: str, experiment: Experiment) -> str:
     """What the distance to the exact distribution is measured in."""
-    named = {key: scoredm.METRICS[key] for key in screens.studying.offered(experiment)}
+    offered = screens.studying.offered(experiment, pathwise=screen == "race")
+    named = {key: scoredm.METRICS[key] for key in offered}
     titles = {key: metric.title for key, metric in named.items()}
     return controls.choose(screen, "metric", "selectbox", only=titles, help=described(named.values()))
 

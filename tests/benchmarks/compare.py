@@ -345,7 +345,7 @@ def parts_of(quick: bool) -> dict[str, Callable[[], None]]:
         if quick
         else [(2, 2, 100_000), (2, 1000, 100_000), (50, 10, 100_000), (100, 100, 100_000)]
     )
-    counts = [1000] if quick else [10_000, 100_000]
+    samples = [(2, 1000)] if quick else [(2, 10_000), (2, 100_000), (10, 10_000)]
     return {
         "exact score, full covariances": lambda: table(
             "ms a step", SAMPLERS, (samplers_of(*size, isotropic=False) for size in sizes)
@@ -363,7 +363,7 @@ def parts_of(quick: bool) -> dict[str, Callable[[], None]]:
         "drawing samples": lambda: table(
             "ms in all", ["products", "torch", "floor"], (drawing(*size, iso) for size in draws for iso in (False, True))
         ),
-        "metrics": lambda: table("ms in all", ["plain"], itertools.chain.from_iterable(metrics(2, n) for n in counts)),
+        "metrics": lambda: table("ms in all", ["plain"], itertools.chain.from_iterable(metrics(*size) for size in samples)),
     }
 
 

@@ -53,6 +53,7 @@ LINKS = {
         "target=two-modes&sde=vp&particles=200&seeds=2&to=40&samplers=ddim,heun",
         "to=40&particles=200&seeds=1&dist=covariance",
         "target=two-modes&lam=5&from=20&to=40&particles=200&seeds=2&samplers=heun,ddim&grids=uniform,karras&dist=mean",
+        "to=40&particles=200&seeds=2&dist=pathwise",
         "target=two-modes&sde=edm&seed=3&from=10&to=40&particles=200&seeds=2&dist=covariance",
     ],
     "budget": [

@@ -163,12 +163,13 @@ def of_maths(result: Any) -> list[str]:
 
 
 def of_race(result: Any) -> list[str]:
-    floor, lines = result.standing.noise_floor, result.standing.lines
+    floor, lines, verdict = result.standing.noise_floor, result.standing.lines, result.standing.verdict
     rows = [show.with_error(line.best.value, line.best.error) for line in lines]
     costs = [f"{nfe:.0f}" for line in lines for nfe in (line.best_nfe, line.floor_from) if nfe is not None]
     slopes = [show.fixed(line.slope.slope, 2) for line in lines if line.slope is not None]
     ends = [text for end in result.ends for text in [str(end.nfe), *numbers(end.distance)]]
-    return [*rows, *costs, *slopes, *ends, *numbers(floor.low, floor.high)]
+    about = [f"{verdict.nfe:.0f}", *numbers(verdict.closest)] if verdict.cause == "flow" else numbers(floor.low, floor.high)
+    return [*rows, *costs, *slopes, *ends, *about]
 
 
 def of_budget(result: Any) -> list[str]:

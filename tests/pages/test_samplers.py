@@ -233,6 +233,57 @@ def test_a_metric_that_the_target_has_not_is_refused_however_it_was_asked_for(op
     assert "“Error of the weights” is not one of sliced-wasserstein" in " ".join(warning.value for warning in chosen.warning)
 
 
+AGAINST_THE_FLOW = SMALL | {"samplers": "ddim,heun,euler-maruyama", "dist": "pathwise"}
+
+
+def test_samplers_without_noise_race_against_the_exact_flow(open_page, seeds):
+    seed = next(seeds)
+    at = open_page("samplers", **AGAINST_THE_FLOW, seed=seed)
+    assert not at.exception and not at.warning
+    assert status(at).startswith("**Press Start**: 8 runs, about")
+    left_out = "Left out, because a sampler that adds noise follows no path of the flow: Euler-Maruyama."
+    assert says(at, left_out)
+    assert says(at, "so does the exact flow from the same points") and not says(at, "band")
+    finish(at)
+    settings = race_screen.Settings(("euler-maruyama", "ddim", "heun"), ("uniform",), "5", "40", "exact", "pathwise", 200, 1)
+    result = race_screen.run(Experiment("two-modes", seed), settings)
+    rows = chart_rows(at)
+    assert set(rows["kind"]) == {"run", "corner"}, "there is no noise floor, and no band"
+    assert set(rows["sampler"].dropna()) == {"DDIM", "Flow, Heun"}
+    corners = rows[rows["kind"] == "corner"]["value"]
+    values = np.concatenate([line.curve.value for line in result.standing.lines])
+    np.testing.assert_allclose(rows[rows["kind"] == "run"]["value"], values, rtol=1e-6)
+    assert (corners.min(), corners.max()) == pytest.approx((values.min(), values.max()))
+    assert says(at, race.table(result.standing, several=False)) and says(at, "| sampler | best | at NFE | slope |")
+    closest = result.standing.verdict
+    assert closest is not None and closest.nfe == 41
+    assert says(at, "**With at most 41 evaluations of the score, ") and says(at, f"flow: {closest.closest:.3g}"[:12])
+    assert says(at, "A slope of −1 means order 1") and says(at, left_out) and not says(at, "noise floor")
+    assert len(pictures(at)) == 2 + 1
+
+
+def test_a_race_of_noise_alone_against_the_exact_flow_says_what_to_choose(open_page):
+    at = open_page("samplers", **AGAINST_THE_FLOW | {"samplers": "euler-maruyama,langevin"})
+    assert not at.exception
+    assert [warning.value for warning in at.warning] == [
+        "Euler-Maruyama, Annealed Langevin: a sampler that adds noise follows no path of the flow. Choose one without noise, or "
+        "another distance."
+    ]
+    assert not at.get("vega_lite_chart") and not any(button.key == "start" for button in at.button)
+    at.multiselect(key="samplers").set_value(["euler-maruyama", "ddim"]).run()
+    assert not at.exception and not at.warning
+    assert set(chart_rows(at)["kind"]) == {"corner"}
+    assert status(at).startswith("**Press Start**: 4 runs")
+
+
+def test_the_distance_to_the_exact_flow_is_not_offered_for_the_error_budget(open_page):
+    at = open_page("samplers", **FEW | {"dist": "pathwise"})
+    assert not at.exception and at.selectbox(key="dist").value == "sliced-wasserstein"
+    assert "“pathwise” is not one of sliced-wasserstein" in at.warning[0].value
+    with pytest.raises(ValueError, match="dist is pathwise; the error budget needs a distance to the distribution"):
+        budget_screen.Settings(metric="pathwise")
+
+
 def test_links_name_every_choice(open_page):
     at = open_page("samplers", samplers="ddim,heun", dist="mean", particles=200).run()
     at.session_state["link"] = True

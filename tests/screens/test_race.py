@@ -1,8 +1,11 @@
 """The race as a function: its lines against runs of one's own, its verdict, and end points at equal evaluations of the score."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
 from scoredm.experiment import Experiment
 from scoredm.grids import GRIDS, Grid, uniform_times
@@ -22,11 +25,11 @@ def result():
     return race.run(EXPERIMENT, SMALL)
 
 
-def record(sampler: str, steps: int, value: float, seed: int = 0, grid: str = "uniform"):
+def record(sampler: str, steps: int, value: float, metric: str = "covariance"):
     """The record of a run of the settings ONE, as if it had shown this value."""
-    job = Job("two-modes", EXPERIMENT.sde, sampler, grid, steps, metrics=("covariance",), seed=seed)
+    job = Job("two-modes", EXPERIMENT.sde, sampler, steps=steps, metrics=(metric,))
     nfe = steps * (job.method.evaluations or 1) + 1
-    return job.settings | {"covariance": value, "nfe": nfe, "seconds": 0.0, "error": "", "key": job.key}
+    return job.settings | {metric: value, "nfe": nfe, "seconds": 0.0, "error": "", "key": job.key}
 
 
 def standing(values: dict[str, list[float]], last: str = "40") -> race.Standing:
@@ -97,6 +100,77 @@ def test_a_slope_is_fitted_where_the_error_is_clear():
     assert flat.slope is None and flat.floor_from == 11
 
 
+# Against the exact flow
+
+PATHWISE = race.Settings(("euler-maruyama", "heun", "ddim", "langevin"), ("uniform",), "5", "40", "exact", "pathwise", 200, 2)
+
+
+@pytest.fixture(scope="module")
+def against_the_flow():
+    return race.run(EXPERIMENT, PATHWISE)
+
+
+def test_samplers_with_noise_are_left_out_where_points_are_compared_with_the_exact_flow(against_the_flow):
+    assert PATHWISE.raced == ("heun", "ddim")
+    assert race.Settings(PATHWISE.samplers, metric="mean").raced == PATHWISE.samplers
+    standing = against_the_flow.standing
+    assert (standing.runs, standing.done, standing.failures) == (16, 16, ())
+    assert [line.sampler for line in standing.lines] == ["heun", "ddim"]
+    assert [end.sampler for end in against_the_flow.ends] == ["heun", "ddim"]
+    assert PATHWISE.nfe_range == (6, 81)
+
+
+def test_each_value_is_the_distance_to_the_exact_flow_from_the_same_starts(against_the_flow):
+    """On the line the flow keeps the mass below each point: its end is found here by the two distribution functions."""
+    mixture, sde = EXPERIMENT.mixture, EXPERIMENT.sde
+    x = np.linspace(-80, 80, 2_000_001)
+
+    def mass_below(t: float) -> np.ndarray:
+        at = mixture.at(sde, t)
+        stds = at.covariances[:, 0, 0].sqrt()
+        parts = zip(at.weights.tolist(), at.means[:, 0].tolist(), stds.tolist(), strict=True)
+        return sum((w * norm.cdf(x, m, std) for w, m, std in parts), np.zeros_like(x))
+
+    first, last = mass_below(1.0), mass_below(1e-3)
+    alpha, sigma = sde.scales(1e-3)
+    for line in against_the_flow.standing.lines:
+        errors = []
+        for job in (job for job in race.jobs(EXPERIMENT, PATHWISE) if (job.sampler, job.steps) == (line.sampler, 40)):
+            start = end_points(replace(job, sampler=stay, steps=1, denoise=False)).x[:, 0]
+            end = torch.as_tensor(np.interp(np.interp(start, x, first), last, x))[:, None]
+            clean = (end + sigma**2 * mixture.at(sde, 1e-3).score(end)) / alpha
+            errors.append(float((end_points(job).x - clean).square().mean().sqrt()))
+        assert line.curve.value[-1] == pytest.approx(np.mean(errors), rel=1e-3)
+
+
+def test_without_a_noise_floor_every_point_counts_for_the_slope(against_the_flow):
+    heun, ddim = against_the_flow.standing.lines
+    assert (heun.floor_from, ddim.floor_from) == (None, None)
+    assert heun.slope.points == ddim.slope.points == 4
+    assert heun.slope.slope < ddim.slope.slope < -0.7
+    assert against_the_flow.standing.noise_floor == NoiseFloor(Measurement(0, 0), 0, 0, 0)
+
+
+def test_samplers_are_ranked_by_the_exact_flow_at_equal_cost():
+    """Heun is better with 81 evaluations; but DDIM has used 41 at most, and with so many it is the better one here."""
+    settings = replace(PATHWISE, seeds=1)
+    values = {"heun": [0.9, 0.8, 0.5, 0.001], "ddim": [0.9, 0.7, 0.6, 0.3]}
+    records = [
+        record(sampler, steps, value, metric="pathwise")
+        for sampler, column in values.items()
+        for steps, value in zip(settings.steps, column, strict=True)
+    ]
+    verdict = race.read(EXPERIMENT, settings, records).verdict
+    assert verdict == race.Verdict("flow", (("ddim", "uniform"),), 41, 0.3, ())
+    tie = race.read(EXPERIMENT, settings, [row for row in records if row["steps"] == 5]).verdict
+    assert tie is not None and tie.nfe == 6 and tie.first == (("ddim", "uniform"),), "Heun needs 11 evaluations for its first run"
+
+
+def test_a_race_of_noise_alone_against_the_exact_flow_is_refused():
+    with pytest.raises(ValueError, match="samplers is euler-maruyama,langevin; these add noise, so .* such as ddim"):
+        replace(PATHWISE, samplers=("euler-maruyama", "langevin"))
+
+
 @pytest.mark.parametrize("first", ["5", "10", "20"])
 def test_end_points_are_compared_at_equal_evaluations_of_the_score(first):
     fixed = tuple(key for key, sampler in SAMPLERS.items() if sampler.evaluations is not None)
@@ -118,6 +192,10 @@ def test_the_distance_beside_end_points_is_that_of_these_points(result):
     for end in result.ends:
         assert end.distance == pytest.approx(covariance_error(torch.as_tensor(end.points), EXPERIMENT.mixture))
         assert end.points.shape == (200, 1)
+
+
+def stay(sde, score_fn, x, t, t_next, noise):
+    return x
 
 
 def explode(sde, score_fn, x, t, t_next, noise):
@@ -155,9 +233,11 @@ def test_settings_that_are_not_allowed_are_refused(wrong):
 
 
 def test_metrics_that_mean_nothing_for_one_component_are_not_offered():
-    assert "weights" in studying.offered(Experiment("tutorial"))
-    left_out = ("weights", "lost-modes", "pathwise")
-    assert studying.offered(Experiment("one-mode")) == tuple(key for key in METRICS if key not in left_out)
+    assert "weights" in studying.offered(Experiment("tutorial"), pathwise=True)
+    left_out = ("weights", "lost-modes")
+    kept = tuple(key for key in METRICS if key not in left_out)
+    assert studying.offered(Experiment("one-mode"), pathwise=True) == kept
+    assert studying.offered(Experiment("one-mode"), pathwise=False) == tuple(key for key in kept if key != "pathwise")
 
 
 def test_the_pace_counts_what_a_run_does():
