@@ -41,13 +41,20 @@ class Inline(Executor):
 
 
 @pytest.fixture
-def small(monkeypatch) -> list[studies.Job]:
-    """A suite of seconds in place of the quick one; the jobs that are performed."""
+def small(monkeypatch, request) -> list[studies.Job]:
+    """A suite of seconds in place of the quick one, without its report unless a test asks for it; the jobs that are performed."""
     performed, perform = [], studies.perform
+    if "with_report" not in request.fixturenames:
+        monkeypatch.setattr(report, "write", lambda folder, _rows, _suite: folder / report.PAGE)
     monkeypatch.setattr(running, "QUICK", SMALL)
     monkeypatch.setattr(suite, "DIGESTS", {SMALL.name: SMALL.digest})
     monkeypatch.setattr(studies, "perform", lambda job: (performed.append(job), perform(job))[1])
     return performed
+
+
+@pytest.fixture
+def with_report() -> None:
+    """Asks for the report."""
 
 
 def rows_of(folder: Path) -> dict[Cell, studies.Record]:
@@ -161,7 +168,7 @@ def stumble(sde, score_fn, x, t, t_next, noise):
     raise KeyError("no such thing")
 
 
-def test_a_run_that_fails_says_why_is_ranked_last_and_is_tried_again(small, tmp_path):
+def test_a_run_that_fails_says_why_is_ranked_last_and_is_tried_again(small, with_report, tmp_path):
     page = bench.run(tmp_path, Inline(), [Sampler("Broken", lambda: stumble, stochastic=True), "ancestral"], quick=True)
     words = page.read_text(encoding="utf-8")
     assert re.search(r"\| 2 \| `Broken` \| 2.0 \| 2.0 to 2.0 \| failed \|", words)
@@ -186,7 +193,7 @@ def test_a_lost_worker_is_told_in_each_of_its_rows(small, tmp_path, monkeypatch)
     ]
 
 
-def test_rows_are_kept_when_it_is_interrupted(small, tmp_path):
+def test_rows_are_kept_when_it_is_interrupted(small, with_report, tmp_path):
     def interrupt(done: int, _total: int) -> None:
         if done >= 12:
             raise KeyboardInterrupt
@@ -300,6 +307,11 @@ def test_what_is_within_the_noise_shares_a_rank():
     assert found.noise == pytest.approx(1.09e-3)
     np.testing.assert_allclose(ranks.mean, [1.5, 1.5, 3])
     np.testing.assert_allclose(ranks.ratio, [1, 1, 1.2 / 1.09], rtol=1e-6)
+
+
+def test_what_differs_by_rounding_alone_shares_a_rank():
+    _, ranks = ranked(planted(lambda cell: {"A": 1.0, "B": 1.0 + 1e-6, "C": 1.01}[cell.sampler], "ABC"))
+    np.testing.assert_allclose(ranks.mean, [1.5, 1.5, 3])
 
 
 def test_the_error_is_what_the_noise_does_not_explain():

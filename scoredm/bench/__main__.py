@@ -3,7 +3,6 @@
 import argparse
 import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -54,10 +53,7 @@ def _executor(asked: argparse.Namespace) -> Executor:
     context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     if sys.platform == "linux":
         context.set_forkserver_preload(["scoredm.bench.suite", "scoredm.simulation"])
-    # Ctrl-C ends the other processes at once and without a word; this one keeps the rows that it has.
-    return ProcessPoolExecutor(
-        asked.workers, mp_context=context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)
-    )
+    return ProcessPoolExecutor(asked.workers, mp_context=context, initializer=bench.running.stop_on_interrupt)
 
 
 def _show_progress(done: int, total: int) -> None:

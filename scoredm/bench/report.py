@@ -183,9 +183,10 @@ def _ranking_part(found: Results, ranks: Ranking, metric: str) -> str:
 
 HOW_RANKED = """In each combination samplers are ranked by the geometric mean of the value over seeds. What is within the
 sampling noise, below the 95 % point of exact samples of the same size, counts as that point, so samplers that cannot be told from
-exact sampling share a rank. The interval is that of a bootstrap over seeds, the same for all samplers, and targets: this suite
-does not tell two samplers apart whose intervals overlap much. *Ratio* is the median, over the combinations, of the value in units
-of the best sampler's. The last columns are mean ranks at one NFE, or with one SDE.
+exact sampling share a rank; so do samplers whose values differ by less than 0.1 %. The interval is that of a bootstrap over
+seeds, the same for all samplers, and targets: this suite does not tell two samplers apart whose intervals overlap much. *Ratio*
+is the median, over the combinations, of the value in units of the best sampler's. The last columns are mean ranks at one NFE, or
+with one SDE.
 """
 
 

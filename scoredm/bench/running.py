@@ -2,10 +2,12 @@
 
 import os
 import pickle
+import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 
 from scoredm import studies
 from scoredm.bench import report
@@ -16,6 +18,8 @@ from scoredm.workers import packed
 
 ROWS = "rows.parquet"
 SAVE_SECONDS = 60.0  # between two writings of the file, which takes longer than many jobs
+
+_interrupted = Event()
 
 
 def run(
@@ -101,7 +105,7 @@ def _perform(todo: Mapping[Cell, Job], executor: Executor) -> Generator[dict[Cel
 
 
 def perform_all(several: Sequence[Job]) -> list[Record]:
-    """Run jobs one after another.
+    """Run jobs one after another; after Ctrl-C, in a process with `stop_on_interrupt`, those that are left are not run.
 
     Args:
         several: the jobs.
@@ -109,7 +113,15 @@ def perform_all(several: Sequence[Job]) -> list[Record]:
     Returns:
         A row for each.
     """
-    return [studies.perform(job) for job in several]
+    return [studies.failed(job, "interrupted") if _interrupted.is_set() else studies.perform(job) for job in several]
+
+
+def stop_on_interrupt() -> None:
+    """Let Ctrl-C end the work of this process with the job that it is at; the initializer of a pool of processes.
+
+    The process itself goes on, as a pool that loses one in the middle of its work calls itself broken.
+    """
+    signal.signal(signal.SIGINT, lambda _number, _frame: _interrupted.set())
 
 
 def write_report(folder: str | os.PathLike[str], *, quick: bool = False) -> Path:
