@@ -386,7 +386,7 @@ def test_the_quick_benchmark_is_interrupted_and_goes_on_to_its_report(tmp_path):
         while not running_process.stderr.read(1).isdigit():  # its progress begins
             assert running_process.poll() is None, "it ended before it began"
         os.killpg(running_process.pid, signal.SIGINT)
-        _, words = running_process.communicate(timeout=PATIENCE)
+        _, words = running_process.communicate(timeout=5 * PATIENCE)
     assert (running_process.returncode, b"goes on from here" in words, b"Traceback" in words) == (130, True, False)
     kept = rows_of(tmp_path)
     assert kept and all(row["error"] == "" for row in kept.values())

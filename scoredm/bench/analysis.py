@@ -187,7 +187,7 @@ def ranking(found: Results, draws: int = DRAWS) -> Ranking:
 
 def _ranks(logs: np.ndarray) -> np.ndarray:
     """Ranks along the first axis; what differs by rounding alone, as one method in two libraries does, shares a rank."""
-    return rankdata(np.round(np.nan_to_num(logs, nan=np.inf) / SAME), axis=0)
+    return rankdata(np.round(np.nan_to_num(logs, nan=np.inf, posinf=np.inf) / SAME), axis=0)
 
 
 def known_mean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
