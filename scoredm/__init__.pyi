@@ -1,8 +1,10 @@
 from . import (
+    bench as bench,
     budget as budget,
     charts as charts,
     exercises as exercises,
     learning as learning,
+    peers as peers,
     screens as screens,
     scripts as scripts,
     studies as studies,

@@ -116,14 +116,19 @@ def mixture_of(target: str) -> "GaussianMixture":
     """The mixture of a target's name or of a mixture text.
 
     Args:
-        target: a name of the catalogue, or text such as "m -2, 0 s 0.5; m 2, 1 s 1".
+        target: a name of the catalogue, one of the benchmark such as "benchmark-1/100d-low-rank", or text such as
+            "m -2, 0 s 0.5; m 2, 1 s 1".
 
     Returns:
         The mixture.
 
     Raises:
-        ValueError: for text that is neither.
+        ValueError: for text that is none of these.
     """
+    if target.startswith("benchmark-"):
+        from scoredm import benchmark_targets
+
+        return benchmark_targets.mixture(target)
     return mixture(target) if target in names() else parse_mixture(target)
 
 

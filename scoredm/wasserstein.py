@@ -1,6 +1,7 @@
 """Sliced Wasserstein distances: how far the points of one sample must move to become another, or to become a mixture itself."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from scoredm.mixture import GaussianMixture
 from scoredm.points import checked_for, checked_pair
 
 SORT_NUMBERS = 1 << 22  # distances are computed in blocks of about this many numbers
+KEPT_NUMBERS = 1 << 19  # what is kept of a mixture for the next sample of its size has at most so many numbers: 4 MB
 LEVELS = 1 << 14  # quantiles are found so many at a time, which stay within a core's cache
 PROJECTIONS = 128
 REACH = 8.5  # standard deviations beyond which a component has no mass that float64 can tell
@@ -164,21 +166,36 @@ def sliced_wasserstein_to_mixture(x: Tensor, mixture: GaussianMixture, direction
         Bonneel et al. 2015, "Sliced and Radon Wasserstein Barycenters of Measures".
     """
     x = checked_for(x, mixture).cpu() - mixture.mean
-    directions = even_directions(PROJECTIONS, mixture.dim) if directions is None else directions.double().cpu()
+    if directions is None:
+        directions = even_directions(PROJECTIONS, mixture.dim)
+        kept = _kept_levels(mixture, len(x)) if len(x) * len(directions) <= KEPT_NUMBERS else None
+    else:
+        directions, kept = directions.double().cpu(), None
     if directions.ndim != 2 or directions.shape[1] != mixture.dim or len(directions) == 0:
         raise ValueError(f"directions have shape {tuple(directions.shape)}; they must be (P, {mixture.dim}) with P at least 1")
+    total = 0.0
+    for u in directions.split(max(1, SORT_NUMBERS // len(x))):
+        masses, squares = kept or _levels(mixture, u, len(x))
+        rows = sorted_rows(u @ x.T)
+        total += float((rows.square().mean(1) + squares - 2 * (rows * masses).sum(1)).sum())
+    return math.sqrt(max(total, 0.0) / len(directions))
+
+
+@lru_cache(maxsize=16)
+def _kept_levels(mixture: GaussianMixture, n: int) -> tuple[Tensor, Tensor]:
+    """`_levels` along the even directions: they do not depend on the sample, and take most of the time."""
+    return _levels(mixture, even_directions(PROJECTIONS, mixture.dim), n)
+
+
+def _levels(mixture: GaussianMixture, directions: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """H(i / n) - H((i - 1) / n) along each of P directions, (P, n), and the mixture's mean square there, (P,)."""
     means = directions @ (mixture.means - mixture.mean).T
     stds = torch.einsum("pi,kij,pj->pk", directions, mixture.covariances, directions).sqrt()
     shares = mixture.weights
-    edge = torch.zeros(1, dtype=torch.float64)
-    levels = torch.arange(1, len(x), dtype=torch.float64) / len(x)
-    total = 0.0
-    for u, m, s in zip(*(part.split(max(1, SORT_NUMBERS // len(x))) for part in (directions, means, stds)), strict=True):
-        rows = sorted_rows(u @ x.T)
-        ends = edge.expand(len(u), 1), ((m @ shares)[:, None])
-        masses = torch.cat([ends[0], _quantile_integrals(m, s, shares, levels), ends[1]], 1).diff()
-        total += float((rows.square().mean(1) + (m**2 + s**2) @ shares - 2 * (rows * masses).sum(1)).sum())
-    return math.sqrt(max(total, 0.0) / len(directions))
+    levels = torch.arange(1, n, dtype=torch.float64) / n
+    start = torch.zeros(len(directions), 1, dtype=torch.float64)
+    masses = torch.cat([start, _quantile_integrals(means, stds, shares, levels), (means @ shares)[:, None]], 1).diff()
+    return masses, (means**2 + stds**2) @ shares
 
 
 def _quantile_integrals(means: Tensor, stds: Tensor, shares: Tensor, levels: Tensor) -> Tensor:

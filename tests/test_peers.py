@@ -1,7 +1,7 @@
 """Other libraries asked the same question: azula, diffusers, torchdiffeq and torchsde, each where it is installed."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -10,17 +10,23 @@ from torch import Tensor
 
 from scoredm import (
     DEIS,
+    EDM,
     GRIDS,
+    METRICS,
+    SAMPLERS,
     SDE,
     VESDE,
     VPSDE,
     AdaptiveFlow,
     ChurnedHeun,
     CosineVPSDE,
+    CountedScore,
     DPMSolver2M,
     DPMSolver3M,
     GaussianMixture,
     GeometricVESDE,
+    RectifiedFlow,
+    Sampler,
     SubVPSDE,
     UniPC,
     ancestral,
@@ -29,11 +35,17 @@ from scoredm import (
     euler_maruyama,
     exact_prior,
     exact_score,
+    flow_end_points,
     flow_euler,
     heun,
+    noise_floor,
+    pathwise_error,
+    peers,
     sample,
+    sliced_wasserstein_to_mixture,
     targets,
 )
+from scoredm.canonical import fingerprint
 from scoredm.grids import time_of_log_snr
 from tests.common import normal
 
@@ -324,3 +336,113 @@ def test_the_multistep_solver_of_the_reverse_sde_is_k_diffusions_on_the_same_noi
     settings = {"disable": True, "eta": 0.5, "noise_sampler": lambda _from, _to: next(given)}
     theirs = sampling.sample_dpmpp_2m_sde(k_denoiser(sde), start(sde), sigmas, **settings)
     torch.testing.assert_close(ours(sde, DPMSolver2M(eta=0.5), times, noise), theirs, rtol=1e-9, atol=1e-9)
+
+
+# The adapters of scoredm.peers, which the benchmark runs.
+
+ADAPTED = [RectifiedFlow(), EDM(), VESDE(25.0), VPSDE()]
+each_adapted = pytest.mark.parametrize("sde", ADAPTED, ids=repr)
+each_peer = pytest.mark.parametrize("name", peers.PEERS)
+CENTRED = GaussianMixture(TUTORIAL.means - TUTORIAL.mean, TUTORIAL.covariances, TUTORIAL.weights)
+
+
+def adapted(name: str) -> Sampler:
+    sampler = peers.installed().get(name)
+    if sampler is None:
+        pytest.skip(f"{name.partition('/')[0]} is not installed")
+    return sampler
+
+
+def path(sde, sampler, steps: int, n: int = N, seed: int = 0) -> tuple[Tensor, int]:
+    """Points at every time, and the evaluations of the score."""
+    times = GRIDS["log-snr"](sde, steps, 1e-3)
+    score = CountedScore(exact_score(CENTRED, sde))
+    x = exact_prior(CENTRED, sde).sample(n, torch.Generator().manual_seed(1)).double()
+    draws = torch.Generator().manual_seed(seed)
+    return sample(sde, score, n, step=sampler, times=times, start=x, generator=draws, trajectory=True).points, score.calls
+
+
+@each_adapted
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("diffusers/ddim", "ddim"),
+        ("diffusers/dpmpp-2m", "dpm-solver"),
+        ("diffusers/dpmpp-3m", "dpm-solver-3m"),
+        ("k-diffusion/euler", "ddim"),
+        ("k-diffusion/dpmpp-2m", "dpm-solver"),
+        ("azula/ddim", "ddim"),
+    ],
+)
+def test_an_adapted_peer_takes_the_path_of_our_own_sampler(name, step, sde):
+    """diffusers computes in float32, and takes all its steps in full from 15 steps on."""
+    theirs, ours = path(sde, adapted(name), 20)[0], path(sde, SAMPLERS[step], 20)[0]
+    tolerance = 3e-4 if name.startswith("diffusers") else 1e-9
+    torch.testing.assert_close(theirs, ours, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("sde", ADAPTED[1:], ids=repr)
+@pytest.mark.parametrize(("name", "step"), [("azula/ddpm", "ancestral"), ("diffusers/dpmpp-2m-sde", "sde-dpm-solver")])
+def test_an_adapted_peer_takes_our_path_on_the_same_noise_and_leaves_the_shared_generator_alone(name, step, sde):
+    """At t = 1 of a rectified flow ours draws noise, and a peer's run begins with DDIM."""
+    before = torch.get_rng_state()
+    theirs = path(sde, adapted(name), 20)[0]
+    assert torch.equal(torch.get_rng_state(), before)
+    tolerance = 3e-4 if name.startswith("diffusers") else 1e-9
+    torch.testing.assert_close(theirs, path(sde, SAMPLERS[step], 20)[0], rtol=tolerance, atol=tolerance)
+
+
+@each_adapted
+@pytest.mark.parametrize("names", [("k-diffusion/heun", "azula/heun", "diffusers/heun"), ("azula/zeab", "diffusers/deis")])
+def test_peers_agree_with_each_other(names, sde):
+    one, *others = [path(sde, adapted(name), 20)[0] for name in names]
+    for other in others:
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+@each_peer
+def test_an_adapted_peer_costs_what_it_says_and_follows_its_seed(name):
+    sampler, sde = adapted(name), VPSDE()
+    points, calls = path(sde, sampler, 7)
+    assert sampler.evaluations is not None
+    assert calls == 7 * sampler.evaluations
+    assert points.isfinite().all()
+    again, other = path(sde, sampler, 7)[0], path(sde, sampler, 7, seed=1)[0]
+    assert torch.equal(points, again)
+    assert torch.equal(points, other) is not sampler.stochastic
+    assert not torch.equal(points[-1], points[-2]), "each step moves the points"
+
+
+@pytest.mark.parametrize("name", [name for name, sampler in peers.PEERS.items() if not sampler.stochastic])
+def test_an_adapted_peer_without_noise_approaches_the_exact_flow_with_its_order(name):
+    sampler, sde = adapted(name), VESDE(25.0)
+    assert sampler.order is not None
+    coarse, fine = (path(sde, sampler, steps)[0] for steps in (40, 80))
+    exact = flow_end_points(CENTRED, sde, coarse[0], 1e-3)
+    errors = [pathwise_error(points[-1], exact).value for points in (coarse, fine)]
+    assert math.log2(errors[0] / errors[1]) > sampler.order - 0.3
+
+
+@pytest.mark.parametrize("name", [name for name, sampler in peers.PEERS.items() if sampler.stochastic])
+def test_an_adapted_peer_with_noise_approaches_the_exact_distribution(name):
+    sampler, n = adapted(name), 4000
+    floor = noise_floor(CENTRED, n, METRICS["exact-sliced-wasserstein"], torch.Generator().manual_seed(0), 20)
+    coarse, fine = (sliced_wasserstein_to_mixture(path(VPSDE(), sampler, steps, n)[0][-1], CENTRED) for steps in (8, 300))
+    assert fine < 1.3 * floor.high < coarse
+
+
+def test_a_peer_without_its_grid_says_so():
+    step, x = peers.AzulaStep("DDIMSampler"), torch.zeros(3, 2)
+    with pytest.raises(RuntimeError, match="does not know its grid; call prepare"):
+        step(VPSDE(), exact_score(CENTRED, VPSDE()), x, 1.0, 0.5, x)
+
+
+def test_only_peers_that_are_installed_are_offered_with_their_versions(monkeypatch):
+    monkeypatch.setattr(peers, "find_spec", lambda name: object() if name == "azula" else None)
+    monkeypatch.setattr(peers.metadata, "version", lambda name: {"azula": "1.2.3"}[name])
+    assert peers.versions() == {"azula": "1.2.3"}
+    offered = peers.installed()
+    assert offered and {name.partition("/")[0] for name in offered} == {"azula"}
+    assert {sampler.source for sampler in offered.values()} == {"azula 1.2.3"}
+    one = offered["azula/ddim"]
+    assert fingerprint(one) != fingerprint(replace(one, source="azula 1.2.4")), "rows of another version are other rows"

@@ -65,11 +65,22 @@ def test_it_is_raced_in_processes_that_load_its_file_and_saved_as_the_words_say(
     assert len(load_rows(tmp_path / "race.parquet")) == 9
 
 
+def test_a_sampler_of_ones_own_is_benchmarked(tmp_path: Path, monkeypatch, capsys) -> None:
+    """In ten lines, without comments and empty ones."""
+    monkeypatch.chdir(tmp_path)
+    printed = printed_by(BLOCKS[2], capsys).splitlines()
+    assert len([line for line in BLOCKS[2].splitlines() if line]) == 10
+    assert printed == [f"report: {Path('my-benchmark', 'report.md')}"]
+    ranked = re.findall(r"\| \d \| `([^`]+)` \|", Path("my-benchmark", "report.md").read_text(encoding="utf-8"))
+    assert len(ranked) == 4 * 3, "by four metrics"
+    assert set(ranked) == {"DDIM, extrapolated", "ddim", "heun"}
+
+
 def test_the_examples_for_ones_own_mixture_sde_and_score_run(tmp_path: Path, monkeypatch, capsys) -> None:
     """One after the other, as they are read: each goes on with what those before it have made."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    lines = printed_by("\n".join(BLOCKS[2:]), capsys).splitlines()
+    lines = printed_by("\n".join(BLOCKS[3:]), capsys).splitlines()
     assert len(lines) == 3
     of_samples, of_data = (float(number) for number in re.findall(r"tensor\((\S+)\)", lines[0]))
     assert of_samples == pytest.approx(of_data, abs=0.3)

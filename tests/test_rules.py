@@ -15,7 +15,7 @@ from scoredm.experiment import KINDS
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "scoredm"
 HEAVY = ("torch", "altair", "matplotlib", "seaborn")
-ROOMS = ("ui", "charts", "scripts", "screens")  # from the top down; everything else in the package is the library
+ROOMS = ("ui", "bench", "charts", "scripts", "screens")  # from the top down; everything else in the package is the library
 
 
 def modules(*folders: str) -> list[Path]:
@@ -81,7 +81,8 @@ def test_screens_know_neither_charts_nor_the_user_interface():
 
 def test_imports_point_one_way():
     allowed = {
-        "ui": ROOMS,
+        "ui": ("ui", "charts", "scripts", "screens"),
+        "bench": ("bench", "charts"),
         "charts": ("charts", "screens"),
         "scripts": ("scripts", "screens"),
         "screens": ("screens",),
@@ -117,7 +118,10 @@ def named(path: Path) -> set[str]:
             {"Thread", "Timer", "ThreadPoolExecutor"},
             ["ui/startup.py", "work.py"],
         ),  # the first ends the process, and computes nothing
-        ({"ProcessPoolExecutor", "multiprocessing"}, ["studies/lists.py", "workers.py"]),  # the first is given one
+        (
+            {"ProcessPoolExecutor", "multiprocessing"},
+            ["bench/__main__.py", "bench/running.py", "studies/lists.py", "workers.py"],
+        ),  # the first is a command of its own; the second and the third are given one
     ],
     ids=["threads", "processes"],
 )

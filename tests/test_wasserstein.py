@@ -159,3 +159,14 @@ def test_directions_of_another_dimension_are_refused():
             sliced_wasserstein_to_mixture(torch.zeros(4, 2), mixture, directions)
     with pytest.raises(ValueError, match="2-D mixture"):
         sliced_wasserstein_to_mixture(torch.zeros(4, 3), mixture)
+
+
+def test_what_is_kept_of_a_mixture_is_for_one_mixture_and_one_size():
+    """Along directions that are given nothing is kept."""
+    mixtures = [targets.mixture(name) for name in ("tutorial", "tight")]
+    for _ in range(2):
+        for mixture in mixtures:
+            for n in (50, 60, 5000):
+                x = mixture.sample(n, generator())
+                fresh = sliced_wasserstein_to_mixture(x, mixture, wasserstein.even_directions(wasserstein.PROJECTIONS, 2))
+                assert sliced_wasserstein_to_mixture(x, mixture) == pytest.approx(fresh, rel=1e-12)

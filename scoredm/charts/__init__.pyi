@@ -1,4 +1,5 @@
 from . import (
+    benchmark as benchmark,
     common as common,
     encoding as encoding,
     figures as figures,
@@ -9,6 +10,7 @@ from . import (
     palette as palette,
     pictures as pictures,
     practice as practice,
+    printing as printing,
     samplers as samplers,
     samples as samples,
     score as score,

@@ -6,7 +6,7 @@ Figures are made without pyplot, whose list of open figures is shared by all thr
 import io
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +17,7 @@ from seaborn import kdeplot
 
 from scoredm.charts import palette
 from scoredm.charts.common import histogram
+from scoredm.charts.printing import PRINT
 from scoredm.charts.samples import BARS, POINTS, RINGS, Panel, Series
 from scoredm.decomposition import Decomposition
 from scoredm.language import _
@@ -30,14 +31,6 @@ KDE_GRID = 80  # points a side: seaborn's own 200 takes four times as long
 BINS = 60  # of a printed histogram
 KDE_SHARPNESS = 0.5  # of the usual bandwidth, which is meant for a single mode
 FORMATS = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
-PRINT: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-}
-
 _drawing = threading.Lock()  # matplotlib's settings, fonts and mathtext are not safe to use from two threads
 
 

@@ -1,0 +1,76 @@
+"""The benchmark on the command line: `python -m scoredm.bench --quick --out FOLDER`."""
+
+import argparse
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+# Before torch is loaded: its operations are small here, and a second thread slows them down.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from scoredm import bench  # noqa: E402
+from scoredm.language import _  # noqa: E402
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the benchmark, and say where its report is.
+
+    Args:
+        arguments: of the command line, without the program's name.
+
+    Returns:
+        The exit code: 0; 2 where something asked for is not allowed, or a file or a cluster cannot be reached; 130 where it was
+        interrupted: its rows are kept.
+    """
+    asked = _parser().parse_args(arguments)
+    try:
+        if asked.report_only:
+            print(bench.running.write_report(asked.out, quick=asked.quick))
+            return 0
+        with _executor(asked) as executor:
+            print(bench.run(asked.out, executor, asked.samplers, quick=asked.quick, progress=_show_progress))
+    except KeyboardInterrupt:
+        print(_("Interrupted; the same command goes on from here."), file=sys.stderr)
+        with suppress(ValueError):  # there may be too few rows
+            print(bench.running.write_report(asked.out, quick=asked.quick))
+        return 130
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _executor(asked: argparse.Namespace) -> Executor:
+    if asked.dask:
+        from distributed import Client
+
+        return Client(asked.dask).get_executor()
+    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+    if sys.platform == "linux":
+        context.set_forkserver_preload(["scoredm.bench.suite", "scoredm.simulation"])
+    return ProcessPoolExecutor(asked.workers, mp_context=context, initializer=bench.running.stop_on_interrupt)
+
+
+def _show_progress(done: int, total: int) -> None:
+    print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m scoredm.bench", description=_("Run the benchmark of samplers."))
+    add: Any = parser.add_argument
+    add("--quick", action="store_true", help=_("the short suite, which takes a minute"))
+    add("--out", metavar="FOLDER", type=Path, default=Path("benchmark"), help=_("where rows and report are written"))
+    add("--samplers", metavar="NAME", nargs="+", help=_("names of samplers; by default all, with those of other libraries"))
+    add("--workers", metavar="N", type=int, default=os.cpu_count(), help=_("processes to run jobs in; by default one a core"))
+    add("--dask", metavar="ADDRESS", help=_("run the jobs on the Dask cluster with this scheduler instead"))
+    add("--report-only", action="store_true", help=_("write the report of the rows that are there, and run nothing"))
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,256 @@
+"""The benchmark's report: a Markdown page with tables, and its figures beside it."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import scoredm
+from scoredm import peers
+from scoredm.bench.analysis import Ranking, Results, known_mean, losses, ranking, results
+from scoredm.bench.suite import EXACT, METRICS, Suite
+from scoredm.benchmark_targets import TARGETS
+from scoredm.charts import benchmark as charts
+from scoredm.metrics import METRICS as METRIC_TABLE
+from scoredm.samplers import SAMPLERS
+from scoredm.studies import Record
+
+PAGE = "report.md"
+DPI = 85
+MARKED = 6  # samplers in colour
+RANKED = ("exact-sliced-wasserstein", "pathwise", "log-density", "weights")
+
+
+def write(folder: Path, rows: Sequence[Record], suite: Suite) -> Path:
+    """Write the report of a suite's rows.
+
+    Args:
+        folder: for the page and its figures.
+        rows: of `running.run`, of one suite.
+        suite: the suite.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ValueError: there is no complete cell to compare samplers in (see `analysis.ranking`).
+    """
+    ranked = {metric: results(rows, suite, metric) for metric in RANKED if _is_measured(rows, metric)}
+    ranks = {metric: ranking(found) for metric, found in ranked.items()}
+    main = RANKED[0]
+    _save(folder, "ranking.png", charts.mean_ranks([_ranks_part(ranked[m], ranks[m], m) for m in RANKED[:2] if m in ranked]))
+    for place, setting in enumerate(suite.settings):
+        name = f"error-{setting.name.replace(' ', '-').lower()}.png"
+        _save(folder, name, _error_figure(ranked[main], ranks[main], place))
+    if "pathwise" in ranked:
+        _save(folder, "flow.png", _flow_figure(ranked["pathwise"], ranks["pathwise"]))
+    _save(folder, "losses.png", _loss_figure(ranked[main], ranks[main]))
+    parts = [
+        _introduction(rows, suite),
+        _what_is_run(suite),
+        *(_ranking_part(ranked[metric], ranks[metric], metric) for metric in ranked),
+        _error_part(suite, "pathwise" in ranked),
+        _loss_part(ranked[main], ranks[main]),
+        _failures(rows),
+        _citing(suite),
+    ]
+    path = folder / PAGE
+    path.write_text("\n".join(parts), encoding="utf-8")
+    return path
+
+
+def _is_measured(rows: Iterable[Record], metric: str) -> bool:
+    return any(metric in row["metrics"].split() and row["sampler"] != EXACT for row in rows)
+
+
+def _save(folder: Path, name: str, figure: Figure) -> None:
+    figure.savefig(folder / name, dpi=DPI)
+
+
+# Figures.
+
+
+def _ranks_part(found: Results, ranks: Ranking, metric: str) -> tuple[str, list[str], np.ndarray, np.ndarray, np.ndarray]:
+    order = ranks.order
+    return METRIC_TABLE[metric].title, [found.samplers[i] for i in order], ranks.mean[order], ranks.low[order], ranks.high[order]
+
+
+def _error_figure(found: Results, ranks: Ranking, place: int) -> Figure:
+    order = ranks.order
+    marked = [found.samplers[i] for i in order[:MARKED]]
+    errors = found.errors[order, :, place]
+    title = f"{found.sdes[place]}: error above the sampling noise, with the best {len(marked)} samplers of all SDEs in colour"
+    return charts.error_curves(marked, found.targets, found.budgets, errors, found.band, title, "sliced Wasserstein")
+
+
+def _flow_figure(found: Results, ranks: Ranking) -> Figure:
+    """Geometric means over targets, a panel for each SDE."""
+    order = ranks.order
+    with np.errstate(divide="ignore"):
+        errors = np.exp(np.log(found.errors[order]).mean(1))
+    marked = [found.samplers[i] for i in order[:MARKED]]
+    title = "Distance to the exact flow: geometric mean over the targets"
+    return charts.error_curves(marked, found.sdes, found.budgets, errors, np.zeros(len(found.sdes)), title, "distance")
+
+
+def _loss_figure(found: Results, ranks: Ranking) -> Figure:
+    order = ranks.order
+    logs = np.log(found.ratios()[order])
+    parts = [known_mean(logs, axes) for axes in ((2, 3), (1, 3), (1, 2))]
+    columns = [*found.targets, *found.sdes, *(f"{count} NFE" for count in found.budgets)]
+    title = "Value in units of the best sampler's: geometric means"
+    return charts.ratio_map([found.samplers[i] for i in order], columns, np.exp(np.concatenate(parts, 1)), title)
+
+
+# Sections of the page.
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]], left: int = 1) -> str:
+    rule = "|" + "|".join(":--" if i < left else "--:" for i in range(len(head))) + "|"
+    return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(line) + " |" for line in lines), ""])
+
+
+def _introduction(rows: Sequence[Record], suite: Suite) -> str:
+    found = sorted({row["sampler"] for row in rows} - {EXACT})
+    versions = peers.versions()
+    have = {name for name in peers.LIBRARIES if any(title.startswith(f"{name}/") for title in found)}
+    sources = [f"{name} {versions[name]}" if name in versions else name for name in peers.LIBRARIES if name in have]
+    missing = [name for name in peers.LIBRARIES if name not in have]
+    text = f"""# Benchmark of samplers
+
+Suite {suite.name}, run with scoredm {scoredm.__version__}: {len(found)} samplers, {len(rows)} runs. Every target is a Gaussian
+mixture, so its score is exact, and what is measured is the error of the sampler alone.
+"""
+    if sources:
+        text += f"\nSamplers of other libraries: {', '.join(sources)}.\n"
+    if missing:
+        text += f"\nNot in this run: {', '.join(missing)}.\n"
+    return text
+
+
+def _what_is_run(suite: Suite) -> str:
+    adaptive = [key for key, sampler in SAMPLERS.items() if sampler.evaluations is None]
+    targets = _table(["target", "what is hard about it"], ([f"`{target.name}`", target.caption] for target in TARGETS), 2)
+    settings = _table(
+        ["SDE", "time grid", "last time"],
+        ([f"{each.name}, `{each.sde}`", f"`{each.grid}`", f"{each.t_min:g}"] for each in suite.settings),
+        2,
+    )
+    return f"""## What is run
+
+{targets}
+All targets have mean 0 and a variance of 1 as a mean over the coordinates.
+
+{settings}
+Each sampler runs on this one grid of the SDE. A run has {_listed(suite.budgets)} evaluations of the score (NFE) to spend,
+and takes as many steps as they pay for. There are {len(suite.seeds)} seeds, and {suite.n} points in each run.
+
+All samplers start from the exact distribution at t = 1, from the same points for the same seed, and stop where the noise is 0.002
+times the signal. None takes a last step of denoising, which would be one more evaluation. Those that choose their own steps
+({", ".join(adaptive)}) cannot be held to a budget, and are left out. At t = 1 of the rectified flow nothing of the data is left:
+there the samplers begin with one step that needs the mean of the data alone.
+"""
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values[:-1])) + f" or {values[-1]}"
+
+
+def _ranking_part(found: Results, ranks: Ranking, metric: str) -> str:
+    order = ranks.order
+    head = ["", "sampler", "mean rank", "90 %", "ratio", *(f"{count} NFE" for count in found.budgets), *found.sdes]
+    lines = [
+        [
+            str(place),
+            f"`{found.samplers[i]}`",
+            f"{ranks.mean[i]:.1f}",
+            f"{ranks.low[i]:.1f} to {ranks.high[i]:.1f}",
+            _times(ranks.ratio[i]),
+            *(f"{rank:.1f}" for rank in (*ranks.by_budget[i], *ranks.by_sde[i])),
+        ]
+        for place, i in enumerate(order, start=1)
+    ]
+    cells, all_cells = int(found.complete.sum()), found.complete.size
+    text = f"## Ranking: {METRIC_TABLE[metric].title}\n\n{_explained(metric)}\n\n"
+    text += f"Mean ranks over {cells} of {all_cells} combinations of target, SDE and NFE, 1 for the best of {len(order)}.\n\n"
+    if metric == RANKED[0]:
+        text += HOW_RANKED + "\n![Mean ranks with their intervals](ranking.png)\n\n"
+    table = _table(head, lines, 2)
+    return text + (table if metric in RANKED[:2] else f"<details><summary>The table</summary>\n\n{table}\n</details>\n")
+
+
+HOW_RANKED = """In each combination samplers are ranked by the geometric mean of the value over seeds. What is within the
+sampling noise, below the 95 % point of exact samples of the same size, counts as that point, so samplers that cannot be told from
+exact sampling share a rank; so do samplers whose values differ by less than 0.1 %. The interval is that of a bootstrap over
+seeds, the same for all samplers, and targets: this suite does not tell two samplers apart whose intervals overlap much. *Ratio*
+is the median, over the combinations, of the value in units of the best sampler's. The last columns are mean ranks at one NFE, or
+with one SDE.
+"""
+
+
+def _explained(metric: str) -> str:
+    caption = METRIC_TABLE[metric].caption
+    if metric in METRICS:
+        return caption
+    return f"{caption} A probability flow can be followed more exactly than a sample can show, so this tells good samplers apart."
+
+
+def _times(ratio: float) -> str:
+    return "failed" if np.isinf(ratio) else f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"
+
+
+def _error_part(suite: Suite, with_flow: bool) -> str:
+    text = """## Error against NFE
+
+The error is the sliced Wasserstein distance with the mean square of the sampling noise taken off,
+
+    sqrt(max(mean_seeds v^2 - mean_exact v^2, 0))
+
+In the shaded band it cannot be told from the error of exact samples. All other samplers are grey.
+
+"""
+    for setting in suite.settings:
+        text += f"![{setting.name}: error against NFE](error-{setting.name.replace(' ', '-').lower()}.png)\n\n"
+    return text + "![Distance to the exact flow against NFE](flow.png)\n" * with_flow
+
+
+def _loss_part(found: Results, ranks: Ranking) -> str:
+    lines = []
+    for i in ranks.order:
+        worst = losses(found, i)
+        cells = [f"{_times(each.ratio)} × `{each.best}`: {each.target}, {each.sde}, {each.budget} NFE" for each in worst]
+        lines.append([f"`{found.samplers[i]}`", "<br>".join(cells) or "nowhere"])
+    return (
+        "## Where each loses\n\nThe sliced Wasserstein distance in units of the best sampler's: first as means over everything "
+        "else, then in the three worst combinations of each sampler.\n\n![Where each sampler loses](losses.png)\n\n"
+        + _table(["sampler", "its three worst combinations"], lines, 2)
+    )
+
+
+def _failures(rows: Iterable[Record]) -> str:
+    reasons: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row["error"]:
+            reasons.setdefault(row["sampler"], Counter())[row["error"].splitlines()[0][:90].replace("|", "/")] += 1
+    if not reasons:
+        return "## Failures\n\nNo run failed.\n"
+    lines = [[f"`{name}`", str(count.total()), count.most_common(1)[0][0]] for name, count in sorted(reasons.items())]
+    return "## Failures\n\nA failed run counts as worse than any other.\n\n" + _table(["sampler", "runs", "most often"], lines)
+
+
+def _citing(suite: Suite) -> str:
+    return f"""## Cite it, and run it
+
+Cite scoredm, as its `CITATION.cff` says, with the version of the suite and the beginning of its SHA-256:
+
+    scoredm {scoredm.__version__}, benchmark suite {suite.name} ({suite.digest[:16]})
+
+Results of one suite can be compared, whoever ran it: a changed target, SDE, grid, budget, seed or metric is another version, and
+a suite that does not have its hash is refused.
+
+    python -m scoredm.bench --out FOLDER
+
+runs it, and goes on where it was stopped. `FOLDER/rows.parquet` has a row for each run, with all its settings.
+"""
