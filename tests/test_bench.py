@@ -360,7 +360,7 @@ def test_the_report_has_its_tables_and_figures(tmp_path):
     assert figures == ["ranking.png", *(f"error-{name}.png" for name in ("ve", "vp", "rectified-flow", "edm")), "losses.png"]
     for name in figures:
         data = (tmp_path / name).read_bytes()
-        assert data.startswith(b"\x89PNG") and len(data) > 5000
+        assert data.startswith(b"\x89PNG") and len(data) > 1000
     assert "Not in this run: diffusers, k-diffusion." in words
     assert f"benchmark suite 1 ({FULL.digest[:16]})" in words
     assert "No run failed." in words

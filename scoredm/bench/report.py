@@ -1,11 +1,13 @@
 """The benchmark's report: a Markdown page with tables, and its figures beside it."""
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 import scoredm
 from scoredm import peers
@@ -18,7 +20,8 @@ from scoredm.samplers import SAMPLERS
 from scoredm.studies import Record
 
 PAGE = "report.md"
-DPI = 85
+DPI = 110
+COLOURS = 64
 MARKED = 6  # samplers in colour
 RANKED = ("exact-sliced-wasserstein", "pathwise", "log-density", "weights")
 
@@ -66,7 +69,10 @@ def _is_measured(rows: Iterable[Record], metric: str) -> bool:
 
 
 def _save(folder: Path, name: str, figure: Figure) -> None:
-    figure.savefig(folder / name, dpi=DPI)
+    """Write a figure in few colours, which lines and labels do not miss, and which take a third of the bytes."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    Image.open(drawn).convert("RGB").quantize(COLOURS).save(folder / name, optimize=True)
 
 
 # Figures.

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from scoredm.charts import palette
 from scoredm.charts.printing import PRINT
@@ -66,6 +67,8 @@ def _error_panel(axis: Axes, names: Sequence[str], nfe: Sequence[int], errors: n
     if band:
         axis.axhspan(low, band, color=palette.INK["light"], alpha=0.12, linewidth=0, label=_("sampling noise"))
     axis.set(xscale="log", yscale="log", ylim=(low, max(high, 4 * low)), xticks=nfe, xticklabels=[str(count) for count in nfe])
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axis.yaxis.set_major_formatter("{x:g}")
     axis.minorticks_off()
     axis.tick_params(labelsize=7)
 
