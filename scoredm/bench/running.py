@@ -119,9 +119,11 @@ def perform_all(several: Sequence[Job]) -> list[Record]:
 def stop_on_interrupt() -> None:
     """Let Ctrl-C end the work of this process with the job that it is at; the initializer of a pool of processes.
 
-    The process itself goes on, as a pool that loses one in the middle of its work calls itself broken.
+    The process itself goes on, as a pool that loses one in the middle of its work calls itself broken. Where the benchmark was
+    started so that Ctrl-C is not for it, as with nohup, it is not for its processes either.
     """
-    signal.signal(signal.SIGINT, lambda _number, _frame: _interrupted.set())
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda _number, _frame: _interrupted.set())
 
 
 def write_report(folder: str | os.PathLike[str], *, quick: bool = False) -> Path:
