@@ -35,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         with _executor(asked) as executor:
             print(bench.run(asked.out, executor, asked.samplers, quick=asked.quick, progress=_show_progress))
     except KeyboardInterrupt:
+        for process in multiprocessing.active_children():  # one that the pool has just started may never be told to end
+            process.terminate()
         print(_("Interrupted; the same command goes on from here."), file=sys.stderr)
         with suppress(ValueError):  # there may be too few rows
             print(bench.running.write_report(asked.out, quick=asked.quick))
