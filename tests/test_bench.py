@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +208,16 @@ def test_rows_are_kept_when_it_is_interrupted(small, with_report, tmp_path):
     small.clear()
     bench.run(tmp_path, Inline(), ["ancestral"], quick=True)
     assert len(small) == ONE_SEED + len(TARGETS) * SMALL.floor_seeds - len(kept)
+
+
+def test_jobs_that_are_left_when_a_process_is_told_to_stop_say_so(small, monkeypatch):
+    stop = get_context("spawn").Event()
+    monkeypatch.setattr(running, "_stop", [stop])
+    several = list(jobs(SMALL, []).values())[:2]
+    assert [row["error"] for row in running.perform_all(several)] == ["", ""]
+    stop.set()
+    assert [row["error"] for row in running.perform_all(several)] == ["interrupted"] * 2
+    assert len(small) == 2
 
 
 def test_what_a_process_cannot_be_sent_is_refused_before_anything_is_done(tmp_path):

@@ -3,6 +3,7 @@
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -31,12 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if asked.report_only:
             print(bench.running.write_report(asked.out, quick=asked.quick))
-            return 0
-        with _executor(asked) as executor:
-            print(bench.run(asked.out, executor, asked.samplers, quick=asked.quick, progress=_show_progress))
+        else:
+            print(_run(asked))
     except KeyboardInterrupt:
-        for process in multiprocessing.active_children():  # one that the pool has just started may never be told to end
-            process.terminate()
         print(_("Interrupted; the same command goes on from here."), file=sys.stderr)
         with suppress(ValueError):  # there may be too few rows
             print(bench.running.write_report(asked.out, quick=asked.quick))
@@ -47,15 +45,38 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _executor(asked: argparse.Namespace) -> Executor:
+def _run(asked: argparse.Namespace) -> Path:
     if asked.dask:
         from distributed import Client
 
-        return Client(asked.dask).get_executor()
-    context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-    if sys.platform == "linux":
-        context.set_forkserver_preload(["scoredm.bench.suite", "scoredm.simulation"])
-    return ProcessPoolExecutor(asked.workers, mp_context=context, initializer=bench.running.stop_on_interrupt)
+        with Client(asked.dask).get_executor() as executor:
+            return _run_on(executor, asked)
+    context = _context()
+    stop = context.Event()
+    with ProcessPoolExecutor(asked.workers, mp_context=context, initializer=bench.running.stop_by, initargs=(stop,)) as executor:
+        try:
+            return _run_on(executor, asked)
+        except KeyboardInterrupt:
+            stop.set()
+            raise
+
+
+def _run_on(executor: Executor, asked: argparse.Namespace) -> Path:
+    return bench.run(asked.out, executor, asked.samplers, quick=asked.quick, progress=_show_progress)
+
+
+def _context() -> Any:
+    """How processes start; on Linux Ctrl-C cannot reach one while it starts either, as they are copies of one that ignores it."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["scoredm.bench.suite", "scoredm.simulation"])
+    heeding = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forkserver.ensure_running()
+    signal.signal(signal.SIGINT, heeding)
+    return context
 
 
 def _show_progress(done: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, final
 
 import numpy as np
@@ -40,7 +41,7 @@ class Results:
     values: np.ndarray
     floor: np.ndarray
 
-    @property
+    @cached_property
     def noise(self) -> np.ndarray:
         """The largest value that may be chance, the 95 % point of the floor, (T,); 0 where there is no floor."""
         return np.quantile(self.floor, CLEAR, axis=1) if self.floor.size else np.zeros(len(self.targets))

@@ -6,8 +6,8 @@ import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from multiprocessing.synchronize import Event
 from pathlib import Path
-from threading import Event
 
 from scoredm import studies
 from scoredm.bench import report
@@ -19,7 +19,7 @@ from scoredm.workers import packed
 ROWS = "rows.parquet"
 SAVE_SECONDS = 60.0  # between two writings of the file, which takes longer than many jobs
 
-_interrupted = Event()
+_stop: list[Event] = []  # of this process
 
 
 def run(
@@ -105,7 +105,7 @@ def _perform(todo: Mapping[Cell, Job], executor: Executor) -> Generator[dict[Cel
 
 
 def perform_all(several: Sequence[Job]) -> list[Record]:
-    """Run jobs one after another; after Ctrl-C, in a process with `stop_on_interrupt`, those that are left are not run.
+    """Run jobs one after another; in a process with `stop_by`, those that are left when its event is set are not run.
 
     Args:
         several: the jobs.
@@ -113,17 +113,19 @@ def perform_all(several: Sequence[Job]) -> list[Record]:
     Returns:
         A row for each.
     """
-    return [studies.failed(job, "interrupted") if _interrupted.is_set() else studies.perform(job) for job in several]
+    return [studies.failed(job, "interrupted") if any(e.is_set() for e in _stop) else studies.perform(job) for job in several]
 
 
-def stop_on_interrupt() -> None:
-    """Let Ctrl-C end the work of this process with the job that it is at; the initializer of a pool of processes.
+def stop_by(event: Event) -> None:
+    """Let an event, and not Ctrl-C, end the work of this process with the job that it is at; the initializer of a pool.
 
-    The process itself goes on, as a pool that loses one in the middle of its work calls itself broken. Where the benchmark was
-    started so that Ctrl-C is not for it, as with nohup, it is not for its processes either.
+    Ctrl-C reaches every process of a terminal, and a pool that loses one in the middle of its work calls itself broken.
+
+    Args:
+        event: of `multiprocessing`; whoever has the pool sets it.
     """
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, lambda _number, _frame: _interrupted.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _stop.append(event)
 
 
 def write_report(folder: str | os.PathLike[str], *, quick: bool = False) -> Path:
