@@ -9,6 +9,7 @@ from torch import Tensor
 
 from scoredm.mixture import GaussianMixture
 from scoredm.points import checked_for, checked_pair
+from scoredm.threads import one_thread
 
 SORT_NUMBERS = 1 << 22  # distances are computed in blocks of about this many numbers
 KEPT_NUMBERS = 1 << 19  # what is kept of a mixture for the next sample of its size has at most so many numbers: 4 MB
@@ -87,9 +88,10 @@ def sliced_wasserstein(x: Tensor, y: Tensor, generator: torch.Generator | None =
     directions = random_directions(n_projections, x.shape[1], generator).to(x.device)
     i, j, mass = _quantile_pairs(len(x), len(y), x.device)
     total = 0.0
-    for u in directions.split(max(1, SORT_NUMBERS // (len(x) + len(y)))):
-        gap = _columns(sorted_rows(u @ x.T), i).sub_(_columns(sorted_rows(u @ y.T), j))
-        total += float((gap.square_() @ mass).sum())
+    with one_thread():
+        for u in directions.split(max(1, SORT_NUMBERS // (len(x) + len(y)))):
+            gap = _columns(sorted_rows(u @ x.T), i).sub_(_columns(sorted_rows(u @ y.T), j))
+            total += float((gap.square_() @ mass).sum())
     return math.sqrt(total / len(directions))
 
 
@@ -174,17 +176,19 @@ def sliced_wasserstein_to_mixture(x: Tensor, mixture: GaussianMixture, direction
     if directions.ndim != 2 or directions.shape[1] != mixture.dim or len(directions) == 0:
         raise ValueError(f"directions have shape {tuple(directions.shape)}; they must be (P, {mixture.dim}) with P at least 1")
     total = 0.0
-    for u in directions.split(max(1, SORT_NUMBERS // len(x))):
-        masses, squares = kept or _levels(mixture, u, len(x))
-        rows = sorted_rows(u @ x.T)
-        total += float((rows.square().mean(1) + squares - 2 * (rows * masses).sum(1)).sum())
+    with one_thread():
+        for u in directions.split(max(1, SORT_NUMBERS // len(x))):
+            masses, squares = kept or _levels(mixture, u, len(x))
+            rows = sorted_rows(u @ x.T)
+            total += float((rows.square().mean(1) + squares - 2 * (rows * masses).sum(1)).sum())
     return math.sqrt(max(total, 0.0) / len(directions))
 
 
 @lru_cache(maxsize=16)
 def _kept_levels(mixture: GaussianMixture, n: int) -> tuple[Tensor, Tensor]:
     """`_levels` along the even directions: they do not depend on the sample, and take most of the time."""
-    return _levels(mixture, even_directions(PROJECTIONS, mixture.dim), n)
+    with one_thread():
+        return _levels(mixture, even_directions(PROJECTIONS, mixture.dim), n)
 
 
 def _levels(mixture: GaussianMixture, directions: Tensor, n: int) -> tuple[Tensor, Tensor]:

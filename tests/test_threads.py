@@ -16,7 +16,10 @@ from scoredm import (
     exact_score,
     sample,
     score_error,
+    sliced_wasserstein,
+    sliced_wasserstein_to_mixture,
     targets,
+    wasserstein,
 )
 from scoredm.sde import SDE
 from scoredm.threads import one_thread
@@ -73,6 +76,18 @@ def test_a_step_of_training_takes_one_thread_where_the_batch_is_small(points, th
     trainer.score_fn.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
     next(trainer)
     assert set(seen) == {threads} and torch.get_num_threads() == 2
+
+
+def test_sliced_distances_are_found_in_one_thread(monkeypatch):
+    seen, sort, levels = [], wasserstein.sorted_rows, wasserstein._levels
+    monkeypatch.setattr(wasserstein, "sorted_rows", lambda rows: seen.append(torch.get_num_threads()) or sort(rows))
+    monkeypatch.setattr(wasserstein, "_levels", lambda *given: seen.append(torch.get_num_threads()) or levels(*given))
+    mixture = targets.mixture("tutorial")
+    x = mixture.sample(50)
+    sliced_wasserstein(x, x + 1)
+    for directions in (None, wasserstein.even_directions(4, 2)):
+        sliced_wasserstein_to_mixture(x, mixture, directions)
+    assert set(seen) == {1} and len(seen) >= 5 and torch.get_num_threads() == 2
 
 
 def test_pairs_of_points_are_taken_in_one_thread():
