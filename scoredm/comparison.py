@@ -132,8 +132,8 @@ class SampleComparison:
 
     @property
     def worst(self) -> Statistic:
-        """The statistic with the largest difference in standard errors."""
-        return max(self.statistics, key=lambda statistic: abs(statistic.z_score))
+        """The statistic with the largest difference in standard errors; of two weights, which are off alike, the first."""
+        return max(self.statistics, key=lambda statistic: float(f"{abs(statistic.z_score):.6g}"))  # but for rounding
 
     @property
     def off(self) -> bool:

@@ -88,6 +88,16 @@ def test_an_error_of_0_does_not_acquit():
     assert Statistic("mean", "Mean x", 1.0, 0.5, 0.25).z_score == -2
 
 
+def test_rounding_does_not_choose_between_statistics_that_are_off_alike():
+    small = Statistic("mean", "Mean x", 0.0, 0.1, 1.0)
+    weights = [Statistic("weight", "Weight 1", 0.5, 0.7, 0.1), Statistic("weight", "Weight 2", 0.5, 0.3 - 1e-13, 0.1)]
+    assert abs(weights[0].z_score) < abs(weights[1].z_score)
+    mixture = targets.mixture("tutorial")
+    found = compare(mixture.sample(100, generator()), mixture, fresh(mixture, 100, 1))
+    assert replace(found, statistics=[small, *weights]).worst.name == "Weight 1"
+    assert replace(found, statistics=[small, *weights[::-1]]).worst.name == "Weight 2"
+
+
 def test_points_that_float32_cannot_tell_apart_are_accused_where_they_are_off():
     mixture, n = targets.parse_mixture("m 1000000 s 0.001"), 500
     exact = fresh(mixture, n, 1)
