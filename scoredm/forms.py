@@ -1,4 +1,4 @@
-"""Three ways to compute a score of a diffused mixture, with few operations, each over a block of points.
+"""Four ways to compute a score of a diffused mixture, with few operations, each over a block of points.
 
     logits l_k = log(w_k N(x; m_k, S_k)) + (D / 2) log 2 pi,   r = softmax(l),   s = sum_k r_k s_k,   s_k = P_k (m_k - x)
 
@@ -23,6 +23,8 @@ LEAST_BLOCK = 128  # points, for matrix products and calls to be worth it
 # D = 2 to 100 on one core; below, it is quicker to compute the score of each component.
 MANY = 10
 
+FEW_AXES = 4  # up to so many, two components are quickest as a pair whatever their covariances
+
 Rows = tuple[Tensor, ...]  # what is prepared for one time
 
 
@@ -43,12 +45,13 @@ class Block(Protocol):
         """
         ...
 
-    def score(self, rows: Rows, out: Tensor, /) -> None:
-        """Write the score of the points.
+    def add(self, rows: Rows, out: Tensor, weight: float, /) -> None:
+        """Add the score of the points, times a weight.
 
         Args:
             rows: what is prepared for their time.
-            out: where s is written, (D, B).
+            out: what weight s is added to, (D, B).
+            weight: a factor.
         """
         ...
 
@@ -109,7 +112,10 @@ def form_of(mixture: GaussianMixture) -> Form:
         mixture: the distribution of the data.
     """
     K, D, rank = mixture.n_components, mixture.dim, mixture.excess_rank
-    if rank == 0 or mixture.is_diagonal:
+    simple = rank == 0 or mixture.is_diagonal
+    if K == 2 and (D <= FEW_AXES or not simple and 4 * rank > D):
+        return Pair(mixture)
+    if simple:
         return Features(mixture, 0 if rank == 0 else 1)
     if 4 * rank <= D:
         return LowRank(mixture)
@@ -123,8 +129,7 @@ class Features(Form):
         l_k = c_k + h_k.x - x'P_k x / 2,   s = sum_k r_k h_k - (sum_k r_k P_k) x,   h_k = P_k m_k
 
     The products x_i x_{i+o} are laid out by their offset o, so that a symmetric matrix is kept once: all offsets for full
-    covariances, offset 0 for diagonal ones, and |x|^2 alone for isotropic ones. Of two components, the share of the second is
-    the logistic function of the difference of their logits.
+    covariances, offset 0 for diagonal ones, and |x|^2 alone for isotropic ones.
 
     Args:
         mixture: the distribution of the data.
@@ -139,15 +144,11 @@ class Features(Form):
         self.numbers = 2 * sum(self.lengths) + 2 * self.dim + 2 + self.components
 
     def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
-        """Rows for the logits, and for the moments; of two components, for the difference of the logits too."""
+        """Rows for the logits, and for the moments."""
         c, h, products = self._natural(alpha[:, None], sigma[:, None], origin)
         weight = torch.cat([torch.full((n,), -1.0 if o else -0.5) for o, n in enumerate(self.lengths)])
         logits = torch.cat([products * weight.to(products), h, c[..., None]], -1)
-        moments = torch.cat([h, -products, torch.ones_like(c)[..., None]], -1).mT.contiguous()
-        if self.components == 2:
-            first, second = moments[:, :-1].split(1, -1)
-            return logits, torch.cat([first, second - first], -1), logits[:, 1:] - logits[:, :1]
-        return logits, moments
+        return logits, torch.cat([h, -products, torch.ones_like(c)[..., None]], -1).mT.contiguous()
 
     def _natural(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """c (T, K), h (T, K, D) and the entries of P by offsets (T, K, Q)."""
@@ -185,34 +186,75 @@ class _FeaturesBlock(Block):
             for o, part in enumerate(parts, start=1)
             for place, other in ((slice(D - o), slice(o, None)), (slice(o, None), slice(D - o)))
         ]
-        self._pair = None
-        if K == 2:
-            self._pair = self._logits[:1], buffer[Q + D : Q + D + 2], self._moments[:-1]
 
     def logits(self, rows: Rows) -> Tensor:
-        self._multiply()
-        return torch.mm(rows[0], self._features, out=self._logits)
-
-    def _multiply(self) -> None:
         if self._isotropic:
             torch.sum(torch.mul(self.x, self.x, out=self._h), 0, out=self._square)
-            return
-        for product, one, other in self._products:
-            torch.mul(one, other, out=product)
-
-    def score(self, rows: Rows, out: Tensor) -> None:
-        if self._pair:
-            self._multiply()
-            share, with_ones, moments = self._pair
-            torch.mm(rows[2], self._features, out=share).clamp_(min=LEAST_LOGIT).sigmoid_()
-            torch.mm(rows[1], with_ones, out=moments)
         else:
-            torch.mm(rows[1], shares(self.logits(rows), self._total), out=self._moments)
+            for product, one, other in self._products:
+                torch.mul(one, other, out=product)
+        return torch.mm(rows[0], self._features, out=self._logits)
+
+    def add(self, rows: Rows, out: Tensor, weight: float) -> None:
+        torch.mm(rows[1], shares(self.logits(rows), self._total), out=self._moments)
         for place, entries, coordinates in self._crossed:
             place.addcmul_(entries, coordinates)
-        torch.addcmul(self._h, self._diagonal, self.x, out=out)
-        if not self._pair:
-            out.div_(self._total)
+        out.addcdiv_(self._h.addcmul_(self._diagonal, self.x), self._total, value=weight)
+
+
+@final
+class Pair(Form):
+    """Two components: the score of the first, and as much of the way to that of the second as its share.
+
+        s = s_1 + r d,   d = s_2 - s_1 = (h_2 - h_1) - (P_2 - P_1) x,
+        r = 1 / (1 + exp(l_1 - l_2)),   l_2 - l_1 = c_2 - c_1 + (h_2 - h_1 + d).x / 2,   l_1 = c_1 + (h_1 + s_1).x / 2
+
+    Args:
+        mixture: the distribution of the data, with two components.
+    """
+
+    def __init__(self, mixture: GaussianMixture) -> None:
+        """Keep what preparing needs."""
+        self._mixture, self.dim = mixture, mixture.dim
+        self.numbers = 3 * self.dim + 4
+
+    def prepare(self, alpha: Tensor, sigma: Tensor, origin: Tensor) -> Rows:
+        """Rows for s_1, for d and for the linear part of l_2 - l_1; and for those of l_1 and l_2."""
+        c, h, P = self._mixture.natural(alpha, sigma, origin)
+        scores = torch.cat([-P, h[..., None]], -1)  # (T, 2, D, D + 1)
+        linear = torch.cat([h / 2, c[..., None]], -1)  # (T, 2, D + 1)
+        return torch.cat([scores[:, 0], scores[:, 1] - scores[:, 0], linear[:, 1:] - linear[:, :1]], 1), linear
+
+    def block(self, buffer: Tensor) -> Block:
+        """The arrays for B points."""
+        return _PairBlock(self, buffer)
+
+
+@final
+class _PairBlock(Block):
+    """The arrays, from the top: coordinates, ones; s_1; d; l_2 - l_1, and then the share; logits."""
+
+    def __init__(self, form: Pair, buffer: Tensor) -> None:
+        D = form.dim
+        self._features, self._found, self._logits = buffer.split([D + 1, 2 * D + 1, 2])
+        self.x, self.ones = self._features[:-1], self._features[-1]
+        self._first, self._change, (self._share,) = self._found.split([D, D, 1])
+        self._along = [*zip(self._first.unbind(), self._change.unbind(), self.x.unbind(), strict=True)]
+
+    def logits(self, rows: Rows) -> Tensor:
+        torch.mm(rows[0], self._features, out=self._found)
+        torch.mm(rows[1], self._features, out=self._logits)
+        for score, change, coordinate in self._along:
+            self._logits.addcmul_(score, coordinate, value=0.5)
+            self._logits[1].addcmul_(change, coordinate, value=0.5)
+        return self._logits
+
+    def add(self, rows: Rows, out: Tensor, weight: float) -> None:
+        torch.mm(rows[0], self._features, out=self._found)
+        for _, change, coordinate in self._along:
+            self._share.addcmul_(change, coordinate, value=0.5)
+        out.add_(self._first, alpha=weight)
+        out.addcmul_(self._change, self._share.clamp_(min=LEAST_LOGIT).sigmoid_(), value=weight)
 
 
 @final
@@ -261,13 +303,11 @@ class _ProjectedBlock(Block):
             self._logits.addcmul_(scores, coordinate, value=0.5)
         return self._logits
 
-    def score(self, rows: Rows, out: Tensor) -> None:
+    def add(self, rows: Rows, out: Tensor, weight: float) -> None:
         r = shares(self.logits(rows), self._total)
-        (scores, share), *others = self._by_component
-        torch.mul(scores, share, out=out)
-        for scores, share in others:
-            out.addcmul_(scores, share)
-        out.div_(torch.sum(r, 0, out=self._total))
+        r.div_(torch.sum(r, 0, out=self._total))
+        for scores, share in self._by_component:
+            out.addcmul_(scores, share, value=weight)
 
 
 @final
@@ -332,7 +372,7 @@ class _LowRankBlock(Block):
             self._logits.addcmul_(y, y, value=0.5)
         return self._logits
 
-    def score(self, rows: Rows, out: Tensor) -> None:
+    def add(self, rows: Rows, out: Tensor, weight: float) -> None:
         self._y.mul_(shares(self.logits(rows), self._total))
         torch.mm(rows[1], self._found, out=self._moments)
-        torch.addcmul(self._h, self._p, self.x, out=out).div_(self._total)
+        out.addcdiv_(self._h.addcmul_(self._p, self.x), self._total, value=weight)

@@ -20,7 +20,7 @@ from torch import Tensor
 from scoredm.grids import time_of_log_snr
 from scoredm.language import N_
 from scoredm.multistep import DEIS, DPMSolver2M, DPMSolver3M, UniPC
-from scoredm.score import ScoreFn, denoise
+from scoredm.score import ScoreFn, add_score, denoise
 from scoredm.sde import SDE, Time
 
 
@@ -86,7 +86,14 @@ def euler_maruyama(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: flo
     dt = t - t_next
     g = float(sde.diffusion(t))
     keep = 1 - float(sde.drift_rate(t)) * dt
-    return noise.mul_(g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=g**2 * dt)
+    return add_score(_with_noise(x, keep, noise, g * math.sqrt(dt)), score_fn, x, t, g**2 * dt)
+
+
+def _with_noise(x: Tensor, keep: float, noise: Tensor, spread: float) -> Tensor:
+    """keep x + spread z, in the memory of the noise z."""
+    if keep == 1 and not torch.is_grad_enabled():  # one pass over the points in place of two
+        return torch.add(x, noise, alpha=spread, out=noise)
+    return noise.mul_(spread).add_(x, alpha=keep)
 
 
 def reverse_step(eta: float) -> Step:
@@ -115,7 +122,7 @@ def reverse_step(eta: float) -> Step:
         dt, g = t - t_next, float(sde.diffusion(t))
         keep = 1 - float(sde.drift_rate(t)) * dt
         weight = (1 + eta**2) / 2 * g**2 * dt
-        return noise.mul_(eta * g * math.sqrt(dt)).add_(x, alpha=keep).add_(score_fn(x, t), alpha=weight)
+        return add_score(_with_noise(x, keep, noise, eta * g * math.sqrt(dt)), score_fn, x, t, weight)
 
     return step
 
@@ -223,7 +230,7 @@ class ChurnedHeun:
             alpha, sigma = sde.scales(t)
             keep = alpha / alpha_before
             spread = self._noise * math.sqrt(max(sigma**2 - (keep * sigma_before) ** 2, 0.0))
-            x = noise.mul_(spread).add_(x, alpha=keep)
+            x = _with_noise(x, keep, noise, spread)
         clean = denoise(sde, score_fn, x, t)
         keep = sigma_s / sigma
         euler = (keep * x).add_(clean, alpha=alpha_s - keep * alpha)
@@ -268,7 +275,7 @@ def ancestral(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, n
     between = sigma_t**2 - (r * sigma_s) ** 2
     clean = denoise(sde, score_fn, x, t)
     spread = math.sqrt(max(between, 0.0)) * sigma_s / sigma_t
-    return noise.mul_(spread).add_(x, alpha=r * (sigma_s / sigma_t) ** 2).add_(clean, alpha=alpha_s * between / sigma_t**2)
+    return _with_noise(x, r * (sigma_s / sigma_t) ** 2, noise, spread).add_(clean, alpha=alpha_s * between / sigma_t**2)
 
 
 def ddim(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, t_next: float, _noise: Tensor) -> Tensor:
@@ -373,7 +380,7 @@ def langevin(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float, noise: Tensor, sn
         Song and Ermon 2019, arXiv 1907.05600, algorithm 1; Song et al. 2020, arXiv 2011.13456, algorithms 4 and 5.
     """
     e = (snr * float(sde.sigma(t))) ** 2
-    return noise.mul_(math.sqrt(2 * e)).add_(x).add_(score_fn(x, t), alpha=e)
+    return add_score(_with_noise(x, 1.0, noise, math.sqrt(2 * e)), score_fn, x, t, e)
 
 
 @final
@@ -455,7 +462,7 @@ def _check_snr(snr: float) -> None:
 
 def _flow(sde: SDE, score_fn: ScoreFn, x: Tensor, t: float) -> Tensor:
     """dx/dt along the probability flow."""
-    return (float(sde.drift_rate(t)) * x).add_(score_fn(x, t), alpha=-(float(sde.diffusion(t)) ** 2) / 2)
+    return add_score(float(sde.drift_rate(t)) * x, score_fn, x, t, -(float(sde.diffusion(t)) ** 2) / 2)
 
 
 @final
@@ -663,3 +670,18 @@ class CountedScore:
         """s(x, t) of the score inside."""
         self.calls += 1
         return self.score_fn(x, t)
+
+    def add_to(self, out: Tensor, x: Tensor, t: Time, weight: float) -> Tensor:
+        """Add weight s(x, t); see `score.add_score`.
+
+        Args:
+            out: what it is added to, in place.
+            x: points, (B, ..., D).
+            t: as for the score.
+            weight: a factor.
+
+        Returns:
+            out.
+        """
+        self.calls += 1
+        return add_score(out, self.score_fn, x, t, weight)

@@ -12,7 +12,8 @@ References:
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import wraps
 from types import ModuleType
@@ -34,6 +35,7 @@ EDM_RHO = 7.0  # Karras et al. 2022, section 3
 NEAR_DATA = 1e-6  # g is found here where its formula is 0 times infinity, as at t = 0 for sigma_t = sqrt(t)
 NO_SIGNAL = 1e-12  # an alpha this small is 0 but for rounding: cos(pi / 2) is 6e-17
 LEAST_SIGNAL = 1e-2  # where alpha_t is 0, a score is asked for clean data at the time at which alpha is this
+FUNCTIONS = ("alpha", "sigma", "drift_rate", "diffusion")
 NEGATIVE = 1e-6  # of the terms of g^2: it may come out this far below 0 by rounding
 
 
@@ -82,6 +84,23 @@ def _slope(function: Callable[[Tensor], Time], t: Tensor) -> Tensor:
         return torch.autograd.grad(value.sum(), pair)[0][0] if value.requires_grad else torch.zeros_like(t)
 
 
+class _OnGrid:
+    """A function of t that finds its values at the times of a grid all at once, when the first of them is asked for."""
+
+    def __init__(self, function: Callable[[Time], Time], times: Sequence[float]) -> None:
+        self._function, self._times = function, times
+        self._values: dict[float, float] = {}
+
+    def __call__(self, t: Time) -> Time:
+        if isinstance(t, Tensor):
+            return self._function(t)
+        if not self._values:
+            found = torch.as_tensor(self._function(torch.tensor(self._times, dtype=torch.float64)))
+            self._values = dict(zip(self._times, found.tolist(), strict=True))
+        value = self._values.get(t)
+        return self._function(t) if value is None else value
+
+
 class SDE(ABC):
     """A linear diffusion dx = f_t x dt + g_t dW_t. An SDE of your own says what alpha and sigma are:
 
@@ -102,7 +121,7 @@ class SDE(ABC):
     def __init_subclass__(cls, **named: Any) -> None:
         """Let the four functions of an SDE of your own answer in the kind of t."""
         super().__init_subclass__(**named)
-        for name in ("alpha", "sigma", "drift_rate", "diffusion"):
+        for name in FUNCTIONS:
             if name in vars(cls):
                 setattr(cls, name, _in_kind(vars(cls)[name]))
 
@@ -161,6 +180,20 @@ class SDE(ABC):
         """
         alpha = torch.as_tensor(self.alpha(t))
         return torch.where(alpha == 0, -math.inf, _slope(self.alpha, t) / alpha)
+
+    def on_grid(self, times: Sequence[float]) -> "SDE":
+        """The same SDE prepared for given times, where automatic differentiation is then about ten times faster.
+
+        Args:
+            times: the grid.
+
+        Returns:
+            A copy, whose four functions answer for a number of the grid from what was found for all of it at once.
+        """
+        prepared, times = copy(self), tuple(dict.fromkeys(map(float, times)))
+        for name in FUNCTIONS:
+            object.__setattr__(prepared, name, _OnGrid(getattr(self, name), times))  # also of a frozen dataclass
+        return prepared
 
     def only_noise(self, t: float) -> bool:
         """Whether alpha_t is 0 and f_t infinite, but for rounding: nothing of the data is left.
@@ -264,6 +297,11 @@ class _Kind(SDE):
 
     def __init_subclass__(cls, **named: Any) -> None:
         """Leave the four functions as they are written."""
+
+    def on_grid(self, times: Sequence[float]) -> SDE:
+        """The SDE itself: its functions are formulas."""
+        del times
+        return self
 
 
 @final

@@ -99,6 +99,7 @@ def _steps(
     if isinstance(noise, Tensor) and noise.shape != (len(times) - 1, *x.shape):
         raise ValueError(f"noise has shape {tuple(noise.shape)}; this run needs {(len(times) - 1, *x.shape)}")
     score_at = score_fn.on_grid(times, x) if isinstance(score_fn, ExactScore) else score_fn
+    sde = sde.on_grid(times)
     frames = None if storage is None else storage.unbind()
     given = None if noise is None else iter(noise)
     prepare(step, sde, times)
@@ -160,8 +161,8 @@ def sample(
 ) -> Trajectory:
     """Draw n samples by running a sampler from the prior at t = 1 down to t_min.
 
-    `sample(...).end` are the samples. Memory: the points kept, one more frame for the score, two in the first step, and a
-    working set of 2 MB that does not grow with n.
+    `sample(...).end` are the samples. Memory: the points kept, one more frame in the first step, and a working set of 2 MB that
+    does not grow with n.
 
     Args:
         sde: the forward diffusion.

@@ -71,6 +71,7 @@ def gaussian_score(sde, variance: Tensor = VARIANCE):
     return score
 
 
+@torch.no_grad()
 def carried(sde, step, times, variance: Tensor = VARIANCE) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation that the steps lead to, exactly, from the distribution of x at the first time.
 
@@ -101,6 +102,18 @@ def error(sde, step, times, variance: Tensor = VARIANCE, carry=carried) -> float
     """The 2-Wasserstein distance between the Gaussian that the steps lead to and p_t at the last time."""
     found, exact = carry(sde, step, times, variance), gaussian(sde, times[-1], variance)
     return math.sqrt(sum(float(((a - b) ** 2).sum()) for a, b in zip(found, exact, strict=True)))
+
+
+@each_kind
+@pytest.mark.parametrize("name", sorted(SAMPLERS.keys() - {"rk45"}))  # scipy's solver keeps no gradients
+def test_a_step_is_the_same_where_gradients_are_kept(sde, name):
+    x, noise, ends = normal(6, 2), normal(6, 2, seed=1), []
+    for kept in (False, True):
+        with torch.set_grad_enabled(kept):
+            step = SAMPLERS[name].make_step()
+            prepare(step, sde, [0.5, 0.4])
+            ends.append(step(sde, gaussian_score(sde), x.clone().requires_grad_(kept), 0.5, 0.4, noise.clone()).detach())
+    torch.testing.assert_close(ends[1], ends[0], rtol=1e-9, atol=1e-12)
 
 
 @cache

@@ -13,6 +13,7 @@ from scoredm import (
     SDE,
     VESDE,
     VPSDE,
+    CountedScore,
     ExactScore,
     GaussianMixture,
     ddim,
@@ -25,8 +26,9 @@ from scoredm import (
     score_from_noise,
     targets,
 )
-from scoredm.forms import Features, LowRank, Projected, form_of
+from scoredm.forms import Features, LowRank, Pair, Projected, form_of
 from scoredm.grids import uniform_times
+from scoredm.score import add_score
 from tests.common import each_kind, generator, normal
 
 
@@ -216,10 +218,13 @@ SHAPES = {
     "few in many dimensions": full(3, 12),
     "isotropic": GaussianMixture.isotropic(normal(5, 6), 0.1 + normal(5).abs(), [1, 2, 0, 3, 1]),
     "an isotropic pair": GaussianMixture.isotropic(normal(2, 4), [0.2, 3.0], [1, 2]),
+    "an isotropic pair in many dimensions": GaussianMixture.isotropic(normal(2, 7), [0.2, 3.0], [1, 2]),
+    "a pair in many dimensions": full(2, 9),
+    "a pair, the first of no weight": GaussianMixture([[0, 1], [2, -1]], [[[1, 0], [0, 1]], [[2, 0.5], [0.5, 1]]], [0, 1]),
     "diagonal": GaussianMixture.diagonal(normal(5, 4), 0.1 + normal(5, 4).abs(), [1, 2, 3, 4, 5]),
     "low rank": GaussianMixture.low_rank(normal(3, 12), normal(3, 12, 2), [0.1, 1.0, 2.0], [1, 1, 2]),
 }
-FORMS = [Features, Features, Features, Projected, Features, Features, Features, LowRank]
+FORMS = [Features, Pair, Features, Projected, Features, Pair, Features, Pair, Pair, Features, LowRank]
 each_shape = pytest.mark.parametrize("shape", SHAPES)
 
 
@@ -237,6 +242,26 @@ def test_every_form_is_chosen_and_agrees_with_the_unprepared_score(shape, form):
     torch.testing.assert_close(
         grid(x[:8].view(2, 4, -1), torch.tensor(0.3)), exact(x[:8], float(torch.tensor(0.3))).view(2, 4, -1)
     )
+
+
+@each_shape
+def test_a_score_is_added_in_place_as_it_is(shape):
+    """Of points that lie coordinates first and points first, in one block and in several, and in another precision."""
+    mixture, sde = SHAPES[shape], VPSDE()
+    exact = exact_score(mixture, sde)
+    for n, dtype in ((5, torch.float64), (50, torch.float32)):
+        x, before = (normal(n, mixture.dim, seed=seed).to(dtype) for seed in (1, 2))
+        grid = exact.on_grid([0.3], x)
+        grid._block = 16
+        expected = before.double() - 0.7 * exact(x.double(), 0.3)
+        for points, out in ((x, before.clone()), (x.T.contiguous().T, before.T.contiguous().T)):
+            for score in (grid, CountedScore(grid), exact, CountedScore(exact)):
+                out.copy_(before)
+                assert add_score(out, score, points, 0.3, -0.7) is out
+                torch.testing.assert_close(out.double(), expected, rtol=1e-4, atol=2e-5 if n > 5 else 1e-9)
+    counted = CountedScore(grid)
+    add_score(out, counted, x, 0.3, 1.0)
+    assert counted.calls == 1
 
 
 @pytest.mark.parametrize("form", [lambda m: Features(m, m.dim), Projected, LowRank], ids=["features", "projected", "low rank"])

@@ -8,7 +8,21 @@ import pytest
 import torch
 from scipy.integrate import quad
 
-from scoredm import EDM, SDE, VESDE, VPSDE, CosineVPSDE, Experiment, GeometricVESDE, RectifiedFlow, SubVPSDE, experiment
+from scoredm import (
+    EDM,
+    SDE,
+    VESDE,
+    VPSDE,
+    CosineVPSDE,
+    Experiment,
+    GeometricVESDE,
+    RectifiedFlow,
+    SubVPSDE,
+    exact_score,
+    experiment,
+    sample,
+    targets,
+)
 from scoredm.sde import LAM_MAX, RATIO_MAX
 
 KINDS = [  # those that the app offers, and others at the ends of their ranges
@@ -210,6 +224,51 @@ def test_an_own_sde_finds_its_drift_and_diffusion(kind):
         assert getattr(own, name)(0.999) == pytest.approx(getattr(kind, name)(0.999), rel=1e-9)
     single = t.float()
     torch.testing.assert_close(own.diffusion(single), kind.diffusion(single.double()).float(), rtol=1e-6, atol=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted(SDE):
+    """An own SDE that counts how often its alpha and sigma are asked for."""
+
+    kind: SDE
+    asked: list = dataclasses.field(default_factory=list, compare=False)
+
+    def alpha(self, t):
+        self.asked.append(t)
+        return self.kind.alpha(t)
+
+    def sigma(self, t):
+        self.asked.append(t)
+        return self.kind.sigma(t)
+
+
+@pytest.mark.parametrize("kind", [VESDE(), VPSDE(), RectifiedFlow()], ids=repr)
+def test_an_own_sde_prepared_for_a_grid_answers_alike_and_is_asked_once_for_all_of_it(kind):
+    own = Counted(kind)
+    grid = own.on_grid([1.0, 0.7, 0.3, 0.3, 0.001])
+    assert isinstance(grid, Counted) and grid == own and grid.kind is kind
+    for t in (1.0, 0.7, 0.3, 0.001, 1):
+        for name in ("alpha", "sigma", "drift_rate", "diffusion"):
+            assert getattr(grid, name)(t) == pytest.approx(getattr(own, name)(t), rel=1e-12), name
+        assert grid.scales(t) == pytest.approx(own.scales(t), rel=1e-12)
+        assert grid.only_noise(t) == own.only_noise(t)
+    own.asked.clear()
+    found = [grid.diffusion(t) + grid.drift_rate(t) + grid.log_snr(t) for t in (0.7, 0.3, 0.001)]
+    assert own.asked == []
+    assert found == pytest.approx([own.diffusion(t) + own.drift_rate(t) + own.log_snr(t) for t in (0.7, 0.3, 0.001)])
+    assert grid.diffusion(0.5) == pytest.approx(kind.diffusion(0.5)), "a time that is not in the grid"
+    torch.testing.assert_close(grid.drift_rate(times()), kind.drift_rate(times()))
+    assert kind.on_grid([1.0, 0.5]) is kind
+
+
+def test_a_run_does_not_ask_an_own_sde_at_each_step():
+    counts = []
+    for steps in (10, 40):
+        own = Counted(VPSDE())
+        for step in ("euler-maruyama", "heun", "unipc"):
+            sample(own, exact_score(targets.mixture("tutorial"), own), 5, steps=steps, step=step)
+        counts.append(len(own.asked))
+    assert counts[1] < counts[0] + 10, "for 90 more steps"
 
 
 def test_an_own_sde_may_answer_with_a_number_and_is_right_where_g_is_0_times_infinity():
