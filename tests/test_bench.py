@@ -17,6 +17,7 @@ import torch
 
 from scoredm import SAMPLERS, Sampler, bench, ddim, studies
 from scoredm.bench import report, running, suite
+from scoredm.bench.__main__ import main
 from scoredm.bench.analysis import losses, ranking, results
 from scoredm.bench.suite import EXACT, FULL, METRICS, QUICK, SETTINGS, Cell, jobs
 from scoredm.benchmark_targets import PREFIX, TARGETS
@@ -41,14 +42,19 @@ class Inline(Executor):
         return future
 
 
+def make_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a suite of seconds in the place of the quick one."""
+    monkeypatch.setattr(running, "QUICK", SMALL)
+    monkeypatch.setattr(suite, "DIGESTS", {SMALL.name: SMALL.digest})
+
+
 @pytest.fixture
 def small(monkeypatch, request) -> list[studies.Job]:
-    """A suite of seconds in place of the quick one, without its report unless a test asks for it; the jobs that are performed."""
+    """A suite of seconds, without its report unless a test asks for it; the jobs that are performed."""
     performed, perform = [], studies.perform
     if "with_report" not in request.fixturenames:
         monkeypatch.setattr(report, "write", lambda folder, _rows, _suite: folder / report.PAGE)
-    monkeypatch.setattr(running, "QUICK", SMALL)
-    monkeypatch.setattr(suite, "DIGESTS", {SMALL.name: SMALL.digest})
+    make_small(monkeypatch)
     monkeypatch.setattr(studies, "perform", lambda job: (performed.append(job), perform(job))[1])
     return performed
 
@@ -421,10 +427,10 @@ def test_the_quick_benchmark_is_interrupted_and_goes_on_to_its_report(tmp_path):
     assert found.complete.all() and set(found.samplers) == {name for name in OURS if not SAMPLERS[name].stochastic}
 
 
-def test_what_is_not_allowed_is_told_and_the_report_alone_needs_rows(tmp_path):
+def test_what_is_not_allowed_is_told_and_the_report_alone_needs_rows(tmp_path, capsys):
     for arguments, words in (
         (["--samplers", "dimm", "--out", str(tmp_path)], "sampler is 'dimm'; it must be one of"),
         (["--report-only", "--out", str(tmp_path)], "has no rows of the suite '1'"),
     ):
-        done = subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False)
-        assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+        assert main(arguments) == 2
+        assert words in capsys.readouterr().err

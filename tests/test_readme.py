@@ -12,6 +12,7 @@ import torch
 
 import scoredm
 from scoredm.studies import load_rows
+from tests.test_bench import make_small
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,7 +67,8 @@ def test_it_is_raced_in_processes_that_load_its_file_and_saved_as_the_words_say(
 
 
 def test_a_sampler_of_ones_own_is_benchmarked(tmp_path: Path, monkeypatch, capsys) -> None:
-    """In ten lines, without comments and empty ones."""
+    """In ten lines, without comments and empty ones; here with fewer SDEs, budgets and points."""
+    make_small(monkeypatch)
     monkeypatch.chdir(tmp_path)
     printed = printed_by(BLOCKS[2], capsys).splitlines()
     assert len([line for line in BLOCKS[2].splitlines() if line]) == 10

@@ -11,8 +11,9 @@ from scoredm.address import PAGES
 from tests.accessibility.axe import come_to_rest, findings, never_met, ours, switch_theme
 from tests.browser.common import WHOLE, be_still, open_screen, own, visit
 from tests.browser.conftest import ROOT
-from tests.browser.test_app import open_every_section
+from tests.browser.test_app import assert_whole, open_every_section
 
+DESK = {"width": 1280, "height": 800}
 NUMBERS = re.compile(r"\d.* from −?\d[\d.]* to −?\d.*\.$")  # what a picture says ends with where its axes go
 
 # Who has the focus, where, and whether the one before looked different while it had it. A slider's thumb and a switch are drawn
@@ -64,14 +65,14 @@ def stages(page: Page) -> Locator:
     return page.locator("canvas[data-drawn]")
 
 
-def test_axe_finds_nothing_of_ours_on_any_page(new_page, app_url, console_errors):
+def test_every_screen_is_for_everybody_and_whole_on_any_width(new_page, app_url, console_errors):
     """Half of the pages in each theme; nothing plays by itself either, as these readers prefer stillness."""
-    page, found = new_page(color_scheme="light"), []
+    page, found = new_page(viewport=DESK, color_scheme="light"), []
     open_screen(page, app_url, PAGES["home"].title)
-    pages = list(PAGES.values())
+    pages = list(PAGES.items())
     for mode, screens in (("light", pages[::2]), ("dark", pages[1::2])):
         switch_theme(page, mode)
-        for screen in screens:
+        for name, screen in screens:
             visit(page, screen.title)
             open_every_section(page)
             come_to_rest(page)
@@ -82,6 +83,8 @@ def test_axe_finds_nothing_of_ours_on_any_page(new_page, app_url, console_errors
                 expect(picture).to_have_attribute("aria-label", NUMBERS)
                 expect(picture).to_have_attribute("data-playing", "false")
             assert page.evaluate("() => document.getAnimations().length") == 0
+            assert_whole(page, name, "The tutorial's mixture · λ = 25")
+            page.set_viewport_size(DESK)
     assert never_met(found) == []
     assert own(console_errors) == []
 

@@ -58,15 +58,6 @@ def assert_whole(page: Page, where: str, experiment: str) -> None:
     expect(page.get_by_text(f"{experiment} · seed 2021")).to_be_visible()
 
 
-def test_every_screen_is_whole_on_a_phone(new_page, app_url, console_errors):
-    page = new_page(viewport={"width": 390, "height": 844}, color_scheme="light")
-    open_screen(page, app_url, PAGES["home"].title)
-    for name, screen in PAGES.items():
-        visit(page, screen.title)
-        assert_whole(page, name, "The tutorial's mixture · λ = 25")
-    assert own(console_errors) == []
-
-
 def test_every_topic_and_study_is_whole_on_a_dark_phone_in_one_dimension(new_page, app_url, console_errors):
     page = new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
     open_screen(page, f"{app_url}/maths?target=two-modes&lam=7", PAGES["maths"].title)
