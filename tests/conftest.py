@@ -10,6 +10,8 @@ os.environ["SCOREDM_WORKERS"] = "0"  # what a test changes holds for what is com
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import app_test, local_script_runner
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -46,10 +48,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneBrow
 
 
 @pytest.fixture(scope="session", autouse=True)
-def components_are_looked_for_once() -> Iterator[None]:
-    """A server reads the manifests of all installed packages once; AppTest reads them at each draw, for a third of a second."""
+def app_test_does_nothing_twice() -> Iterator[None]:
+    """A server compiles a page and reads the manifests of all installed packages once; AppTest does both at each draw.
+
+    While a page is drawn, AppTest looks a thousand times a second whether it is; here it waits until it is.
+    """
+    compiled, look = ScriptCache(), local_script_runner.require_widgets_deltas
+
+    def wait(runner: local_script_runner.LocalScriptRunner, timeout: float) -> None:
+        assert runner._script_thread is not None
+        runner._script_thread.join(timeout)
+        look(runner, timeout)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        patch.setattr(app_test, "ScriptCache", lambda: compiled)
+        patch.setattr(local_script_runner, "require_widgets_deltas", wait)
         yield
 
 

@@ -1,24 +1,14 @@
 """Pages without a browser: what they say and compute."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.runtime.scriptrunner.script_cache import ScriptCache
-from streamlit.testing.v1 import AppTest, app_test
+from streamlit.testing.v1 import AppTest
 
 from scoredm.ui import prose
 
 APP = Path(__file__).parents[2] / "app.py"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def pages_are_compiled_once() -> Iterator[None]:
-    """A server compiles a page once; AppTest compiles it at each draw."""
-    compiled = ScriptCache()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app_test, "ScriptCache", lambda: compiled)
-        yield
 
 
 @pytest.fixture
