@@ -8,7 +8,7 @@ place of that time: the first step, from 1, then has an error of about alpha^2 =
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import final
 
@@ -51,16 +51,24 @@ def time_of_log_snr(sde: SDE, value: float) -> float:
     Raises:
         ValueError: no t in [1e-12, 1] has this log-SNR.
     """
+    return _times(sde, [value])[0]
+
+
+def _times(sde: SDE, values: Iterable[float]) -> list[float]:
+    """`time_of_log_snr` of each value."""
 
     def level(log_t: float) -> float:
         return float(sde.log_snr(math.exp(log_t)))
 
     earliest, latest = math.log(EARLIEST), math.log(float(sde.with_signal(1.0, EARLIEST)))
     least, most = level(latest), level(earliest)
-    if not least <= value <= most:
-        raise ValueError(f"log-SNR is {value:g}; here it runs from {least:g} at t = 1 to {most:g} near t = 0")
-    found = root_scalar(lambda log_t: level(log_t) - value, bracket=(earliest, latest), xtol=1e-14)
-    return math.exp(found.root)
+
+    def time(value: float) -> float:
+        if not least <= value <= most:
+            raise ValueError(f"log-SNR is {value:g}; here it runs from {least:g} at t = 1 to {most:g} near t = 0")
+        return math.exp(root_scalar(lambda log_t: level(log_t) - value, bracket=(earliest, latest), xtol=1e-14).root)
+
+    return [time(value) for value in values]
 
 
 def uniform_times(steps: int, t_min: float = 1e-3) -> list[float]:
@@ -99,8 +107,7 @@ def log_snr_times(sde: SDE, steps: int, t_min: float = 1e-3) -> list[float]:
     """
     check_grid(steps, t_min)
     least, most = (float(sde.log_snr(t)) for t in (sde.with_signal(1.0), t_min))
-    inner = [time_of_log_snr(sde, least + i * (most - least) / steps) for i in range(1, steps)]
-    return [1.0, *inner, t_min]
+    return [1.0, *_times(sde, (least + i * (most - least) / steps for i in range(1, steps))), t_min]
 
 
 def karras_times(sde: SDE, steps: int, t_min: float = 1e-3, rho: float = 7.0) -> list[float]:
@@ -124,7 +131,7 @@ def karras_times(sde: SDE, steps: int, t_min: float = 1e-3, rho: float = 7.0) ->
     check_grid(steps, t_min)
     high, low = (math.exp(-float(sde.log_snr(t)) / 2 / rho) for t in (sde.with_signal(1.0), t_min))
     levels = [high + i * (low - high) / steps for i in range(1, steps)]
-    return [1.0, *(time_of_log_snr(sde, -2 * rho * math.log(level)) for level in levels), t_min]
+    return [1.0, *_times(sde, (-2 * rho * math.log(level) for level in levels)), t_min]
 
 
 @final

@@ -25,14 +25,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if any("benchmarks" in argument for argument in config.args) else 2
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--thorough", action="store_true", help="run also what takes long and guards what others guard in part")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What is loaded stays to the end: the garbage collector need not look through torch and Streamlit again and again."""
     gc.collect()
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The browser's files first, which one process runs; then large files before small ones, so that both end together."""
+    if not config.getoption("--thorough"):
+        items[:] = [item for item in items if item.get_closest_marker("thorough") is None]
     items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER), -item.path.stat().st_size))
 
 

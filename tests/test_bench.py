@@ -232,19 +232,6 @@ def test_what_a_process_cannot_be_sent_is_refused_before_anything_is_done(tmp_pa
     assert not (tmp_path / "new").exists()
 
 
-def test_a_dask_cluster_gives_the_same_rows(small, tmp_path):
-    distributed = pytest.importorskip("distributed", reason="Dask is an optional extra: pip install distributed")
-    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None, "host": "127.0.0.1"}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-        bench.run(tmp_path / "dask", client.get_executor(), ["ancestral"], quick=True)
-    bench.run(tmp_path / "here", Inline(), ["ancestral"], quick=True)
-    there, here = (
-        {cell: {name: value for name, value in row.items() if name != "seconds"} for cell, row in rows_of(folder).items()}
-        for folder in (tmp_path / "dask", tmp_path / "here")
-    )
-    assert there == here
-
-
 def test_exact_samples_are_fresh_for_each_seed_and_exact(small, tmp_path):
     """Their mean squared distances are those of the noise floor as `noise_floor` measures it."""
     found = [job for cell, job in jobs(replace(SMALL, n=400), []).items() if cell.target == PREFIX + "2d-far"]

@@ -80,6 +80,7 @@ EXTREMES = (
 )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sde", EXTREMES, ids=repr)
 def test_identities_hold_as_far_out_as_they_say(sde: SDE):
     case = Case(targets.mixture("three-modes"), sde, 7)

@@ -29,6 +29,7 @@ from scoredm import (
     sample,
     score_error,
     sliced_wasserstein,
+    sliced_wasserstein_to_mixture,
     targets,
     time_of_log_snr,
 )
@@ -83,7 +84,7 @@ def far(sde, name, times, mixture):
     assert torch.isfinite(end).all()
     if name == "langevin" or (name == "flow-euler" and isinstance(sde, EDM)):
         return 0.0
-    return float(sliced_wasserstein(end, mixture.sample(5_000, generator(2))))
+    return sliced_wasserstein_to_mixture(end, mixture)
 
 
 FLOWS = [name for name, sampler in SAMPLERS.items() if sampler.order and not sampler.stochastic]

@@ -128,13 +128,6 @@ def test_processes_give_the_same_table(expected, processes):
         pd.testing.assert_frame_equal(tidy(run(JOBS, pool)), expected)
 
 
-def test_a_dask_cluster_gives_the_same_table(expected):
-    distributed = pytest.importorskip("distributed", reason="Dask is an optional extra: pip install distributed")
-    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None, "host": "127.0.0.1"}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-        pd.testing.assert_frame_equal(tidy(run(JOBS, client.get_executor())), expected)
-
-
 def test_every_job_has_its_row(expected):
     assert len(expected) == len(JOBS) == 2 * 2 * 2 * 2
     assert set(expected["key"]) == {job.key for job in JOBS}

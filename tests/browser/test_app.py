@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from scoredm.address import PAGES, TABLE, VIEWS
@@ -58,6 +59,7 @@ def assert_whole(page: Page, where: str, experiment: str) -> None:
     expect(page.get_by_text(f"{experiment} · seed 2021")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_every_topic_and_study_is_whole_on_a_dark_phone_in_one_dimension(new_page, app_url, console_errors):
     page = new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
     open_screen(page, f"{app_url}/maths?target=two-modes&lam=7", PAGES["maths"].title)

@@ -174,6 +174,7 @@ def test_the_controls_of_a_run_draw_the_run_alone_and_an_open_link_follows(new_p
     assert_sound(page, console_errors)
 
 
+@pytest.mark.thorough
 def test_two_tabs_share_a_run_and_free_it_when_they_are_closed(new_page: Callable[..., Page], app_url, console_errors, seeds):
     parameters = LONG | {"seed": next(seeds)}
     first, second = new_page(viewport=SMALL), new_page(viewport=SMALL)

@@ -23,7 +23,7 @@ from scoredm.screens import studying
 from scoredm.ui import budget, home, memorisation, show, verified
 from scoredm.ui.score import probe
 from tests.common import wait_for_work
-from tests.pages.links import LINKS, PAIRS, SCRIPTED, link
+from tests.pages.links import LINKS, PAIRS, SCRIPTED, cases, link
 
 ROOT = Path(__file__).parents[2]
 START = {"training": "train", "race": "start", "budget": "start", "verified": "run-these"}  # the button that starts long work
@@ -279,7 +279,7 @@ def shown_numbers(at: AppTest, screen: str, page: str) -> list[str]:
     return [text for part in plain for text in NUMBER.findall(part) if len(re.findall(r"\d", text.partition(" × ")[0])) >= 3]
 
 
-@pytest.mark.parametrize(("screen", "query"), PAIRS)
+@pytest.mark.parametrize(("screen", "query"), cases(PAIRS))
 def test_the_command_line_gives_the_numbers_on_screen(monkeypatch, capsys, screen, query):
     page = "samplers" if screen in address.VIEWS else screen
     at = opened(page, query)
@@ -321,7 +321,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     return running
 
 
-@pytest.mark.parametrize(("screen", "query"), SCRIPTED)
+@pytest.mark.parametrize(("screen", "query"), cases(SCRIPTED))
 def test_a_script_prints_the_numbers_of_its_screen_to_the_last_digit_shown(run, tmp_path, screen, query):
     figure = ["--figure", "drawn.png"] if query == LINKS[screen][0] else []
     printed = run(scripts.write(link(screen, query)), *figure)
