@@ -8,10 +8,10 @@ from _pytest.mark import ParameterSet
 from scoredm import address
 from scoredm.parameters import WithOptions
 
-# Each screen at its defaults, and at three or more links with other targets, SDEs and settings. The scripts of all but the second
-# are run, and the figure of the first is drawn too; the third and further links take part with --thorough alone. *Training*, *Race*
-# and *Error budget* take more than three seconds at their defaults: their links have smaller sizes, and most have a metric that is
-# found faster.
+# Each screen at its defaults, and at three or more links with other targets, SDEs and settings. The scripts of all but the
+# second are run, and the figure of the first is drawn too; the third and further links take part with --thorough alone.
+# *Training*, *Race* and *Error budget* take more than three seconds at their defaults: their links have smaller sizes, and most
+# have a metric that is found faster.
 LINKS = {
     "home": ["target=two-modes&sde=vp", "", "target=needle&lam=3&seed=5", "target=ring&sde=rectified"],
     "forward": [
