@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 
@@ -29,6 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--thorough", action="store_true", help="run also what takes long and guards what others guard in part")
 
 
+def short_version(items: list[pytest.Item]) -> list[pytest.Item]:
+    """All tests but those that are marked `thorough`; of a test that is marked `one_in(n)`, each n-th case."""
+    numbers: Counter[str] = Counter()
+    chosen = []
+    for item in items:
+        number, one_in = numbers[item.nodeid.partition("[")[0]], item.get_closest_marker("one_in")
+        numbers[item.nodeid.partition("[")[0]] += 1
+        if item.get_closest_marker("thorough") is None and (one_in is None or number % one_in.args[0] == 0):
+            chosen.append(item)
+    return chosen
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What is loaded stays to the end: the garbage collector need not look through torch and Streamlit again and again."""
     gc.collect()
@@ -38,7 +51,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The browser's files first, which one process runs; then large files before small ones, so that both end together."""
     if not config.getoption("--thorough"):
-        items[:] = [item for item in items if item.get_closest_marker("thorough") is None]
+        items[:] = short_version(items)
     items.sort(key=lambda item: (not item.nodeid.startswith(BROWSER), -item.path.stat().st_size))
 
 

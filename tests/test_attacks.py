@@ -2,9 +2,8 @@
 
 import ast
 import json
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from itertools import cycle
 from pathlib import Path
@@ -144,7 +143,6 @@ def setting(name: str, *values: Any) -> Change:
     return change
 
 
-ALL = os.environ.get("ATTACKS") == "all"  # takes some three minutes
 NAN, INFINITY = float("nan"), float("inf")
 HOSTILE: dict[str, Change] = {
     "true": setting("bool_value", True),
@@ -199,16 +197,25 @@ def identity(visitor: Visitor, key: str) -> str:
     return next(name for name in visitor.widgets if name.endswith(f"-{key}"))
 
 
-def rounds() -> list[list[Change]]:
-    """What the widgets of a page send in turn, each time: every widget some of it, or with ATTACKS=all each of it."""
+def some_of_it() -> list[list[Change]]:
+    """What the widgets of a page send in turn, each time: every widget some of it."""
     kinds = list(HOSTILE.values())
-    if ALL:
-        return [[kind] for kind in (*kinds, setting("trigger_value", True))]
     return [kinds[first:] + kinds[:first] for first in range(0, len(kinds), 5)]
 
 
-@pytest.mark.parametrize("page", PAGES if ALL else ["score", "practice", "memorisation"])
-def test_no_value_of_a_widget_breaks_a_page(server: Server, page: str):
+def each_of_it() -> list[list[Change]]:
+    """The same, every widget each of it; some three minutes for all pages."""
+    return [[kind] for kind in (*HOSTILE.values(), setting("trigger_value", True))]
+
+
+@pytest.mark.parametrize(
+    ("page", "rounds"),
+    [
+        *(pytest.param(page, some_of_it, id=page) for page in ("score", "practice")),
+        *(pytest.param(page, each_of_it, id=f"{page}-all", marks=pytest.mark.thorough) for page in PAGES),
+    ],
+)
+def test_no_value_of_a_widget_breaks_a_page(server: Server, page: str, rounds: Callable[[], list[list[Change]]]):
     with visiting(server.url) as visitor:
         visitor.open(page, "seed=7")
         known = dict(visitor.widgets)

@@ -60,8 +60,9 @@ def small(monkeypatch, request) -> list[studies.Job]:
 
 
 @pytest.fixture
-def with_report() -> None:
-    """Asks for the report."""
+def with_report(monkeypatch) -> None:
+    """Asks for the report, without its figures."""
+    monkeypatch.setattr(report, "_save", lambda *_: None)
 
 
 def rows_of(folder: Path) -> dict[Cell, studies.Record]:
@@ -375,22 +376,30 @@ def test_the_report_has_its_tables_and_figures(tmp_path):
 # The command.
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "scoredm.bench", *arguments]
-
-
-HEEDING = """import runpy, signal
+# The tests may have been started to ignore Ctrl-C.
+HEEDING = """import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-runpy.run_module("scoredm.bench", run_name="__main__")"""
+from scoredm.bench.__main__ import main
+{}
+sys.exit(main(sys.argv[1:]))"""
+SMALLER = """from tests.test_bench import SMALL, report, running, suite
+running.QUICK, suite.DIGESTS, report._save = SMALL, {SMALL.name: SMALL.digest}, lambda *_: None"""
 
 
-def test_the_quick_benchmark_is_interrupted_and_goes_on_to_its_report(tmp_path):
+@pytest.mark.parametrize(
+    ("quick", "first", "names", "figures"),
+    [
+        pytest.param(SMALL, SMALLER, ["ancestral", "euler-maruyama"], set(), id="small"),
+        pytest.param(QUICK, "", OURS, {"ranking.png", "flow.png"}, id="quick", marks=pytest.mark.thorough),
+    ],
+)
+def test_the_benchmark_is_interrupted_and_goes_on_to_its_report(tmp_path, quick, first, names, figures):
     if sys.platform == "win32":
         pytest.skip("Ctrl-C is sent to a group of processes in another way there")
-    arguments = command("--quick", "--out", str(tmp_path), "--workers", "2", "--samplers", *OURS)
-    heeding = [sys.executable, "-c", HEEDING, *arguments[3:]]  # the tests may have been started to ignore Ctrl-C
+    arguments = [sys.executable, "-c", HEEDING.format(first), "--quick", "--out", str(tmp_path), "--workers", "2"]
+    arguments += ["--samplers", *names]
     with subprocess.Popen(
-        heeding, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        arguments, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     ) as running_process:
         assert running_process.stderr is not None
         while not running_process.stderr.read(1).isdigit():  # its progress begins
@@ -404,14 +413,15 @@ def test_the_quick_benchmark_is_interrupted_and_goes_on_to_its_report(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'report.md'}\n"
     rows = rows_of(tmp_path)
-    assert len(rows) == len(jobs(QUICK, OURS))
+    assert len(kept) < len(rows) == len(jobs(quick, names))
     assert {row["error"] for row in rows.values()} == {""}
     assert all(rows[cell]["seconds"] == row["seconds"] for cell, row in kept.items()), "not run again"
-    assert {path.name for path in tmp_path.iterdir()} > {"rows.parquet", "report.md", "ranking.png", "flow.png"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"rows.parquet", "report.md"} | figures
     words = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert f"13 samplers, {len(rows)} runs" in words.replace("\n", " ")
-    found = results(rows.values(), QUICK, "pathwise")
-    assert found.complete.all() and set(found.samplers) == {name for name in OURS if not SAMPLERS[name].stochastic}
+    assert f"{len(names)} samplers, {len(rows)} runs" in words.replace("\n", " ")
+    for metric, ranked_by_it in ((METRICS[0], names), ("pathwise", [name for name in names if not SAMPLERS[name].stochastic])):
+        found = results(rows.values(), quick, metric)
+        assert found.complete.all() and sorted(found.samplers) == sorted(ranked_by_it)
 
 
 def test_what_is_not_allowed_is_told_and_the_report_alone_needs_rows(tmp_path, capsys):

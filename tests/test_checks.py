@@ -60,6 +60,7 @@ def test_the_notebooks_recipe_starts_and_goes_as_the_notebook_does():
     assert then.dsm == pytest.approx(0.86, abs=0.06)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("number", range(len(KINDS)), ids=lambda number: KINDS[number].__name__)
 def test_identities_hold_on_the_line_and_in_the_plane_for_every_kind(number: int):
     case = Case(targets.mixture(("unequal", "three-modes")[number % 2]), KINDS[number](), 7)

@@ -13,6 +13,8 @@ from scoredm.studies import Record, run
 from tests.test_bench import Inline, make_small, rows_of
 from tests.test_studies import JOBS, tidy
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def executor() -> Iterator[Executor]:

@@ -22,7 +22,6 @@ from scoredm.tasks import TrainingTask, Workshop
 from scoredm.ui import startup
 from scoredm.ui.training import view
 from tests.common import wait_until
-from tests.faults import sizes
 from tests.faults.servers import ROOT
 from tests.faults.visit import SHORT, open_page, train
 
@@ -42,7 +41,6 @@ LACKS: dict[str, Mapping[str, str]] = {
 }
 ALL = {name: value for variables in LACKS.values() for name, value in variables.items()}
 EVERY_ONE = [pytest.param(variables, [], id=name) for name, variables in LACKS.items()]
-long = pytest.mark.skipif(not sizes.EVERY, reason="python -m tests.faults runs it")
 
 
 def visit(variables: Mapping[str, str], options: Sequence[str], folder: Path, **process: Any) -> dict[str, Any]:
@@ -72,7 +70,7 @@ def test_a_machine_that_lacks_everything_shows_pages_and_trains(tmp_path):
     assert_works(visit(ALL, [], tmp_path), ALL)
 
 
-@long
+@pytest.mark.thorough
 @pytest.mark.parametrize(("variables", "options"), [*EVERY_ONE, pytest.param({}, ["-O"], id="asserts")])
 def test_a_machine_that_lacks_one_thing_works(variables, options, tmp_path):
     assert_works(visit(variables, options, tmp_path), variables)
@@ -85,12 +83,12 @@ def refused(seen: Mapping[str, Any]) -> str:
     return words
 
 
-@long
+@pytest.mark.thorough
 def test_python_without_its_docstrings_is_refused_in_words(tmp_path):
     assert "-OO" in refused(visit({}, ["-OO"], tmp_path))
 
 
-@long
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a process's address space")
 def test_too_little_address_space_is_refused_in_words(tmp_path):
     def bound() -> None:

@@ -119,6 +119,7 @@ def test_the_figures_of_the_tutorials_mixture(lam):
     torch.testing.assert_close(found, TUTORIAL.log_prob(x.double()), rtol=0, atol=1e-5)
 
 
+@pytest.mark.one_in(3)
 @each_kind
 @pytest.mark.parametrize("name", ["two-modes", "three-modes", "tutorial", "gaussian"])
 def test_with_the_exact_prior_it_is_the_exact_density(name, sde):

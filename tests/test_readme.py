@@ -53,6 +53,7 @@ def test_a_sampler_of_ones_own_is_raced(capsys: pytest.CaptureFixture[str]) -> N
     check_race(printed_by(BLOCKS[1], capsys))
 
 
+@pytest.mark.thorough
 def test_it_is_raced_in_processes_that_load_its_file_and_saved_as_the_words_say(tmp_path: Path) -> None:
     (saving,) = re.findall(r"`(rows = list\(run\(.*?)`", README)
     script = BLOCKS[1].replace("rows = list(run(jobs, pool))", saving).replace("ThreadPool", "ProcessPool")

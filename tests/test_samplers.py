@@ -138,6 +138,7 @@ ON_GRIDS = [(name, grid) for name in WITH_ORDER for grid in GRIDS if name not in
 IN_TURN = [(sde, *one) for i, sde in enumerate(KINDS) for j, one in enumerate(ON_GRIDS) if (i + j) % 2]
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("sde,name,grid_name", IN_TURN)
 def test_the_error_falls_with_the_stated_order(name, sde, grid_name):
     method, order = SAMPLERS[name], SAMPLERS[name].order or 0
@@ -442,6 +443,7 @@ def test_a_repeated_time_changes_nothing_but_by_a_correction(sde, name):
         assert carried(sde, SAMPLERS[name].make_step(), times)[1].tolist() == carried(sde, step, repeated)[1].tolist()
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("repeats", [0, 1])
 @each_sampler
 @each_kind

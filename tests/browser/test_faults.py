@@ -99,6 +99,7 @@ def test_a_server_is_killed_and_restarted_under_an_open_page(new_page, machine):
     page.context.close()
 
 
+@pytest.mark.thorough
 def test_a_browser_loses_its_network_and_finds_a_race_again_that_went_on_meanwhile(new_page, machine):
     first, second = new_page(viewport=SMALL), new_page(viewport=SMALL)
     url = f"{machine.server.url}/samplers?{urlencode(RACE)}"
@@ -132,6 +133,7 @@ def test_a_browser_loses_its_network_and_finds_a_race_again_that_went_on_meanwhi
     second.context.close()
 
 
+@pytest.mark.thorough
 def test_a_server_that_trains_and_races_ends_when_it_is_told_to(new_page, machine):
     training, race = new_page(viewport=SMALL), new_page(viewport=SMALL)
     training.goto(f"{machine.server.url}/training?{urlencode(LONG)}")

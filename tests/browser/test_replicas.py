@@ -229,6 +229,7 @@ def values(page: Page) -> dict[str, str | None]:
     }
 
 
+@pytest.mark.thorough
 def test_a_lesson_goes_on_when_its_replica_dies(site, new_page: Callable[..., Page], console_errors):
     page, other = new_page(viewport=SMALL), new_page(viewport=SMALL)
     page.goto(f"{site.url}/{LINK}")

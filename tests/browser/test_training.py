@@ -60,6 +60,7 @@ def assert_sound(page: Page, console_errors: list[str]) -> None:
     assert [error for error in console_errors if "Failed to load resource" not in error] == []
 
 
+@pytest.mark.thorough
 def test_a_newcomer_trains_again_what_is_done_and_the_first_reader_keeps_his_run(new_page, app_url, console_errors, seeds):
     parameters = SHORT | {"seed": next(seeds), "pair": "difference"}
     first, newcomer = new_page(), new_page()

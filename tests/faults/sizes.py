@@ -5,4 +5,3 @@ import os
 LINKS = int(os.environ.get("FAULTS_LINKS", "250"))  # read without a page
 TEXTS = int(os.environ.get("FAULTS_TEXTS", "100"))  # of each other kind
 PAGES = int(os.environ.get("FAULTS_PAGES", "20"))  # links that are opened
-EVERY = os.environ.get("FAULTS_EVERY") == "true"  # whether each environment is tried alone, as well as all at once
