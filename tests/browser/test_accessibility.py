@@ -5,6 +5,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from scoredm.address import PAGES
@@ -65,14 +66,20 @@ def stages(page: Page) -> Locator:
     return page.locator("canvas[data-drawn]")
 
 
-def test_every_screen_is_for_everybody_and_whole_on_any_width(new_page, app_url, console_errors):
+@pytest.mark.parametrize(
+    ("light", "dark"),
+    [
+        pytest.param(["home", "training", "practice"], ["score", "samplers"], id="some"),
+        pytest.param(["forward", "reverse", "memorisation"], ["maths", "verified"], id="others", marks=pytest.mark.thorough),
+    ],
+)
+def test_every_screen_is_for_everybody_and_whole_on_any_width(new_page, app_url, console_errors, light, dark):
     """Half of the pages in each theme; nothing plays by itself either, as these readers prefer stillness."""
     page, found = new_page(viewport=DESK, color_scheme="light"), []
     open_screen(page, app_url, PAGES["home"].title)
-    pages = list(PAGES.items())
-    for mode, screens in (("light", pages[::2]), ("dark", pages[1::2])):
+    for mode, names in (("light", light), ("dark", dark)):
         switch_theme(page, mode)
-        for name, screen in screens:
+        for name, screen in ((name, PAGES[name]) for name in names):
             visit(page, screen.title)
             open_every_section(page)
             come_to_rest(page)
@@ -116,19 +123,26 @@ def after(names: list[str], wanted: str, since: int) -> int:
 
 def test_the_keyboard_reaches_every_control_in_order_and_shows_where_it_is(new_page, app_url):
     page = new_page()
-    for title, order in ORDER.items():
-        if page.url == "about:blank":
-            open_screen(page, f"{app_url}/forward", title)
-        else:
-            visit(page, title)
-            page.get_by_role("link", name="Skip to main content").focus()
-        if "Play" in order:
-            expect(stages(page)).to_be_visible(timeout=WHOLE)
-        place, names = 0, tab_through(page)
-        for wanted in order:
-            place = after(names, wanted, place)
-        if title == "Forward diffusion":
-            assert_the_picture_says_what_it_shows(page)
+    open_screen(page, f"{app_url}/forward", "Forward diffusion")
+    expect(stages(page)).to_be_visible(timeout=WHOLE)
+    assert_the_order(page, "Forward diffusion")
+    assert_the_picture_says_what_it_shows(page)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("title", ["The score", "Training"])
+def test_the_keyboard_reaches_every_control_of_other_pages(new_page, app_url, title):
+    page = new_page()
+    open_screen(page, app_url, PAGES["home"].title)
+    visit(page, title)
+    page.get_by_role("link", name="Skip to main content").focus()
+    assert_the_order(page, title)
+
+
+def assert_the_order(page: Page, title: str) -> None:
+    place, names = 0, tab_through(page)
+    for wanted in ORDER[title]:
+        place = after(names, wanted, place)
 
 
 def assert_the_picture_says_what_it_shows(page: Page) -> None:

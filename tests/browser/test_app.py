@@ -34,6 +34,7 @@ def open_every_section(page: Page) -> None:
         be_still(page)
 
 
+@pytest.mark.thorough
 def test_any_link_may_be_the_first_request_to_a_fresh_server_and_its_buttons_override_it(serve, page, console_errors):
     open_screen(page, f"{serve('app.py')}/forward?target=ring&sde=vp&bmax=12&n=500&steps=40", "Forward diffusion")
     expect(page.get_by_role("link", name="Reverse SDE").first).to_be_attached()

@@ -93,6 +93,7 @@ def test_every_sde_on_the_line_and_the_plane(open_page, kind, target):
     assert says(at, "training points · coloured")  # the legend
 
 
+@pytest.mark.thorough
 def test_one_point_and_absurd_links(open_page):
     at = open_page("memorisation", mn=1)
     assert not at.exception

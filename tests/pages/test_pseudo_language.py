@@ -138,7 +138,7 @@ def unmarked(at: AppTest, figures: list[Any]) -> list[tuple[str, str, str]]:
     return [(where, words, text) for where, text in found if (words := pseudo.unmarked(text))]
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name,link,act", STATES, ids=lambda value: value if isinstance(value, str) else None)
 def test_every_sentence_is_marked(open_page, figures, name, link, act):
     at = open_page(name, **link)

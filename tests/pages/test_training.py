@@ -232,6 +232,7 @@ def test_the_tutorials_metric_is_shown_on_request_with_what_is_wrong_with_it(ope
     assert "The tutorial's metric" in numbers(at)
 
 
+@pytest.mark.thorough
 def test_few_points_lead_below_the_floor_and_the_page_says_why(open_page, seeds):
     at = open_page("training", recipe="custom", iters=1000, points=10, batch=0, seed=next(seeds))
     train_to_the_end(at)
