@@ -386,11 +386,12 @@ SMALLER = """from tests.test_bench import SMALL, report, running, suite
 running.QUICK, suite.DIGESTS, report._save = SMALL, {SMALL.name: SMALL.digest}, lambda *_: None"""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("quick", "first", "names", "figures"),
     [
         pytest.param(SMALL, SMALLER, ["ancestral", "euler-maruyama"], set(), id="small"),
-        pytest.param(QUICK, "", OURS, {"ranking.png", "flow.png"}, id="quick", marks=pytest.mark.thorough),
+        pytest.param(QUICK, "", OURS, {"ranking.png", "flow.png"}, id="quick"),
     ],
 )
 def test_the_benchmark_is_interrupted_and_goes_on_to_its_report(tmp_path, quick, first, names, figures):

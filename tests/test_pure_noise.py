@@ -62,6 +62,7 @@ class Root(SDE):
 ENDING = pytest.mark.parametrize("sde", [RectifiedFlow(), Steep(), Cosine(), Root()], ids=lambda s: type(s).__name__)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("sde", [RectifiedFlow(), EDM()], ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_on_every_grid_ends_at_the_data(sde, name):

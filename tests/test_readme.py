@@ -68,8 +68,9 @@ def test_it_is_raced_in_processes_that_load_its_file_and_saved_as_the_words_say(
 
 
 def test_a_sampler_of_ones_own_is_benchmarked(tmp_path: Path, monkeypatch, capsys) -> None:
-    """In ten lines, without comments and empty ones; here with fewer SDEs, budgets and points."""
+    """In ten lines, without comments and empty ones; here with fewer SDEs, budgets and points, and without figures."""
     make_small(monkeypatch)
+    monkeypatch.setattr(scoredm.bench.report, "_save", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     printed = printed_by(BLOCKS[2], capsys).splitlines()
     assert len([line for line in BLOCKS[2].splitlines() if line]) == 10
