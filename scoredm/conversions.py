@@ -17,6 +17,14 @@ from torch import Tensor
 from scoredm.sde import SDE, Time, over_leading_axes
 
 
+def _check_order(sde: object, *points: object) -> None:
+    if not isinstance(sde, SDE) or not all(isinstance(one, Tensor) for one in points):
+        given = ", ".join(type(one).__name__ for one in (*points, sde))
+        raise TypeError(
+            f"given are {given}, and the time; tensors come first, then the SDE and t, as in score_from_noise(noise, sde, t)"
+        )
+
+
 def score_from_noise(noise: Tensor, sde: SDE, t: Time) -> Tensor:
     """The score that a prediction of the noise stands for.
 
@@ -29,7 +37,11 @@ def score_from_noise(noise: Tensor, sde: SDE, t: Time) -> Tensor:
 
     Returns:
         (B, ..., D).
+
+    Raises:
+        TypeError: for arguments in another order.
     """
+    _check_order(sde, noise)
     return -noise / over_leading_axes(sde.sigma(t), noise)
 
 
@@ -45,7 +57,11 @@ def noise_from_score(score: Tensor, sde: SDE, t: Time) -> Tensor:
 
     Returns:
         (B, ..., D).
+
+    Raises:
+        TypeError: for arguments in another order.
     """
+    _check_order(sde, score)
     return -score * over_leading_axes(sde.sigma(t), score)
 
 
@@ -62,7 +78,11 @@ def score_from_clean(clean: Tensor, x: Tensor, sde: SDE, t: Time) -> Tensor:
 
     Returns:
         (B, ..., D).
+
+    Raises:
+        TypeError: for arguments in another order.
     """
+    _check_order(sde, clean, x)
     sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
     return (alpha * clean - x) / sigma**2
 
@@ -82,8 +102,10 @@ def clean_from_score(score: Tensor, x: Tensor, sde: SDE, t: Time) -> Tensor:
         (B, ..., D).
 
     Raises:
+        TypeError: for arguments in another order.
         ValueError: where alpha_t is 0.
     """
+    _check_order(sde, score, x)
     _check_signal(sde, t)
     sigma, alpha = (over_leading_axes(v, x) for v in (sde.sigma(t), sde.alpha(t)))
     return (x + sigma**2 * score) / alpha
@@ -104,8 +126,10 @@ def velocity_from_score(score: Tensor, x: Tensor, sde: SDE, t: Time) -> Tensor:
         (B, ..., D), per unit of time.
 
     Raises:
+        TypeError: for arguments in another order.
         ValueError: where alpha_t is 0.
     """
+    _check_order(sde, score, x)
     _check_signal(sde, t)
     f, g = (over_leading_axes(v, x) for v in (sde.drift_rate(t), sde.diffusion(t)))
     return f * x - g**2 / 2 * score
@@ -124,7 +148,11 @@ def score_from_velocity(velocity: Tensor, x: Tensor, sde: SDE, t: Time) -> Tenso
 
     Returns:
         (B, ..., D).
+
+    Raises:
+        TypeError: for arguments in another order.
     """
+    _check_order(sde, velocity, x)
     alpha, sigma, alpha_slope, sigma_slope = _path(x, sde, t)
     return (alpha_slope * x - alpha * velocity) / (sigma * (alpha * sigma_slope - alpha_slope * sigma))
 
@@ -142,7 +170,11 @@ def clean_from_velocity(velocity: Tensor, x: Tensor, sde: SDE, t: Time) -> Tenso
 
     Returns:
         (B, ..., D).
+
+    Raises:
+        TypeError: for arguments in another order.
     """
+    _check_order(sde, velocity, x)
     alpha, sigma, alpha_slope, sigma_slope = _path(x, sde, t)
     return (sigma_slope * x - sigma * velocity) / (alpha * sigma_slope - alpha_slope * sigma)
 
@@ -160,7 +192,11 @@ def velocity_from_clean(clean: Tensor, x: Tensor, sde: SDE, t: Time) -> Tensor:
 
     Returns:
         (B, ..., D), per unit of time.
+
+    Raises:
+        TypeError: for arguments in another order.
     """
+    _check_order(sde, clean, x)
     alpha, sigma, alpha_slope, sigma_slope = _path(x, sde, t)
     return alpha_slope * clean + sigma_slope * (x - alpha * clean) / sigma
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from scoredm.conversions import score_from_clean, score_from_noise
-from scoredm.sde import LEAST_SIGNAL, SDE, Time, over_leading_axes
+from scoredm.sde import LEAST_SIGNAL, SDE, Time, check_is_sde, over_leading_axes
 
 # Units in a hidden layer, where a recipe does not say otherwise.
 SCORENET_WIDTH = 64
@@ -135,9 +135,11 @@ class ScoreNet(_Network):
             generator: source of the initial weights; by default a new one with seed 0.
 
         Raises:
+            TypeError: the first argument is no SDE.
             ValueError: if dim, width or depth is below 1, or the parametrisation is unknown.
         """
         super().__init__()
+        check_is_sde(sde)
         _check_parametrisation(parametrisation)
         if min(dim, width, depth) < 1:
             raise ValueError(f"dim is {dim}, width {width} and depth {depth}; each must be 1 or more")
@@ -220,9 +222,11 @@ class NotebookNet(_Network):
             generator: source of the frequencies and initial weights; by default a new one with seed 0.
 
         Raises:
+            TypeError: the first argument is no SDE.
             ValueError: if dim or width is below 1, features is odd or below 2, or the parametrisation is unknown.
         """
         super().__init__()
+        check_is_sde(sde)
         _check_parametrisation(parametrisation)
         if min(dim, width) < 1 or features < 2 or features % 2:
             raise ValueError(f"dim {dim} and width {width} must be 1 or more, and features {features} even, 2 or more")

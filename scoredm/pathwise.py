@@ -22,7 +22,7 @@ from scoredm.likelihood import flow_scale
 from scoredm.mixture import GaussianMixture
 from scoredm.points import checked
 from scoredm.roots import bisect
-from scoredm.score import denoise, exact_score
+from scoredm.score import check_mixture_and_sde, denoise, exact_score
 from scoredm.sde import SDE, Time
 from scoredm.statistics import Measurement
 
@@ -51,12 +51,14 @@ def flow_end_points(mixture: GaussianMixture, sde: SDE, start: Tensor, t_min: fl
         The end points, (N, D), float64, on the CPU.
 
     Raises:
+        TypeError: for arguments in another order.
         ValueError: for another shape, NaN or infinity, or t_min outside [0, 1).
 
     References:
         Song et al. 2020, arXiv 2011.13456, section 4.3; Hairer, Norsett and Wanner 1993, "Solving Ordinary Differential Equations
         I", section II.5 (DOP853, as in scipy.integrate).
     """
+    check_mixture_and_sde(mixture, sde)
     if start.ndim != 2 or start.shape[1] != mixture.dim or len(start) == 0:
         raise ValueError(f"start has shape {tuple(start.shape)}; a {mixture.dim}-D mixture needs (N, {mixture.dim})")
     if not torch.isfinite(start).all():

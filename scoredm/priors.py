@@ -8,7 +8,7 @@ import torch
 
 from scoredm.mixture import GaussianMixture
 from scoredm.score import check_mixture_and_sde
-from scoredm.sde import SDE
+from scoredm.sde import SDE, check_is_sde
 
 
 def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
@@ -17,7 +17,11 @@ def zero_mean_prior(sde: SDE, dim: int) -> GaussianMixture:
     Args:
         sde: the forward diffusion.
         dim: D, of the data.
+
+    Raises:
+        TypeError: the first argument is no SDE.
     """
+    check_is_sde(sde)
     _, sigma = sde.scales(1.0)
     return GaussianMixture.gaussian(torch.zeros(dim), sigma**2 * torch.eye(dim, dtype=torch.float64))
 

@@ -54,6 +54,19 @@ def over_leading_axes(value: Time, x: Tensor) -> Time:
     return value.reshape(value.shape + (1,) * (x.ndim - value.ndim))
 
 
+def check_is_sde(sde: object) -> None:
+    """Refuse what is no SDE, such as arguments in another order.
+
+    Args:
+        sde: what a caller was given for one.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(sde, SDE):
+        raise TypeError(f"given is {type(sde).__name__}, where an SDE is wanted, such as VPSDE()")
+
+
 def _in_kind(method: Callable[[Any, Tensor], Any]) -> Callable[[Any, Time], Time]:
     """A function of t that is given a float64 tensor and answers in the kind, the shape and the precision of t."""
 

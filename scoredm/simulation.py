@@ -17,7 +17,7 @@ from scoredm.mixture import GaussianMixture
 from scoredm.priors import zero_mean_prior
 from scoredm.samplers import CountedScore, Sampler, Step, euler_maruyama, prepare, sampler_of
 from scoredm.score import ExactScore, GridScore, ScoreFn, check_sde_and_score, denoise as tweedie
-from scoredm.sde import SDE
+from scoredm.sde import SDE, check_is_sde
 from scoredm.threads import FEW_NUMBERS, one_thread
 
 
@@ -304,8 +304,10 @@ def forward_paths(sde: SDE, x0: Tensor, times: Sequence[float], generator: torch
         The points at each time, (T, N, D).
 
     Raises:
+        TypeError: the first argument is no SDE.
         ValueError: for times out of order or range.
     """
+    check_is_sde(sde)
     times = [float(t) for t in times]
     if not times or not all(0 <= t <= 1 for t in times) or any(t < s for s, t in pairwise(times)):
         raise ValueError(f"times are {times[:5]}...; they must not fall and must lie in [0, 1]")

@@ -84,3 +84,21 @@ def test_where_alpha_is_0_clean_data_and_velocity_tell_each_other_and_the_score_
     for convert in (clean_from_score, velocity_from_score):
         with pytest.raises(ValueError, match="alpha_t is 0 at t = 1: nothing of the data is left"):
             convert(-x, x, sde, torch.tensor([0.2, 0.4, 0.5, 0.6, 1.0]))
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda sde, x: score_from_noise(sde, x, 0.5),
+        lambda sde, x: noise_from_score(sde, x, 0.5),
+        lambda sde, x: score_from_clean(x, sde, x, 0.5),
+        lambda sde, x: clean_from_score(sde, x, x, 0.5),
+        lambda sde, x: velocity_from_score(x, sde, x, 0.5),
+        lambda sde, x: score_from_velocity(sde, x, x, 0.5),
+        lambda sde, x: clean_from_velocity(x, sde, x, 0.5),
+        lambda sde, x: velocity_from_clean(sde, x, x, 0.5),
+    ],
+)
+def test_arguments_in_another_order_are_refused_in_words(convert):
+    with pytest.raises(TypeError, match=r"given are .*RectifiedFlow.* tensors come first, then the SDE and t"):
+        convert(RectifiedFlow(), torch.ones(3, 2))

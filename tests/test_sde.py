@@ -16,12 +16,17 @@ from scoredm import (
     CosineVPSDE,
     Experiment,
     GeometricVESDE,
+    NotebookNet,
     RectifiedFlow,
+    ScoreNet,
     SubVPSDE,
     exact_score,
     experiment,
+    flow_end_points,
+    forward_paths,
     sample,
     targets,
+    zero_mean_prior,
 )
 from scoredm.sde import LAM_MAX, RATIO_MAX
 
@@ -259,6 +264,21 @@ def test_an_own_sde_prepared_for_a_grid_answers_alike_and_is_asked_once_for_all_
     assert grid.diffusion(0.5) == pytest.approx(kind.diffusion(0.5)), "a time that is not in the grid"
     torch.testing.assert_close(grid.drift_rate(times()), kind.drift_rate(times()))
     assert kind.on_grid([1.0, 0.5]) is kind
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda mixture, sde: forward_paths(mixture.sample(3), sde, [0.5]),
+        lambda mixture, _sde: zero_mean_prior(mixture, 2),
+        lambda mixture, _sde: ScoreNet(mixture, 2),
+        lambda mixture, _sde: NotebookNet(mixture, 2),
+        lambda mixture, sde: flow_end_points(sde, mixture, mixture.sample(3)),
+    ],
+)
+def test_what_is_no_sde_is_refused_in_words(given):
+    with pytest.raises(TypeError, match=r"an SDE is wanted|the first must be the mixture and the second the SDE"):
+        given(targets.mixture("tutorial"), VPSDE())
 
 
 def test_a_run_does_not_ask_an_own_sde_at_each_step():
