@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 import numpy as np
+import pandas  # noqa: F401 - altair looks at it, and would meet half of it where another thread is loading it
 import pyarrow as pa
 
 from scoredm.charts import palette
