@@ -211,7 +211,7 @@ def each_of_it() -> list[list[Change]]:
 @pytest.mark.parametrize(
     ("page", "rounds"),
     [
-        *(pytest.param(page, some_of_it, id=page) for page in ("score",)),
+        *(pytest.param(page, some_of_it, id=page) for page in ("score", "practice", "memorisation")),
         *(pytest.param(page, each_of_it, id=f"{page}-all", marks=pytest.mark.thorough) for page in PAGES),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import altair as alt
 import numpy as np
-import pandas  # noqa: F401 - altair looks at it, and would meet half of it where another thread is loading it
+import pandas  # noqa: F401 - pyarrow loads it for the first rows, and altair, drawing in another thread, would meet half of it
 import pyarrow as pa
 
 from scoredm.charts import palette

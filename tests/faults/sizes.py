@@ -2,6 +2,6 @@
 
 import os
 
-LINKS = int(os.environ.get("FAULTS_LINKS", "120"))  # read without a page
-TEXTS = int(os.environ.get("FAULTS_TEXTS", "60"))  # of each other kind
-PAGES = int(os.environ.get("FAULTS_PAGES", "12"))  # links that are opened
+LINKS = int(os.environ.get("FAULTS_LINKS", "250"))  # read without a page
+TEXTS = int(os.environ.get("FAULTS_TEXTS", "100"))  # of each other kind
+PAGES = int(os.environ.get("FAULTS_PAGES", "20"))  # links that are opened
