@@ -54,14 +54,19 @@ def by_worker(function: Callable[..., Value], *args: object) -> Value:
     return waiting.for_value(workshop(), function, *args)
 
 
-def by_ready_worker(function: Callable[..., Value], *args: object) -> Value:
-    """The value of a function of many small steps, which take some tenths of a second together.
+def by_ready_worker(function: Callable[..., Value], *args: object, urgent: bool = True) -> Value:
+    """The value of a function of many small steps, by a worker if the workers are there already.
 
-    A worker computes it before other work, if the workers are there already: the first page of a server does not wait for them.
-    In this process each small step would wait for the other pages' turn at the interpreter.
+    The first page of a server does not wait for them. In this process each small step would wait for the other pages' turn at the
+    interpreter.
+
+    Args:
+        function: of a module.
+        args: what it is given.
+        urgent: whether a worker computes it before other work: for what takes some tenths of a second.
     """
     shop = workshop()
-    return waiting.for_value(shop, function, *args, urgent=True) if shop.ready else function(*args)
+    return waiting.for_value(shop, function, *args, urgent=urgent) if shop.ready else function(*args)
 
 
 def by_size(experiment: Experiment, evaluations: float, function: Callable[..., Value], *args: object) -> Value:
@@ -256,13 +261,13 @@ def budget_plan(experiment: Experiment, settings: "screens.budget.Settings") -> 
 @kept
 def noise_floor(target: str, seed: int, metric: str, particles: int) -> "NoiseFloor":
     """See `screens.studying.noise_floor`."""
-    return by_worker(screens.studying.noise_floor, target, seed, metric, particles)
+    return by_ready_worker(screens.studying.noise_floor, target, seed, metric, particles, urgent=False)
 
 
 @kept
 def job_pace(target: str, score: str, metric: str, particles: int) -> "screens.studying.JobPace":
     """See `screens.studying.measure_job_pace`."""
-    return by_worker(screens.studying.measure_job_pace, target, score, metric, particles)
+    return by_ready_worker(screens.studying.measure_job_pace, target, score, metric, particles, urgent=False)
 
 
 @kept

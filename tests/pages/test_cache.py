@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from scoredm.tasks import Workshop
 from scoredm.ui import cache
 
 
@@ -79,3 +80,15 @@ def test_a_failure_is_not_kept_and_hidden_arguments_play_no_part():
         sometimes("a", "first")
     assert sometimes("a", "second") == sometimes("a", _how="third") == "a"
     assert calls == ["a", "a"]
+
+
+def test_the_first_page_of_a_server_does_not_wait_for_the_processes(monkeypatch):
+    """A race page draws its noise floor and its estimate of the time, so that it is whole before the workers have loaded torch."""
+    shop = Workshop(processes=1)
+    monkeypatch.setattr(cache, "workshop", lambda: shop)
+    try:
+        cache.noise_floor("moons", 0, "mean", 100)
+        cache.job_pace("moons", "exact", "mean", 100)
+        assert not shop.ready and all(worker.pid is None for worker in shop.pool.workers)
+    finally:
+        shop.pool.shutdown()
