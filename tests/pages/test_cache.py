@@ -83,7 +83,7 @@ def test_a_failure_is_not_kept_and_hidden_arguments_play_no_part():
 
 
 def test_the_first_page_of_a_server_does_not_wait_for_the_processes(monkeypatch):
-    """A race page draws its noise floor and its estimate of the time, so that it is whole before the workers have loaded torch."""
+    """A race page draws its noise floor and its estimate of the time, and so is whole before the workers have loaded torch."""
     shop = Workshop(processes=1)
     monkeypatch.setattr(cache, "workshop", lambda: shop)
     try:
