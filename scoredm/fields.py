@@ -84,12 +84,11 @@ def windows(mixture: GaussianMixture, sde: SDE, times: Times, follow: bool) -> n
     Returns:
         x_min, x_max, y_min, y_max at each time, (T, 4).
     """
-    boxes = []
-    for t in times:
-        p_t = mixture.at(sde, t)
-        half = REACH * float(p_t.covariance.diagonal().max()) ** 0.5
-        boxes.append([bound for centre in p_t.mean.tolist() for bound in (centre - half, centre + half)])
-    box = np.array(boxes)
+    alpha, sigma = np.array([sde.scales(float(t)) for t in times]).T
+    variance = float(mixture.covariance.diagonal().max())
+    half = REACH * np.sqrt(alpha**2 * variance + sigma**2)
+    x, y = (alpha * centre for centre in mixture.mean.tolist())
+    box = np.stack([x - half, x + half, y - half, y + half], -1)
     if follow:
         return box
     whole = np.array([box[:, 0].min(), box[:, 1].max(), box[:, 2].min(), box[:, 3].max()])
