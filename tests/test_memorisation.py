@@ -201,6 +201,21 @@ def certainty_of_two(ratio: float, weight: float = 0.5) -> float:
     return weight * mean(weight) + (1 - weight) * mean(1 - weight)
 
 
+@pytest.mark.parametrize("t", [1e-3, 0.1, 1.0])
+@each_kind
+def test_its_certainty_is_that_of_the_responsibilities(sde, t):
+    points = torch.randn(40, 2, generator=generator(), dtype=torch.float64)
+    empirical, x = (
+        EmpiricalScore(points, sde),
+        sde.perturb(points, t, torch.randn(40, 2, generator=generator(1), dtype=torch.float64)),
+    )
+    r = empirical.responsibilities(x, t)
+    away = empirical.points - (r @ empirical.points)[:, None]
+    largest, spread = empirical.certainty(x, t)
+    torch.testing.assert_close(largest, r.amax(1))
+    torch.testing.assert_close(spread, (r * away.square().sum(-1)).sum(1), atol=1e-12, rtol=1e-7)
+
+
 @each_kind
 def test_two_points_collapse_when_quadrature_says(sde):
     distance = 0.8

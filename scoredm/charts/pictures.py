@@ -210,7 +210,7 @@ class Panel:
         """
         shape = []
         for path, colour in zip(_simplified([self.place(path) for path in paths]), colours, strict=True):
-            shape.append(f'<polyline points="{_each("%.1f,%.1f ", path)}" stroke="{colour}"/>')
+            shape.append(f'<polyline points="{_each("%.1f,%.1f ", path).strip()}" stroke="{colour}"/>')
         look = f'fill="none" stroke-width="{width}" stroke-opacity="{opacity}" stroke-linejoin="round"{_dashed(dash)}'
         self._add(f"<g {look}>{''.join(shape)}</g>")
 
@@ -264,7 +264,7 @@ class Panel:
             y: 0 or more, (T,).
         """
         corners = np.array([[x[-1], 0.0], [x[0], 0.0]])
-        points = _each("%.1f,%.1f ", self.place(np.concatenate([np.stack([x, y], -1), corners])))
+        points = _each("%.1f,%.1f ", self.place(np.concatenate([np.stack([x, y], -1), corners]))).strip()
         self._add(f'<polygon points="{points}" fill="{self.picture.muted}" fill-opacity=".45"/>')
 
     def ellipses(self, shapes: np.ndarray, colours: Sequence[str], width: float = 1.6) -> None:
