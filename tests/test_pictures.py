@@ -107,13 +107,26 @@ def sizes(count: int) -> tuple[float, float]:
     root, paper, ink = ET.fromstring(svg), palette.PAPER["light"], palette.INK["light"]
     places = [svg.index(f'stroke="{colour}"') for colour in ("#123456", paper, ink)]
     assert places == sorted(places)
-    rings = {c.get("stroke"): c for c in root.iter(f"{SVG}circle")}
-    if rings:
-        halo, mark = (float(rings[c].get("r", "")) + float(rings[c].get("stroke-width", "")) / 2 for c in (paper, ink))
+    widths = {c.get("stroke"): (c, g.get("stroke-width", "")) for g in root.iter(f"{SVG}g") for c in g.findall(f"{SVG}circle")}
+    if widths:
+        halo, mark = (float(ring.get("r", "")) + float(width) / 2 for ring, width in (widths[paper], widths[ink]))
     else:
         clouds = {g.get("stroke"): g for g in root.iter(f"{SVG}g") if g.get("stroke-linecap") == "round"}
         halo, mark = (float(clouds[c].get("stroke-width", "")) / 2 for c in (paper, ink))
     return halo, mark
+
+
+def test_each_dot_is_drawn_at_its_place_in_its_colour():
+    points, colours = NUMBERS.uniform(0, 10, (41, 2)).round(2), NUMBERS.choice(["#111111", "#222222", "#333333"], 41).tolist()
+    picture = Picture(100, 100, "light")
+    picture.panel((0.0, 10.0, 0.0, 10.0), (0, 0, 100, 100)).dots(points, colours)
+    (group,) = [g for g in ET.fromstring(picture.svg).iter(f"{SVG}g") if g.get("stroke-linecap") == "round"]
+    paths = [(path.get("stroke"), re.findall(r"M(\S+) (\S+?)h0", path.get("d", ""))) for path in group]
+    drawn = {(colour, float(x), float(y)) for colour, places in paths for x, y in places}
+    expected = {
+        (colour, round(10 * x, 1), round(100 - 10 * y, 1)) for colour, (x, y) in zip(colours, points.tolist(), strict=True)
+    }
+    assert drawn == expected and len(paths) <= 3 * LAYERS
 
 
 def test_marked_points_stand_on_a_halo_and_more_of_them_are_smaller():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 
 LAYERS = 4  # paths of a cloud
+DOT = "M%.1f %.1fh0"  # a line of no length, with round ends
 UNSEEN, PASSES = 0.1, 4  # pixels that a corner may lie off a line to be left out, and how often corners are looked for
 
 
@@ -146,21 +147,36 @@ class Panel:
             f'href="data:image/png;base64,{source}"/>'
         )
 
-    def dots(self, points: np.ndarray, colours: Sequence[str], radius: float = 2.2, ring: float = 0.0) -> None:
-        """Draw points (N, 2), one colour each.
+    def dots(self, points: np.ndarray, colours: Sequence[str], radius: float = 2.2) -> None:
+        """Draw points, one colour each, in a few paths.
 
         Args:
             points: (N, 2).
             colours: one for each point.
             radius: in pixels.
-            ring: the width of the rings that are drawn instead, in pixels; 0 for dots.
+        """
+        at, of = self.place(points), np.asarray(colours)
+        shape = [
+            f'<path stroke="{colour}" d="{_each(DOT, at[i::LAYERS][of[i::LAYERS] == colour])}"/>'
+            for i in range(LAYERS)  # so that no colour lies over all others
+            for colour in dict.fromkeys(of[i::LAYERS].tolist())
+        ]
+        self._add(f'<g stroke-width="{2 * radius}" stroke-linecap="round">{"".join(shape)}</g>')
+
+    def rings(self, points: np.ndarray, colours: Sequence[str], radius: float, width: float) -> None:
+        """Draw rings around points, one colour each.
+
+        Args:
+            points: (N, 2).
+            colours: one for each point.
+            radius: in pixels.
+            width: of the line, in pixels.
         """
         shape = (
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" '
-            + (f'fill="none" stroke="{colour}" stroke-width="{ring}"/>' if ring else f'fill="{colour}"/>')
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" stroke="{colour}"/>'
             for (x, y), colour in zip(self.place(points).tolist(), colours, strict=True)
         )
-        self._add("".join(shape))
+        self._add(f'<g fill="none" stroke-width="{width}">{"".join(shape)}</g>')
 
     def cloud(self, points: np.ndarray, colour: str, radius: float, opacity: float = 1.0) -> None:
         """Draw many points of one colour, in a few paths: each is one element, however many points it has.
@@ -172,7 +188,7 @@ class Panel:
             opacity: from 0 to 1; points of different paths shine through one another.
         """
         at = self.place(points)
-        paths = (_each("M%.1f %.1fh0", at[i::LAYERS]) for i in range(LAYERS))
+        paths = (_each(DOT, at[i::LAYERS]) for i in range(LAYERS))
         shape = "".join(f'<path d="{path}"/>' for path in paths if path)
         look = f'stroke="{colour}" stroke-width="{2 * radius}" stroke-opacity="{opacity}" stroke-linecap="round"'
         self._add(f"<g {look}>{shape}</g>")
@@ -429,7 +445,7 @@ def learn_step(story: "Story", mode: str) -> str:
         panel.note(_("clean x₀ ↑   noisy xₜ →"))
         return picture.svg
     panel.lines(np.stack([noisy.noisy, noisy.clean], 1), colours, 1.2, 0.9)
-    panel.dots(noisy.noisy, colours, 3.2, ring=1.2)
+    panel.rings(noisy.noisy, colours, 3.2, 1.2)
     panel.dots(noisy.clean, colours, 3.2)
     panel.arrows(noisy.noisy, noisy.guess - noisy.noisy, picture.ink, 1.5, 5)
     return picture.svg

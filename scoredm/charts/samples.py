@@ -104,8 +104,8 @@ def _mark(drawn: pictures.Panel, points: np.ndarray, ring: tuple[float, float] |
         drawn.cloud(points, ink, DOT)
         return
     radius, width = ring
-    drawn.dots(points, [paper] * len(points), radius, ring=width + 2)
-    drawn.dots(points, [ink] * len(points), radius, ring=width)
+    drawn.rings(points, [paper] * len(points), radius, width + 2)
+    drawn.rings(points, [ink] * len(points), radius, width)
 
 
 def inside(points: np.ndarray, box: np.ndarray) -> np.ndarray:
