@@ -28,15 +28,16 @@ CHANGES = {
     "All points are moved by 0.3 standard deviations": lambda x, _k, _means: x + 0.3 / math.sqrt(x.shape[1]),
 }
 
-INTRODUCTION = f"""# What each metric sees
+INTRODUCTION = f"""# What each metric can detect
 
-Measured by `python -m docs.metrics`. The target has {COMPONENTS} equal components of standard deviation 1, at random places and
-about 8 apart in every dimension; a sample has {POINTS:,} points ({SMALL} for the metrics of other packages). A number is how many
-standard deviations the mean over {SPOILT} wrong samples is above the mean over {EXACT} exact ones. What is above 3 is seen in a
-single sample, what is near 0 is not.
+Measured by `python -m docs.metrics`. The target has {COMPONENTS} equal components of standard deviation 1, at random places; two
+of them are about 8 apart (root mean square), whatever the number of dimensions D. A sample has {POINTS:,} points ({SMALL} for the
+last two metrics, which need other packages). Each number is the mean of the metric over {SPOILT} wrong samples minus its mean
+over {EXACT} exact samples, in standard deviations of the exact samples' values. An error with a number above 3 can be detected in
+a single sample; with a number near 0 it cannot.
 
 The distance to the exact flow (`pathwise`) is not in the tables: it compares each point with the exact end point from the same
-start, and so measures the steps of a sampler, and not a sample. It has no noise floor.
+start, so it measures the error of a sampler's steps, and it needs their starting points. It has no noise floor.
 """
 
 

@@ -72,7 +72,7 @@ DENOISE = Switch(
 )
 POINT = Number("lpoint", N_("Point"), 1, N_("Each has its own clean point and noise."), low=1, high=1000, step=1)
 SCORES = {"exact": N_("Exact"), "learned": N_("Learned")}
-SCORE_HELP = N_("Learned: the network of the recipe *Ours* of the training page, trained first.")
+SCORE_HELP = N_("Learned: the network of the recipe *Ours* on the page Training; it is trained first.")
 
 
 def _sampler_titles() -> dict[str, str]:
@@ -236,7 +236,7 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
         "minus": Switch("minus", N_("Minus before the score"), False, N_("The points move away from the data.")),
         "half": Switch("half", N_("Half the score term"), False),
         "earlier": Switch(
-            "earlier", N_("g and s at t − dt"), False, N_("This is no mistake: it is the other choice of first order.")
+            "earlier", N_("g and s at t − dt"), False, N_("This is not a mistake: it is another method of order 1.")
         ),
         "eta": Number(
             "weta",
@@ -370,11 +370,17 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             "code",
             N_("Your line"),
             "",
-            N_("What you write: an expression or a few assignments. Where a link says nothing, it is what you start from."),
+            N_("An expression or a few assignments. If the link does not set it, the exercise's own first line is shown."),
             longest=MAX_CHARACTERS,
         ),
         "t": Number(
-            "pt", N_("Time t"), 0.2, N_("At which the picture shows scores or clean points."), low=0.02, high=1.0, step=0.02
+            "pt",
+            N_("Time t"),
+            0.2,
+            N_("The picture shows scores or clean points at this time."),
+            low=0.02,
+            high=1.0,
+            step=0.02,
         ),
     },
     "samplers": {
@@ -418,7 +424,7 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             "seeds",
             N_("Seeds"),
             3,
-            N_("Each run is repeated with so many seeds; bars are standard errors."),
+            N_("Each run is repeated with this many seeds; the bars are standard errors."),
             low=1,
             high=5,
             step=1,
@@ -445,7 +451,7 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             "bseeds",
             N_("Seeds"),
             8,
-            N_("The run and its variants are repeated with so many seeds; the error bars are standard errors."),
+            N_("The run and its variants are repeated with this many seeds; the error bars are standard errors."),
             low=2,
             high=16,
             step=1,
@@ -474,8 +480,10 @@ TABLE: Mapping[str, Mapping[str, Parameter]] = {
             high=5000,
             step=1,
         ),
-        "network": Switch("mnet", N_("Train the network"), False, N_("On these points and no others.")),
-        "steps": Number("msteps", N_("Steps"), 1000, N_("Of training, with 1024 noisy points each."), low=50, high=5000, step=50),
+        "network": Switch("mnet", N_("Train the network"), False, N_("Train it on these points only.")),
+        "steps": Number(
+            "msteps", N_("Steps"), 1000, N_("Steps of training, of 1024 noisy points each."), low=50, high=5000, step=50
+        ),
     },
     "verified": {
         "group": Choice(

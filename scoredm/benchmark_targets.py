@@ -2,8 +2,8 @@
 
     targets.mixture_of("benchmark-1/100d-low-rank")
 
-Each is written down by a formula in whole numbers and roundings, and depends on no generator of random numbers: it is the same on
-every machine and in every year. All have mean 0, and a variance of 1 as a mean over the coordinates, for which the constants of
+Each is computed by a fixed formula and rounded, without a library's random numbers, so that it is the same on every machine and
+in every year. All have mean 0, and a variance of 1 as a mean over the coordinates, for which the constants of
 the usual SDEs are made. Numbers have six significant digits, and the hash is that of their text.
 """
 
@@ -217,21 +217,21 @@ TARGETS = (
     ),
     FrozenTarget(
         "2d-grid",
-        "25 equal modes, 10 widths apart",
+        "25 equal modes, 10 standard deviations apart",
         "isotropic",
         _grid,
         "d07df5ed58ac47e0ac3f26fa45377d69c553b9381670541d6d6f359faee61cb5",
     ),
     FrozenTarget(
         "2d-far",
-        "four modes of weights 8 to 1, 30 to 80 widths apart",
+        "four modes of weights 8 to 1, 30 to 80 standard deviations apart",
         "isotropic",
         _far,
         "15ef88b35a93f42f7df9a28fe1972c18b341b93b5e0864919c206a8ab6a402b9",
     ),
     FrozenTarget(
         "2d-spiral",
-        "a thin curved thread of 24 strokes",
+        "24 long thin components along a spiral",
         "full",
         _spiral,
         "205abee1838d66e1b0254e599e9a0690e3e6aa4b4c32a9a6db5b26744d6dbf8d",

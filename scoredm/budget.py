@@ -69,8 +69,8 @@ class Plan:
     """The jobs that a budget needs: the run to be explained, with each switch, for each seed.
 
     Raises:
-        ValueError: for a job with a pathwise metric, which follows the exact flow from the job's own starts to its own stop, so
-            that it sees neither.
+        ValueError: for a job with a pathwise metric, which compares with the exact flow from the same starts to the same t_min,
+            so that it cannot see the error of the prior or of the stop.
     """
 
     job: Job
@@ -81,8 +81,8 @@ class Plan:
         for name, metric in self.job.measures.items():
             if metric.pathwise:
                 raise ValueError(
-                    f"the job's metrics have {name!r}, which follows the exact flow from the job's own starts to its own stop, "
-                    "so it sees no error of either; a budget needs a distance to the mixture"
+                    f"the metric {name!r} compares with the exact flow from the same starts to the same t_min, so it cannot see "
+                    "the error of the prior or of the stop; choose a metric that compares with the mixture"
                 )
 
     def rungs(self, seed: int) -> list[Job]:

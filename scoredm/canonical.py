@@ -1,4 +1,4 @@
-"""What a saved result is found by: values in words, and digests of content; equal values share them and no others do.
+"""Keys of saved results: the canonical text of a value, and the fingerprint of its content. Equal values share them.
 
 canonical_text(VESDE(25)) == canonical_text(VESDE(25.0)) == "VESDE(lam=25)"
 
@@ -180,7 +180,7 @@ def _parts(value: Any) -> Iterable[object]:
         reduce = copyreg.dispatch_table.get(type(value))
         found = reduce(value) if reduce else value.__reduce_ex__(4)
     except (TypeError, AttributeError, pickle.PicklingError) as error:
-        raise ValueError(f"{value!r} cannot be read, so a change of it could not be told: {error}") from error
+        raise ValueError(f"{value!r} cannot be read, so a change in it would go unnoticed: {error}") from error
     if isinstance(found, str):
         return (found,)
     state, *items = (*found[2:], None, None, None)[:3]  # of a list and a dictionary, where it is one

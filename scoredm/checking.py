@@ -71,7 +71,12 @@ def _wrong_kind(name: str, function: Callable[[Any], Any]) -> Iterator[str]:
     if together.shape != t.shape or square.shape != (2, 2):
         yield f"{name}(t) has shape {tuple(square.shape)} where t has (2, 2); they must be the same"
     elif not math.isclose(number, float(together[TIMES // 4]), rel_tol=CLOSE, abs_tol=CLOSE):
-        yield _at(name, alone, number, f"among other times it is {float(together[TIMES // 4]):.6g}, and must be the same")
+        yield _at(
+            name,
+            alone,
+            number,
+            f"of several times at once it gives {float(together[TIMES // 4]):.6g}; both must be equal",
+        )
 
 
 def _wrong_scales(sde: SDE) -> Iterator[str]:
@@ -105,8 +110,8 @@ def _wrong_slopes(sde: SDE) -> Iterator[str]:
         function = getattr(sde, name)
         quotient = (function(t + DIFFERENCE) - function(t - DIFFERENCE)) / (2 * DIFFERENCE)
         wrong = ~torch.isclose(slope, quotient, rtol=CLOSE_SLOPE, atol=CLOSE_SLOPE * float(quotient.abs().max()))
-        must = "its values change otherwise, so it must be computed by torch alone"
-        yield from _first(f"the derivative by torch of {name}", t, slope, wrong, must)
+        must = "but its values change at another rate: compute it with functions of torch only"
+        yield from _first(f"torch's derivative of {name}", t, slope, wrong, must)
 
 
 def _wrong_rates(sde: SDE) -> Iterator[str]:

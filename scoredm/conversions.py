@@ -21,7 +21,7 @@ def _check_order(sde: object, *points: object) -> None:
     if not isinstance(sde, SDE) or not all(isinstance(one, Tensor) for one in points):
         given = ", ".join(type(one).__name__ for one in (*points, sde))
         raise TypeError(
-            f"given are {given}, and the time; tensors come first, then the SDE and t, as in score_from_noise(noise, sde, t)"
+            f"got {given}, and the time; pass tensors first, then the SDE and t, as in score_from_noise(noise, sde, t)"
         )
 
 

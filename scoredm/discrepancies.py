@@ -235,9 +235,12 @@ def mmd_bandwidth(mixture: GaussianMixture) -> float:
     sees each point of a high-dimensional sample alone.
 
     A kernel of about a component's own width sees both a component that is too wide or too narrow and one that has too much
-    weight. Points needed to see, in the targets' grid of 25, one component 10 % too heavy, and all components 10 % too wide: 26
-    000 and 1 200 at h, 46 000 and 1 300 at h / 2, 19 000 and 30 000 at 4 h, and 28 000 and 5.6 million at the width of the whole
-    mixture, 14 h.
+    weight. For the target `grid` of 25 components, these many points are needed to detect
+
+        that one component is 10 % too heavy: 46 000 with h / 2, 26 000 with h, 19 000 with 4 h, 28 000 with 14 h,
+        that all components are 10 % too wide: 1 300 with h / 2, 1 200 with h, 30 000 with 4 h, 5.6 million with 14 h,
+
+    where 14 h is the width of the whole mixture.
 
     Args:
         mixture: the exact distribution.

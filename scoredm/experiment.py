@@ -61,7 +61,7 @@ EDM_MIN = Number(
     "emin",
     N_("σ min"),
     0.002,
-    N_("The noise level that the growth starts from: an even grid in t visits the levels of Karras et al."),
+    N_("The noise level at which the growth starts. Equal steps in t give the noise levels of Karras et al."),
     low=0.001,
     high=0.5,
     step=0.001,

@@ -1,8 +1,8 @@
 """How far a sample is from the exact answer: distances between two samples, and moments and shares against a mixture.
 
-Samples are (N, D) tensors; sums are taken in float64. No figure is zero for a perfect sampler, because a sample is finite:
-`noise_floor` gives the same number for fresh exact samples. `METRICS` names the figures that all take (x, mixture, generator),
-and the one that compares each point with where the exact flow takes the same start, see `scoredm.pathwise`.
+Samples are (N, D) tensors; sums are taken in float64. Most metrics are above 0 even for a perfect sampler, because a sample is
+finite: `noise_floor` measures them for fresh exact samples. `METRICS` names the metrics that all take (x, mixture, generator),
+and the one that compares each point with the exact flow from the same start, see `scoredm.pathwise`.
 
 .. include:: ../docs/metrics.md
 """
@@ -28,7 +28,7 @@ from scoredm.wasserstein import sliced_wasserstein, sliced_wasserstein_to_mixtur
 NODES = 1 << 12  # points over which the variances of the responsibilities are means
 ROUNDING = 1e-12  # of a weight found in float64
 
-REFERENCE_POINTS = 10_000  # in the exact sample that METRICS hold x against, whatever the size of x
+REFERENCE_POINTS = 10_000  # in the exact sample that METRICS compare x with, whatever the size of x
 
 Metric = Callable[[Tensor, Tensor], float]
 MixtureMetric = Callable[[Tensor, GaussianMixture, torch.Generator | None], float]
@@ -36,7 +36,7 @@ MixtureMetric = Callable[[Tensor, GaussianMixture, torch.Generator | None], floa
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A figure known exactly beside the one found in a sample, and the standard error of the latter: arrays of one shape."""
+    """Exact values, those of a sample, and the standard errors of the latter: arrays of one shape."""
 
     exact: np.ndarray
     found: np.ndarray
@@ -69,8 +69,9 @@ class NoiseFloor:
 class NamedMetric:
     """A named metric: one entry of METRICS is all that a new metric needs.
 
-    Called as metric(x, mixture, generator); 0 is perfect, and no finite sample reaches it. Sliced Wasserstein and energy distance
-    draw an exact sample from the generator: generators of one seed give every sample the same one. The others draw nothing.
+    Called as metric(x, mixture, generator); 0 is perfect; with most metrics a finite sample is above it. Sliced Wasserstein and
+    energy distance draw an exact sample from the generator: generators of one seed give every sample the same one. The others
+    draw nothing.
 
     A pathwise metric is called as metric(x, exact): with the exact end points of the flow from the starts of x in place of the
     mixture. It draws nothing, and a sampler that follows the flow exactly reaches 0.
@@ -369,9 +370,7 @@ METRICS = {
     "sliced-wasserstein": NamedMetric(
         N_("Sliced Wasserstein distance"),
         N_("units of x"),
-        N_(
-            "How far points must move, root mean square over lines through the plane, to become an exact sample of 10 000 points."
-        ),
+        N_("How far points must move along a line to become an exact sample of 10 000 points, root mean square over directions."),
         _sliced_wasserstein,
         reference=REFERENCE_POINTS,
     ),
@@ -411,7 +410,7 @@ METRICS = {
     "exact-sliced-wasserstein": NamedMetric(
         N_("Sliced Wasserstein distance to the mixture"),
         N_("units of x"),
-        N_("How far points must move, root mean square over lines through the plane, to become the exact distribution itself."),
+        N_("How far points must move along a line to become the exact distribution itself, root mean square over directions."),
         _exact_sliced_wasserstein,
     ),
     "log-density": NamedMetric(

@@ -45,7 +45,7 @@ def seed_from(noise: Tensor) -> int:
 
 
 class Peer(ABC):
-    """A step that wants to know its grid, and leaves what is before the first time with alpha above 0 to `ddim`."""
+    """A step that needs its grid. Steps from a time at which alpha is 0 are taken by `ddim`."""
 
     def __init__(self) -> None:
         """Know no grid yet."""
@@ -98,7 +98,7 @@ class Diffusers(Peer):
 
     Args:
         name: of its class.
-        preserving: whether it computes with points of which signal and noise have the squares 1 in all; else the signal is 1.
+        preserving: whether it scales its points to alpha^2 + sigma^2 = 1; otherwise to alpha = 1.
         calls: how often it is called for a step, first at its beginning and then at its end.
         **settings: of its class.
 

@@ -27,7 +27,7 @@ from scoredm.sde import SDE, Time
 class Step(Protocol):
     """One step from t down to t_next, 1 >= t >= t_next >= 0.
 
-    A function will do. An object that wants to know its grid has a method `prepare(sde, times)` too, which `rollout` and `sample`
+    A function will do. An object that needs its grid has a method `prepare(sde, times)` too, which `rollout` and `sample`
     call once before the first step, with all the times that the run steps through.
     """
 
@@ -49,7 +49,9 @@ class Step(Protocol):
 
 
 def prepare(step: Step, sde: SDE, times: Sequence[float]) -> None:
-    """Tell a step its grid, if it wants to know; whoever takes steps without `rollout` or `sample` does this before the first.
+    """Call `step.prepare(sde, times)` if the step has it.
+
+    `rollout` and `sample` do so. Call this before the first step if you take the steps yourself.
 
     Args:
         step: a step, with or without a method `prepare`.
@@ -313,7 +315,7 @@ class AdaptiveFlow:
 
     The error allowed in each of its steps is the root mean square over all coordinates of all particles. A call raises
     RuntimeError where the solver gives up or the score is not finite. Where alpha_t is 0 it begins with a step of `ddim` to
-    alpha = 1e-4, whose error is about 1e-8.
+    alpha = 1e-4, whose error is about 1e-8 for an exact score.
 
     Attributes:
         rtol: the relative error allowed in a step.
@@ -410,7 +412,7 @@ class PredictorCorrector:
         _check_snr(self.snr)
 
     def prepare(self, sde: SDE, times: Sequence[float]) -> None:
-        """Tell the predictor its grid, where it wants to know.
+        """Tell the predictor its grid, if it needs it.
 
         Args:
             sde: the forward diffusion.
@@ -587,7 +589,7 @@ SAMPLERS = {
         N_("DPM-Solver++(2M)"),
         DPMSolver2M,
         order=2,
-        caption=N_("DDIM that continues the change of its last guess."),
+        caption=N_("DDIM with its guess of the clean data extrapolated from the last two guesses."),
         source="Lu et al. 2022, arXiv 2211.01095",
     ),
     "rk45": Sampler(
@@ -610,21 +612,21 @@ SAMPLERS = {
         N_("DPM-Solver++(3M)"),
         DPMSolver3M,
         order=2,
-        caption=N_("DDIM that continues the change of its last two guesses."),
+        caption=N_("DDIM with its guess of the clean data extrapolated from the last three guesses."),
         source="Lu et al. 2022, arXiv 2211.01095",
     ),
     "unipc": Sampler(
         N_("UniPC-3"),
         UniPC,
         order=4,
-        caption=N_("DDIM that continues the change of its last guesses, and corrects each step by the guess at its end."),
+        caption=N_("DDIM with its guess extrapolated from the last three; the guess at the end of a step corrects that step."),
         source="Zhao et al. 2023, arXiv 2302.04867",
     ),
     "deis": Sampler(
         N_("DEIS-3"),
         DEIS,
         order=3,
-        caption=N_("DDIM that continues the change of its last two guesses of the noise."),
+        caption=N_("DDIM with its guess of the noise extrapolated from the last three guesses."),
         source="Zhang and Chen 2022, arXiv 2204.13902",
     ),
     "churned-heun": Sampler(

@@ -1,4 +1,4 @@
-"""Scores as functions of (x, t): the exact one of a diffused mixture, and what a score says about clean data and noise.
+"""Scores as functions of (x, t): the exact one of a diffused mixture, and the clean data that a score predicts.
 
 A ScoreFn maps x (B, ..., D) and t (a number, () or (B,)) to s(x, t) = grad_x log p_t(x) of x's shape. Exact and learned
 scores are the same kind of thing, so every sampler, loss and chart takes either.
@@ -54,7 +54,7 @@ class ScoreFn(Protocol):
 
 
 def check_sde_and_score(sde: object, score_fn: object) -> None:
-    """Refuse what is no SDE followed by a score, such as the two in the other order.
+    """Check that two arguments are an SDE and a score, in this order.
 
     Args:
         sde: the first argument of the caller.
@@ -65,11 +65,11 @@ def check_sde_and_score(sde: object, score_fn: object) -> None:
     """
     if not isinstance(sde, SDE) or not callable(score_fn):
         given = f"{type(sde).__name__} and {type(score_fn).__name__}"
-        raise TypeError(f"given are {given}; the first must be the SDE and the second the score, as in exact_score(mixture, sde)")
+        raise TypeError(f"got {given}; pass the SDE first and then the score, such as exact_score(mixture, sde)")
 
 
 def check_mixture_and_sde(mixture: object, sde: object) -> None:
-    """Refuse what is no mixture followed by an SDE, such as the two in the other order.
+    """Check that two arguments are a mixture and an SDE, in this order.
 
     Args:
         mixture: the first argument of the caller.
@@ -80,7 +80,7 @@ def check_mixture_and_sde(mixture: object, sde: object) -> None:
     """
     if not isinstance(mixture, GaussianMixture) or not isinstance(sde, SDE):
         given = f"{type(mixture).__name__} and {type(sde).__name__}"
-        raise TypeError(f"given are {given}; the first must be the mixture and the second the SDE")
+        raise TypeError(f"got {given}; pass the mixture first and then the SDE")
 
 
 @final

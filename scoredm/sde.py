@@ -33,7 +33,7 @@ COSINE_START = math.pi / 2 * 0.008 / 1.008
 COSINE_RATE = math.pi / 2 * 0.9946 / 1.008
 EDM_RHO = 7.0  # Karras et al. 2022, section 3
 NEAR_DATA = 1e-6  # g is found here where its formula is 0 times infinity, as at t = 0 for sigma_t = sqrt(t)
-NO_SIGNAL = 1e-12  # an alpha this small is 0 but for rounding: cos(pi / 2) is 6e-17
+NO_SIGNAL = 1e-12  # an alpha this small is 0 up to rounding: cos(pi / 2) is 6e-17
 LEAST_SIGNAL = 1e-2  # where alpha_t is 0, a score is asked for clean data at the time at which alpha is this
 FUNCTIONS = ("alpha", "sigma", "drift_rate", "diffusion")
 NEGATIVE = 1e-6  # of the terms of g^2: it may come out this far below 0 by rounding
@@ -55,7 +55,7 @@ def over_leading_axes(value: Time, x: Tensor) -> Time:
 
 
 def check_is_sde(sde: object) -> None:
-    """Refuse what is no SDE, such as arguments in another order.
+    """Check that an argument is an SDE.
 
     Args:
         sde: what a caller was given for one.
@@ -64,11 +64,11 @@ def check_is_sde(sde: object) -> None:
         TypeError: it is none.
     """
     if not isinstance(sde, SDE):
-        raise TypeError(f"given is {type(sde).__name__}, where an SDE is wanted, such as VPSDE()")
+        raise TypeError(f"got a {type(sde).__name__}; an SDE is needed, such as VPSDE()")
 
 
 def _in_kind(method: Callable[[Any, Tensor], Any]) -> Callable[[Any, Time], Time]:
-    """A function of t that is given a float64 tensor and answers in the kind, the shape and the precision of t."""
+    """A function of t that is given a float64 tensor and answers with the type, the shape and the precision of t."""
 
     @wraps(method)
     def answer(self: Any, t: Time) -> Time:
@@ -132,7 +132,7 @@ class SDE(ABC):
     """
 
     def __init_subclass__(cls, **named: Any) -> None:
-        """Let the four functions of an SDE of your own answer in the kind of t."""
+        """Let the four functions of an SDE of your own answer with the type of t."""
         super().__init_subclass__(**named)
         for name in FUNCTIONS:
             if name in vars(cls):
@@ -209,7 +209,7 @@ class SDE(ABC):
         return prepared
 
     def only_noise(self, t: float) -> bool:
-        """Whether alpha_t is 0 and f_t infinite, but for rounding: nothing of the data is left.
+        """Whether alpha_t is 0 and f_t infinite, up to rounding: nothing of the data is left.
 
         Args:
             t: a time.
@@ -306,7 +306,7 @@ class SDE(ABC):
 
 
 class _Kind(SDE):
-    """A kind of this module: its four functions answer in the kind and the precision of t by themselves, ten times faster."""
+    """A kind of SDE of this module: its functions answer with the type and precision of t by themselves, ten times faster."""
 
     def __init_subclass__(cls, **named: Any) -> None:
         """Leave the four functions as they are written."""

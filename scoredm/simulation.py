@@ -103,7 +103,7 @@ def _steps(
     frames = None if storage is None else storage.unbind()
     given = None if noise is None else iter(noise)
     prepare(step, sde, times)
-    writes = True  # into x: each step is believed to as long as the one before did
+    writes = True  # whether the last step wrote into x: if it did not, the next gets x itself and no copy
     for i, (t, t_next) in enumerate(pairwise(times)):
         frame = coordinates_first(x.shape, x) if frames is None else frames[i]
         z = _fill_normal(frame, generator) if given is None else _fill_given(frame, given, i, len(times) - 1)
@@ -178,11 +178,12 @@ def sample(
         trajectory: keep the points at every time, not only the last.
         times: a falling grid from 1 in place of `steps` and `t_min`; it may begin later where there is a `start`.
         start: x at the first time, (n, D), in place of a draw from the prior.
-        noise: (steps, n, D), or an iterator of (n, D), in place of draws at each step, so that two samplers can run on the same
+        noise: (T - 1, n, D), or an iterator of (n, D), in place of draws at each step, so that two samplers can run on the same
             numbers.
 
     Returns:
-        The last time and points alone, points (1, n, D), or all from t = 1 on: (steps + 1, n, D), and one more with `denoise`.
+        The last time and points alone, (1, n, D); with `trajectory` all T times, a corrector's visits among them, and points
+            (T, n, D), one more with `denoise`.
 
     Raises:
         ValueError: for n or steps below 1, t_min outside (0, 1), times that rise, or begin below 1 without a start, shapes that

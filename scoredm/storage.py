@@ -1,4 +1,4 @@
-"""Networks in files that hold numbers and words only: safetensors, which nothing in them can turn into code.
+"""Save and load networks as safetensors files, which hold numbers and text and cannot run code.
 
     from scoredm import VPSDE, Trainer, load, save, targets
 

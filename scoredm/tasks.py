@@ -503,7 +503,7 @@ class Computation(Work, Generic[Outcome]):
             function: of a module.
             args: what it is given.
             urgent: whether it goes before other work, as it takes some tenths of a second at most.
-            reader: who asks; all that one reader asks for counts together.
+            reader: who asks; the time of all that one reader asks for is added up.
         """
         super().__init__(pool)
         self.urgent, self.reader = urgent, reader
@@ -614,7 +614,7 @@ class Workshop:
             function: of a module.
             args: what it is given.
             urgent: whether it goes before other work, as it takes some tenths of a second at most.
-            reader: who asks; all that one reader asks for counts together.
+            reader: who asks; the time of all that one reader asks for is added up.
         """
         return Computation(self.pool, function, *args, urgent=urgent, reader=reader)
 

@@ -12,7 +12,7 @@ FEW_NUMBERS = 20_000  # coordinates of points; with fewer, a network of usual wi
 
 @final
 class _Counted:
-    """One thread for torch as long as anybody wants it, and then as many as before, also where several want it at once."""
+    """One thread for torch in each block that asks for it; its end puts back the number from before the first of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -29,9 +29,9 @@ def _package(module: str, package: str) -> ModuleType:
 def classifier_accuracy(x: Tensor, y: Tensor, seed: int = 0) -> Measurement:
     """How well a neural network tells the points of two samples apart: the classifier two-sample test (C2ST).
 
-    The share of points told right by networks that have not seen them, in 5 folds: 1/2 where the samples have one distribution,
-    1 where they can be told apart at sight. For samples of N points each it is then 1/2 with a standard error of at most
-    1 / sqrt(8 N); cross-validation correlates the folds a little, so that many exact samples are the better zero.
+    The share of points that networks which have not seen them classify correctly, in 5 folds: 1/2 where both samples have one
+    distribution, 1 where they are fully separated. In the first case its standard error is at most 1 / sqrt(8 N) for samples of N
+    points each; cross-validation correlates the folds a little, so many pairs of exact samples give a better noise floor.
 
     Args:
         x: the first sample, (N, D).

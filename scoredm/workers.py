@@ -241,6 +241,26 @@ def packed(value: object) -> bytes:
     return buffer.getvalue()
 
 
+def check_can_be_sent(name: str, shown: str, value: object) -> None:
+    """Check that another process can be sent a value.
+
+    Args:
+        name: what the value is for its caller.
+        shown: the value, as an error shows it.
+        value: of whatever type.
+
+    Raises:
+        ValueError: It cannot be sent.
+    """
+    try:
+        packed(value)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"{name} is {shown}, which cannot be sent to a process: {error}; define it with def or class at the top level of a "
+            "module, or use threads"
+        ) from error
+
+
 def unpacked(data: bytes) -> Any:
     """The value of bytes that `packed` made; never of bytes that came from elsewhere.
 

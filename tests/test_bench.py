@@ -18,7 +18,7 @@ import torch
 from scoredm import SAMPLERS, Sampler, bench, ddim, studies
 from scoredm.bench import report, running, suite
 from scoredm.bench.__main__ import main
-from scoredm.bench.analysis import losses, ranking, results
+from scoredm.bench.analysis import ranking, results, worst_cells
 from scoredm.bench.suite import EXACT, FULL, METRICS, QUICK, SETTINGS, Cell, jobs
 from scoredm.benchmark_targets import PREFIX, TARGETS
 from scoredm.canonical import canonical_text
@@ -228,7 +228,7 @@ def test_jobs_that_are_left_when_a_process_is_told_to_stop_say_so(small, monkeyp
 
 
 def test_what_a_process_cannot_be_sent_is_refused_before_anything_is_done(tmp_path):
-    with ProcessPoolExecutor(1) as pool, pytest.raises(ValueError, match="cannot be sent to a process: .* write def there"):
+    with ProcessPoolExecutor(1) as pool, pytest.raises(ValueError, match="cannot be sent to a process: .* define it with def"):
         bench.run(tmp_path / "new", pool, [own(0.1)], quick=True)
     assert not (tmp_path / "new").exists()
 
@@ -328,16 +328,16 @@ def test_the_error_is_what_the_noise_does_not_explain():
     assert (ranked(planted(lambda _cell: 0.25, "A", floor=floor))[0].errors == 0).all()
 
 
-def test_where_a_sampler_loses_is_found_with_the_best_one_there():
+def test_where_a_sampler_is_worst_is_found_with_the_best_one_there():
     bad = (PREFIX + "2d-spiral", canonical_text(SETTINGS[3].sde), 50)
 
     def value(cell: Cell) -> float:
         return 7.0 if cell.sampler == "A" and (cell.target, cell.sde, cell.budget) == bad else {"A": 1.0, "B": 2.0}[cell.sampler]
 
     found, ranks = ranked(planted(value, "AB"))
-    (worst,) = losses(found, 0)
+    (worst,) = worst_cells(found, 0)
     assert worst == (pytest.approx(3.5), "2d-spiral", "EDM", 50, "B")
-    assert [each.ratio for each in losses(found, 1)] == [2.0] * 3
+    assert [each.ratio for each in worst_cells(found, 1)] == [2.0] * 3
     assert ranks.mean[0] == pytest.approx(1 + 1 / 200)
 
 
@@ -362,7 +362,7 @@ def test_the_report_has_its_tables_and_figures(tmp_path):
     assert re.search(r"\| 1 \| `A` \| 1.0 \| 1.0 to 1.0 \| 1.00 \|", words)
     assert re.search(r"\| 3 \| `azula/ddim` \| 3.0 \| 3.0 to 3.0 \| 3.00 \|", words)
     figures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", words)
-    assert figures == ["ranking.png", "error-vp.png", "error-rectified-flow.png", "losses.png"]
+    assert figures == ["ranking.png", "error-vp.png", "error-rectified-flow.png", "worst.png"]
     for name in figures:
         data = (tmp_path / name).read_bytes()
         assert data.startswith(b"\x89PNG") and len(data) > 1000

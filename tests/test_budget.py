@@ -177,5 +177,5 @@ def flow_step(sde, score_fn, x, t, t_next, noise):
 
 
 def test_a_metric_that_sees_neither_start_nor_stop_is_refused():
-    with pytest.raises(ValueError, match="'pathwise', which follows the exact flow from the job's own starts"):
+    with pytest.raises(ValueError, match="'pathwise' compares with the exact flow from the same starts"):
         Plan(replace(PERFECT, sampler="heun", metrics=(METRIC, "pathwise")))

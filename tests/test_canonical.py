@@ -208,7 +208,7 @@ def test_a_large_array_is_read_to_its_last_bit():
 
 
 def test_what_cannot_be_read_is_refused():
-    with pytest.raises(ValueError, match="<unlocked _thread.lock .*> cannot be read, so a change of it could not be told"):
+    with pytest.raises(ValueError, match="<unlocked _thread.lock .*> cannot be read, so a change in it would go unnoticed"):
         fingerprint(Keeping(Lock()))
 
 

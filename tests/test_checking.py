@@ -58,8 +58,8 @@ def test_an_sde_with_its_own_rates_passes_where_they_are_right():
         ({"sigma": lambda t: 1 / (0.5 - t)}, "sigma(0.5) is inf; it must be finite and above 0"),
         ({"alpha": lambda t: math.exp(-t)}, "alpha(t) fails: only one element"),
         ({"sigma": lambda t: t * torch.ones(5)}, "sigma(t) fails"),
-        ({"sigma": lambda t: 3 * t / t.max()}, "sigma(0.2505) is 3; among other times it is 0.752252"),
-        ({"sigma": lambda t: 3 * t.detach()}, "derivative by torch of sigma(0.001) is 0; its values change otherwise"),
+        ({"sigma": lambda t: 3 * t / t.max()}, "sigma(0.2505) is 3; of several times at once it gives 0.752252"),
+        ({"sigma": lambda t: 3 * t.detach()}, "torch's derivative of sigma(0.001) is 0; but its values change"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")

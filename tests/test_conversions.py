@@ -100,5 +100,5 @@ def test_where_alpha_is_0_clean_data_and_velocity_tell_each_other_and_the_score_
     ],
 )
 def test_arguments_in_another_order_are_refused_in_words(convert):
-    with pytest.raises(TypeError, match=r"given are .*RectifiedFlow.* tensors come first, then the SDE and t"):
+    with pytest.raises(TypeError, match=r"got .*RectifiedFlow.* pass tensors first, then the SDE and t"):
         convert(RectifiedFlow(), torch.ones(3, 2))

@@ -635,7 +635,7 @@ def test_times_that_begin_elsewhere_want_a_start():
     ],
 )
 def test_what_is_no_sde_and_score_is_refused_in_words(first, second, given):
-    message = f"given are {given}; the first must be the SDE and the second the score"
+    message = f"got {given}; pass the SDE first and then the score"
     with pytest.raises(TypeError, match=message):
         sample(first, second, 5)
     with pytest.raises(TypeError, match=message):
@@ -667,7 +667,7 @@ SWAPPED: tuple[Any, Any] = (VESDE(), GAUSSIAN)
     ],
 )
 def test_what_is_no_mixture_and_sde_is_refused_in_words(call):
-    message = "given are VESDE and GaussianMixture; the first must be the mixture and the second the SDE"
+    message = "got VESDE and GaussianMixture; pass the mixture first and then the SDE"
     with pytest.raises(TypeError, match=message):
         call()
 

@@ -486,7 +486,7 @@ def test_a_network_that_is_trained_already_is_taken_as_it_is(monkeypatch):
     found = end_points(job, exact)
     torch.testing.assert_close(found.x, end_points(replace(job, recipe=None)).x, rtol=1e-4, atol=1e-4)
     assert perform(job, exact)["error"] == ""
-    with pytest.raises(ValueError, match="give it a recipe"):
+    with pytest.raises(ValueError, match="or give the job a recipe"):
         end_points(replace(job, recipe=None), exact)
 
 
@@ -710,7 +710,7 @@ def test_a_grid_of_ones_own_is_stepped_through():
         ({"sampler": "magic"}, "sampler is 'magic'; it must be one of euler-maruyama.*, a Sampler, or a step"),
         ({"sampler": make_stay}, r"sampler is <function make_stay .*; it must take \(sde, score_fn, x, t, t_next, noise\): too"),
         ({"sampler": 3}, "sampler is 3; it must be one of euler-maruyama.*, a Sampler, or a step"),
-        ({"sampler": Sampler("ddim", make_stay)}, "sampler has the title 'ddim', which is the name of one of ours"),
+        ({"sampler": Sampler("ddim", make_stay)}, "sampler has the title 'ddim', a name that the library already uses"),
         ({"score": 3}, r"score is 3; it must be a function \(x, t\)"),
         ({"score": abs}, r"score is <built-in function abs>; it must take \(x, t\)"),
         ({"score": reverse, "recipe": TrainConfig()}, "score and recipe are both given"),
@@ -723,11 +723,14 @@ def test_a_grid_of_ones_own_is_stepped_through():
             {"grid": [1.0, 0.5, 0.7, 0.1], "steps": 3, "noise_steps": 0},
             r"the grid is 1, 0.5, 0.7, 0.1, \.\.\., 0.1, 4 times; .* fall",
         ),
-        ({"grid": [0.5, 0.3], "steps": 1}, "it must have 2, fall from each to the next, start at 1 and end at t_min, 0.3"),
+        ({"grid": [0.5, 0.3], "steps": 1}, "it must have 2 falling times, the first 1 and the last t_min, 0.3"),
         ({"grid": [1.0, 0.5, 0.1], "steps": 5}, "steps is 5; it must be a multiple of 2, the steps of the grid's times"),
         ({"metrics": (spread, spread)}, "metrics are spread, spread; each must have a name of its own"),
-        ({"metrics": (NamedMetric("n", "", "", spread),)}, "a metric has the title 'n'; that is no name for a column of its own"),
-        ({"metrics": (NamedMetric("mmd", "", "", spread),)}, "a metric has the title 'mmd', which is the name of one of ours"),
+        ({"metrics": (NamedMetric("n", "", "", spread),)}, "a metric has the title 'n', which cannot be the name of a column"),
+        (
+            {"metrics": (NamedMetric("mmd", "", "", spread),)},
+            "'mmd', a name that the library already uses",
+        ),
         ({"metrics": (stay,)}, r"a metric is <function stay .*; it must take \(x, mixture, generator\)"),
         ({"grid": "square"}, "grid is 'square'; it must be one of uniform"),
         ({"grid": Grid("karras", evenly_squared)}, "grid has the title 'karras'"),
@@ -959,7 +962,7 @@ def test_listed_times_are_stepped_through_and_divided_where_more_steps_are_asked
     assert (
         perform(job)["grid"] == perform(replace(job, steps=4))["grid"] != Job("ring", SDE, "ddim", [1, 0.4, 0.1]).settings["grid"]
     )
-    with pytest.raises(ValueError, match="it must have 6, .* end at t_min, 0.001"):
+    with pytest.raises(ValueError, match="it must have 6 falling times, the first 1 and the last t_min, 0.001"):
         end_points(replace(job, grid=lambda _sde, steps, t_min: torch.linspace(1, t_min, steps).tolist(), steps=5, t_min=1e-3))
 
 

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             print(_run(asked))
     except KeyboardInterrupt:
-        print(_("Interrupted; the same command goes on from here."), file=sys.stderr)
+        print(_("Interrupted. Run the same command again to continue."), file=sys.stderr)
         with suppress(ValueError):  # there may be too few rows
             print(bench.running.write_report(asked.out, quick=asked.quick))
         return 130
@@ -66,7 +66,7 @@ def _run_on(executor: Executor, asked: argparse.Namespace) -> Path:
 
 
 def _context() -> Any:
-    """How processes start; on Linux Ctrl-C cannot reach one while it starts either, as they are copies of one that ignores it."""
+    """How processes start. On Linux they are copies of one that ignores Ctrl-C, so Ctrl-C cannot break one while it starts."""
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
     from multiprocessing import forkserver

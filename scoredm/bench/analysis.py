@@ -53,9 +53,11 @@ class Results:
 
     @property
     def errors(self) -> np.ndarray:
-        """The root mean square over seeds with the mean square of the floor taken off, (S, T, E, B); 0 within the noise.
+        """The root mean square over seeds with the mean square of the floor subtracted, (S, T, E, B).
 
         sqrt(max(mean_seeds v^2 - mean_floor v^2, 0))
+
+        An error up to `band` can be chance alone.
         """
         return np.sqrt(np.maximum((self.values**2).mean(4) - self._mean_square[:, None, None], 0))
 
@@ -203,7 +205,7 @@ def known_mean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         return np.where(known, values, 0).sum(axes) / known.sum(axes)
 
 
-class Loss(NamedTuple):
+class WorstCell(NamedTuple):
     """Where a sampler is far from the best.
 
     Attributes:
@@ -221,7 +223,7 @@ class Loss(NamedTuple):
     best: str
 
 
-def losses(found: Results, sampler: int, most: int = 3) -> list[Loss]:
+def worst_cells(found: Results, sampler: int, most: int = 3) -> list[WorstCell]:
     """The cells in which a sampler is worst, in units of the best sampler's value there.
 
     Args:
@@ -237,7 +239,7 @@ def losses(found: Results, sampler: int, most: int = 3) -> list[Loss]:
     worst = np.argsort(-ratios, axis=None, kind="stable")[:most]
     places = zip(*np.unravel_index(worst, ratios.shape), strict=True)
     return [
-        Loss(float(ratios[i, j, k]), found.targets[i], found.sdes[j], found.budgets[k], found.samplers[best[i, j, k]])
+        WorstCell(float(ratios[i, j, k]), found.targets[i], found.sdes[j], found.budgets[k], found.samplers[best[i, j, k]])
         for i, j, k in places
         if ratios[i, j, k] > 1
     ]

@@ -11,7 +11,7 @@ from PIL import Image
 
 import scoredm
 from scoredm import peers
-from scoredm.bench.analysis import Ranking, Results, known_mean, losses, ranking, results
+from scoredm.bench.analysis import Ranking, Results, known_mean, ranking, results, worst_cells
 from scoredm.bench.suite import EXACT, METRICS, Suite
 from scoredm.benchmark_targets import TARGETS
 from scoredm.charts import benchmark as charts
@@ -49,13 +49,13 @@ def write(folder: Path, rows: Sequence[Record], suite: Suite) -> Path:
         _save(folder, name, _error_figure(ranked[main], ranks[main], place))
     if "pathwise" in ranked:
         _save(folder, "flow.png", _flow_figure(ranked["pathwise"], ranks["pathwise"]))
-    _save(folder, "losses.png", _loss_figure(ranked[main], ranks[main]))
+    _save(folder, "worst.png", _worst_figure(ranked[main], ranks[main]))
     parts = [
         _introduction(rows, suite),
         _what_is_run(suite),
         *(_ranking_part(ranked[metric], ranks[metric], metric) for metric in ranked),
         _error_part(suite, "pathwise" in ranked),
-        _loss_part(ranked[main], ranks[main]),
+        _worst_part(ranked[main], ranks[main]),
         _failures(rows),
         _citing(suite),
     ]
@@ -101,7 +101,7 @@ def _flow_figure(found: Results, ranks: Ranking) -> Figure:
     return charts.error_curves(marked, found.sdes, found.budgets, errors, np.zeros(len(found.sdes)), title, "distance")
 
 
-def _loss_figure(found: Results, ranks: Ranking) -> Figure:
+def _worst_figure(found: Results, ranks: Ranking) -> Figure:
     order = ranks.order
     logs = np.log(found.ratios()[order])
     parts = [known_mean(logs, axes) for axes in ((2, 3), (1, 3), (1, 2))]
@@ -154,9 +154,9 @@ Each sampler runs on this one grid of the SDE. A run has {_listed(suite.budgets)
 and takes as many steps as they pay for. There are {len(suite.seeds)} seeds, and {suite.n} points in each run.
 
 All samplers start from the exact distribution at t = 1, from the same points for the same seed, and stop where the noise is 0.002
-times the signal. None takes a last step of denoising, which would be one more evaluation. Those that choose their own steps
-({", ".join(adaptive)}) cannot be held to a budget, and are left out. At t = 1 of the rectified flow nothing of the data is left:
-there the samplers begin with one step that needs the mean of the data alone.
+times the signal. None takes a last step of denoising, which would be one more evaluation. A sampler that chooses its own steps
+({", ".join(adaptive)}) cannot be held to a budget, and is left out. With the rectified flow nothing of the data is left at t = 1,
+and drift and diffusion are infinite there: samplers that need them begin with a step that uses only the mean of the data.
 """
 
 
@@ -180,19 +180,20 @@ def _ranking_part(found: Results, ranks: Ranking, metric: str) -> str:
     ]
     cells, all_cells = int(found.complete.sum()), found.complete.size
     text = f"## Ranking: {METRIC_TABLE[metric].title}\n\n{_explained(metric)}\n\n"
-    text += f"Mean ranks over {cells} of {all_cells} combinations of target, SDE and NFE, 1 for the best of {len(order)}.\n\n"
+    text += f"Each rank is a mean over {cells} of the {all_cells} combinations of target, SDE and NFE. Rank 1 is the best of "
+    text += f"{len(order)}.\n\n"
     if metric == RANKED[0]:
         text += HOW_RANKED + "\n![Mean ranks with their intervals](ranking.png)\n\n"
     table = _table(head, lines, 2)
     return text + (table if metric in RANKED[:2] else f"<details><summary>The table</summary>\n\n{table}\n</details>\n")
 
 
-HOW_RANKED = """In each combination samplers are ranked by the geometric mean of the value over seeds. What is within the
-sampling noise, below the 95 % point of exact samples of the same size, counts as that point, so samplers that cannot be told from
-exact sampling share a rank; so do samplers whose values differ by less than 0.1 %. The interval is that of a bootstrap over
-seeds, the same for all samplers, and targets: this suite does not tell two samplers apart whose intervals overlap much. *Ratio*
-is the median, over the combinations, of the value in units of the best sampler's. The last columns are mean ranks at one NFE, or
-with one SDE.
+HOW_RANKED = """In each combination samplers are ranked by the geometric mean of the value over seeds. A value below the 95 %
+point of exact samples of the same size counts as that point: all samplers that cannot be told apart from exact sampling share a
+rank, the mean of the places that they fill. Samplers whose values differ by less than 0.1 % share a rank too. The intervals come
+from a bootstrap over targets and over seeds, with the same seeds for all samplers. If two intervals overlap much, this suite
+cannot say which sampler is better. *Ratio* is the median, over the combinations, of the value divided by that of the best one.
+The last columns are mean ranks at one NFE, or with one SDE.
 """
 
 
@@ -200,7 +201,7 @@ def _explained(metric: str) -> str:
     caption = METRIC_TABLE[metric].caption
     if metric in METRICS:
         return caption
-    return f"{caption} A probability flow can be followed more exactly than a sample can show, so this tells good samplers apart."
+    return f"{caption} This metric has no sampling noise, so it separates good samplers that the other metrics cannot separate."
 
 
 def _times(ratio: float) -> str:
@@ -210,11 +211,12 @@ def _times(ratio: float) -> str:
 def _error_part(suite: Suite, with_flow: bool) -> str:
     text = """## Error against NFE
 
-The error is the sliced Wasserstein distance with the mean square of the sampling noise taken off,
+The error is the sliced Wasserstein distance v, with the sampling noise subtracted in squares:
 
     sqrt(max(mean_seeds v^2 - mean_exact v^2, 0))
 
-In the shaded band it cannot be told from the error of exact samples. All other samplers are grey.
+The first mean is over the seeds of the sampler, the second over exact samples. In the shaded band an error cannot be told apart
+from that of exact samples. The samplers with the best mean ranks are in colour, all others in grey.
 
 """
     for setting in suite.settings:
@@ -222,15 +224,16 @@ In the shaded band it cannot be told from the error of exact samples. All other 
     return text + "![Distance to the exact flow against NFE](flow.png)\n" * with_flow
 
 
-def _loss_part(found: Results, ranks: Ranking) -> str:
+def _worst_part(found: Results, ranks: Ranking) -> str:
     lines = []
     for i in ranks.order:
-        worst = losses(found, i)
+        worst = worst_cells(found, i)
         cells = [f"{_times(each.ratio)} × `{each.best}`: {each.target}, {each.sde}, {each.budget} NFE" for each in worst]
         lines.append([f"`{found.samplers[i]}`", "<br>".join(cells) or "nowhere"])
     return (
-        "## Where each loses\n\nThe sliced Wasserstein distance in units of the best sampler's: first as means over everything "
-        "else, then in the three worst combinations of each sampler.\n\n![Where each sampler loses](losses.png)\n\n"
+        "## Where each sampler is worst\n\nThe sliced Wasserstein distance divided by that of the best sampler: first its means "
+        "(picture), then the three worst combinations of each sampler. “4.4 × `ddim`” means 4.4 times the distance of `ddim`, "
+        "the best sampler there.\n\n![Where each sampler is worst](worst.png)\n\n"
         + _table(["sampler", "its three worst combinations"], lines, 2)
     )
 
@@ -253,10 +256,10 @@ Cite scoredm, as its `CITATION.cff` says, with the version of the suite and the 
 
     scoredm {scoredm.__version__}, benchmark suite {suite.name} ({suite.digest[:16]})
 
-Results of one suite can be compared, whoever ran it: a changed target, SDE, grid, budget, seed or metric is another version, and
-a suite that does not have its hash is refused.
+Results of the same suite can be compared, whoever ran them. A change of a target, SDE, grid, budget, seed or metric makes a new
+version, and a suite whose hash does not match its version is refused.
 
     python -m scoredm.bench --out FOLDER
 
-runs it, and goes on where it was stopped. `FOLDER/rows.parquet` has a row for each run, with all its settings.
+runs the suite; if it was stopped, it continues. `FOLDER/rows.parquet` has a row for each run, with all its settings.
 """

@@ -1,10 +1,9 @@
 """Running the benchmark: its jobs on any executor, its rows in a Parquet file that is gone on with, and then its report."""
 
 import os
-import pickle
 import signal
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -14,7 +13,7 @@ from scoredm.bench import report
 from scoredm.bench.suite import FULL, QUICK, Cell, check, jobs, samplers
 from scoredm.samplers import Sampler
 from scoredm.studies import Job, Record
-from scoredm.workers import packed
+from scoredm.workers import check_can_be_sent
 
 ROWS = "rows.parquet"
 SAVE_SECONDS = 60.0  # between two writings of the file, which takes longer than many jobs
@@ -51,7 +50,8 @@ def run(
     methods = samplers() if methods is None else methods
     wanted = jobs(suite, methods)
     if isinstance(executor, ProcessPoolExecutor):
-        _check_can_be_sent(methods)
+        for method in methods:
+            check_can_be_sent("sampler", repr(method), method)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     found = {Cell.of(row): row for row in studies.load_rows(folder / ROWS)}
@@ -74,17 +74,6 @@ def run(
 
 def _is_done(row: Record | None, job: Job) -> bool:
     return row is not None and row["key"] == job.key and not row["error"]
-
-
-def _check_can_be_sent(methods: Iterable[str | Sampler]) -> None:
-    for method in methods:
-        try:
-            packed(method)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"sampler is {method!r}, which cannot be sent to a process: {error}; a process finds functions by their names in "
-                "a module, so write def there in place of lambda, or use threads"
-            ) from error
 
 
 def _perform(todo: Mapping[Cell, Job], executor: Executor) -> Generator[dict[Cell, Record]]:

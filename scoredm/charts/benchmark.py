@@ -94,7 +94,7 @@ def mean_ranks(parts: Sequence[tuple[str, Sequence[str], np.ndarray, np.ndarray,
 
 
 def ratio_map(names: Sequence[str], columns: Sequence[str], ratios: np.ndarray, title: str) -> Figure:
-    """Where each sampler loses: its value in units of the best one's, by colour and in numbers.
+    """Where each sampler is worst: its value in units of the best one's, by colour and in numbers.
 
     Args:
         names: of the samplers.

@@ -39,7 +39,7 @@ class Settings:
         """Validate every value."""
         address.check("race", self)
         if not self.raced:
-            message = _("{name} is {value}; these add noise, so the distance to the exact flow needs another one, such as ddim")
+            message = _("{name} is {value}; all of these add noise, but the exact flow has none: add one without, such as ddim")
             raise ValueError(message.format(name="samplers", value=",".join(self.samplers)))
 
     @property
@@ -117,8 +117,8 @@ class Verdict:
         cause: "reached" where at least one reaches it, "above" where none does, "flow" where a pathwise metric has none.
         first: sampler and grid of those that reach it with the fewest evaluations; where none does, of the closest. Without a
             floor, of the closest among the runs with at most `nfe` evaluations.
-        nfe: the evaluations of the score that those need; None where none reaches it. Without a floor, so many that each sampler
-            has a run with as many or more.
+        nfe: the evaluations of the score that those need; None where none reaches it. Without a floor, the largest number that
+            every sampler has reached.
         closest: the smallest distance of all; without a floor, among the runs with at most `nfe` evaluations.
         above: sampler and grid of those that do not reach it.
     """

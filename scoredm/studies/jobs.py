@@ -40,12 +40,12 @@ Named = TypeVar("Named", Sampler, Grid, NamedMetric)
 class Job:
     """One run of one sampler, measured.
 
-    Whatever is one's own may be anything that can be called as the library calls it. It is known by its content (see
-    `canonical.fingerprint`): its numbers and its code are part of the job's key, as they are when the job is made, so that what
-    is changed has a key of its own. Jobs with one key are equal. A process can be sent functions and classes of a module, not a
-    lambda, nor a function made inside another.
+    Parts of your own (target, SDE, sampler, grid, score, metrics) may be anything that can be called with the library's
+    arguments. Each is identified by the `canonical.fingerprint` of its numbers and code when the job is made, so a changed part
+    gives another key. Jobs with one key are equal. A process can be sent functions and classes of a module, not a lambda, nor a
+    function made inside another.
 
-    A sampler with `visits` (predictor-corrector, Langevin) has noise of its own whatever `noise_steps` is. A sampler of one's own
+    A sampler with `visits` (predictor-corrector, Langevin) has noise of its own whatever `noise_steps` is. A sampler of your own
     is given the noise whatever its `stochastic` is.
 
         def midpoint(sde, score_fn, x, t, t_next, noise): ...
@@ -57,22 +57,22 @@ class Job:
         sde: the forward diffusion.
         sampler: a key of SAMPLERS, a Sampler, a step, or a class whose instances are steps; of a step that is an object each run
             has a copy.
-        grid: a key of GRIDS, a Grid, a function (sde, steps, t_min) -> times, or the times themselves, which fall from 1; they
-            then say `steps` and `t_min`, and more steps, a multiple of theirs, divide each of theirs evenly.
+        grid: a key of GRIDS, a Grid, a function (sde, steps, t_min) -> times, or the times themselves, falling from 1, which
+            then set `steps` and `t_min`; a larger `steps` must be a multiple, and divides each interval evenly.
         steps: of the grid.
         prior: a key of PRIORS: "exact", "matched" or "zero".
         t_min: the time of the last step.
         denoise: whether to end with the Tweedie step.
-        recipe: of the network to sample with; None for the exact score, or one's own.
+        recipe: of the network to sample with; None for the exact score, or your own.
         n: particles, from 10 to 1 000 000, and n D at most 33 554 432, which take 268 MB in float64.
         seed: of starts, noise and the metrics' own draws.
-        metrics: keys of METRICS, NamedMetrics, or functions (x, mixture, generator) -> float; the column of one's own is its
+        metrics: keys of METRICS, NamedMetrics, or functions (x, mixture, generator) -> float; the column of your own is its
             title, with - for spaces, or its function's name. A pathwise one compares x with `exact_end_points`; a sampler that
             says that it is stochastic, or has visits, follows no path of the flow and is refused.
         noise_steps: 0 for noise of the job's own; a multiple of `steps` for the noise of a grid of so many steps, added up, so
             that jobs with different steps follow one Brownian path on the uniform grid, and nearly one on any other.
-        score: a score of one's own to sample with, a network or any function (x, t) -> s(x, t).
-        own: the fingerprint of each thing that is one's own, by its place in the job.
+        score: a score of your own to sample with, a network or any function (x, t) -> s(x, t).
+        own: the fingerprint of each part of your own, by its place in the job.
         key: a short name that equal jobs share and no others do.
 
     Raises:
@@ -298,8 +298,8 @@ def _checked_times(values: Sequence[float], steps: int, t_min: float) -> list[fl
     if not ends or len(times) != steps + 1 or not all(t > t_next for t, t_next in pairwise(times)):
         shown = ", ".join(f"{t:g}" for t in times[:4])
         raise ValueError(
-            f"the grid is {shown}, ..., {times[-1]:g}, {len(times)} times; it must have {steps + 1}, fall from each to the next, "
-            f"start at 1 and end at t_min, {t_min:g}"
+            f"the grid is {shown}, ..., {times[-1]:g}, {len(times)} times; it must have {steps + 1} falling times, the first 1 "
+            f"and the last t_min, {t_min:g}"
         )
     return [*times]
 
@@ -370,7 +370,7 @@ def _registered(value: Any, known: Mapping[str, Any]) -> str | None:
 
 def _checked_title(kind: str, part: Named, known: Mapping[str, Any]) -> Named:
     if part.title in known:
-        raise ValueError(f"{kind} has the title {part.title!r}, which is the name of one of ours; it must have another")
+        raise ValueError(f"{kind} has the title {part.title!r}, a name that the library already uses; choose another")
     return part
 
 
@@ -432,7 +432,7 @@ def _metric(value: Any) -> str | NamedMetric:
         value = NamedMetric(title_of(value), "", "", value)
     name = metric_name(value)
     if not name or name in COLUMNS:
-        raise ValueError(f"a metric has the title {value.title!r}; that is no name for a column of its own")
+        raise ValueError(f"a metric has the title {value.title!r}, which cannot be the name of a column; choose another")
     return _checked_title("a metric", value, METRICS)
 
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-import pickle
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -18,7 +17,7 @@ from scoredm.sde import SDE
 from scoredm.studies.jobs import MOST_STEPS, Job, Make, Record, title_of, where_defined, whole
 from scoredm.studies.runs import failed, perform
 from scoredm.studies.tables import load_rows, save_rows
-from scoredm.workers import packed, unpacked
+from scoredm.workers import check_can_be_sent, packed, unpacked
 
 
 def race(
@@ -76,7 +75,7 @@ def equal_cost_steps(samplers: Iterable[str | Sampler], nfe: int, choices: Seque
 
     Returns:
         The steps of each sampler, 1 or more, by its key or title; of two that are as near, the fewer. What an adaptive method
-        costs is only known about.
+        costs is known only approximately.
 
     Raises:
         ValueError: for nfe below 1, or no choices.
@@ -185,17 +184,10 @@ def _check_unchanged(jobs: Iterable[Job]) -> None:
 
 
 def _check_can_be_sent(jobs: Iterable[Job]) -> None:
-    """Refuse what a process cannot be sent; each thing is tried once."""
+    """Check that a process can be sent every part that is not the library's; each is tried once."""
     parts = {id(part): (name, part) for job in jobs for name, part in job.own_parts}
     for name, part in parts.values():
-        try:
-            packed(part)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"{name} is {where_defined(part)}, which cannot be sent to a process: {error}; a process finds functions and "
-                "classes by their names in a module, so write def there in place of lambda or a function inside another, or use "
-                "threads"
-            ) from error
+        check_can_be_sent(name, where_defined(part), part)
 
 
 def collect(future: "Future[Record]", job: Job) -> Record:

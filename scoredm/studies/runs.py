@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @final
 class _Shared(Generic[T]):
-    """What jobs share, by its key, up to so much in all: each is made once, others at the same time, and the oldest forgotten."""
+    """A cache of limited size: each value is made once, different ones at the same time; the least recently used is forgotten."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -117,10 +117,10 @@ def end_points(job: Job, score_fn: ScoreFn | None = None) -> EndPoints:
         score_fn: the network of the job's recipe, where it is trained already; without it `learned_score` trains it.
 
     Raises:
-        ValueError: for a score_fn where the job samples with the exact score; else what its sampler raises.
+        ValueError: a score_fn is given, but the job has no recipe. Else what its sampler raises.
     """
     if score_fn is not None and job.recipe is None:
-        raise ValueError("this job has a score; give it a recipe to sample with the network of that recipe")
+        raise ValueError("score_fn is given, but this job has no recipe; leave score_fn out, or give the job a recipe")
     for_start, for_noise, _ = _streams(job.seed)
     times = job.times
     start = _start(job, for_start)

@@ -49,9 +49,7 @@ def _choose(experiment: Experiment) -> "screens.race.Settings | None":
     with st.container(horizontal=True):
         particles, seeds = controls.choose("race", "particles"), controls.choose("race", "seeds")
     if not screens.race.measurable(samplers, metric):
-        words = _(
-            "{names}: a sampler that adds noise follows no path of the flow. Choose one without noise, or another distance."
-        )
+        words = _("{names}: samplers that add noise do not follow the exact flow. Choose one without noise, or another distance.")
         st.warning(words.format(names=", ".join(map(_sampler, samplers))), icon=":material/info:")
         return None
     return screens.race.Settings(samplers, grids, first, last, score, metric, particles, seeds)
@@ -78,8 +76,8 @@ def _how_it_is_run(settings: "screens.race.Settings") -> str:
     if settings.pathwise:
         return _(
             "All samplers start from the same points of p₁. Each stops at t = 0.001 and ends with the Tweedie step; so does the "
-            "exact flow from the same points. The chart will show the distance between the two, root mean square. It is 0 for a "
-            "perfect sampler."
+            "exact flow from the same points. The chart will show the root mean square distance between the points of the two. "
+            "It is 0 for a perfect sampler."
         )
     return _(
         "All samplers start from the same points of p₁. Those that add noise use the same Brownian path, except for "
@@ -99,7 +97,7 @@ def _what_a_dash_means(settings: "screens.race.Settings") -> str:
 
 def _left_out(settings: "screens.race.Settings") -> str:
     names = ", ".join(_sampler(key) for key in settings.samplers if key not in settings.raced)
-    words = _("Left out, because a sampler that adds noise follows no path of the flow: {names}.")
+    words = _("Left out: {names}. Samplers that add noise do not follow the exact flow.")
     return words.format(names=names) if names else ""
 
 

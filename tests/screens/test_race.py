@@ -167,7 +167,7 @@ def test_samplers_are_ranked_by_the_exact_flow_at_equal_cost():
 
 
 def test_a_race_of_noise_alone_against_the_exact_flow_is_refused():
-    with pytest.raises(ValueError, match="samplers is euler-maruyama,langevin; these add noise, so .* such as ddim"):
+    with pytest.raises(ValueError, match="samplers is euler-maruyama,langevin; all of these add noise, but .* such as ddim"):
         replace(PATHWISE, samplers=("euler-maruyama", "langevin"))
 
 
