@@ -384,9 +384,7 @@ LOOKED_AT = {
     "scoredm/ui/score/probe.py": {"st.markdown"},  # numbers in a table
     "scoredm/ui/shell.py": {"st.html", "st.markdown"},  # styles, and the experiment: names of ours, and numbers
     "scoredm/ui/verified.py": {"st.html", "row.html"},  # styles with words of a catalogue, and numbers, escaped
-    "scoredm/bench/running.py": {"pickle"},  # its error alone
     "scoredm/canonical.py": {"pickle"},  # its error alone
-    "scoredm/studies/lists.py": {"pickle"},  # its error alone
     "scoredm/workers.py": {"pickle"},  # what the server's own processes send each other
 }
 MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}

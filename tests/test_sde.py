@@ -277,7 +277,7 @@ def test_an_own_sde_prepared_for_a_grid_answers_alike_and_is_asked_once_for_all_
     ],
 )
 def test_what_is_no_sde_is_refused_in_words(given):
-    with pytest.raises(TypeError, match=r"an SDE is wanted|the first must be the mixture and the second the SDE"):
+    with pytest.raises(TypeError, match=r"an SDE is needed|pass the mixture first and then the SDE"):
         given(targets.mixture("tutorial"), VPSDE())
 
 
