@@ -377,7 +377,7 @@ def _prepared_gap(mixture: GaussianMixture) -> Callable[[Tensor, int], Tensor]:
         y = x - origin
         features = torch.cat([torch.ones_like(y[:, :1]), y, (y[:, :, None] * y[:, None, :]).flatten(1)], 1)
         logits = features @ logit_rows[: k + 1].T
-        if k == 1:
+        if k == 1:  # the share of a single component before is a sigmoid, and its moments need no sums
             share = (logits[:, 0] - logits[:, 1]).clamp_(min=LEAST_LOGIT).sigmoid_()
             difference = (h[1] - h[0]) + y @ (P[0] - P[1])
             return share * difference.square().sum(1)

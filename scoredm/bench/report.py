@@ -201,7 +201,7 @@ def _explained(metric: str) -> str:
     caption = METRIC_TABLE[metric].caption
     if metric in METRICS:
         return caption
-    return f"{caption} This metric has no sampling noise, so it separates good samplers that the other metrics cannot separate."
+    return f"{caption} So it separates good samplers that the other metrics cannot tell apart."
 
 
 def _times(ratio: float) -> str:
