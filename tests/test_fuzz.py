@@ -1,7 +1,7 @@
 """Random texts that are nearly right: links, mixtures, lessons, tables and lines of code.
 
-Whatever they say, they are read, or refused in words that name what is wrong and what is allowed; within 2 s and 500 MB, and
-pages within 15 s. The same texts are tried each time; `python -m tests.faults` tries many more.
+Whatever they say, they are read, or refused in words that name what is wrong and what is allowed; within 2 s and 500 MB. The
+same texts are tried each time; `python -m tests.faults` tries many more.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from scoredm.address import PAGES, TABLE, VIEWS, experiment_from, read_link, set
 from scoredm.lessons import LessonError, parse
 from scoredm.parameters import Number, Parameter, plain
 from tests.faults import sizes, texts, visit
-from tests.faults.limits import PAGE_SECONDS, within_limits
+from tests.faults.limits import within_limits
 
 EVERYWHERE = {parameter.name: parameter for table in TABLE.values() for parameter in table.values()}
 
@@ -165,7 +165,7 @@ def test_a_page_opens_with_whatever_its_link_says(page):
         asked: dict[str, list[str]] = {}
         for name, text in pairs:
             asked.setdefault(name, []).append(text)
-        at = within_limits(lambda: visit.open_page(page, asked), PAGE_SECONDS)
+        at = within_limits(lambda: visit.open_page(page, asked))
         assert not at.exception, [element.value for element in at.exception]
         assert PAGES[page].title in [element.value for element in at.title]
         said = " ".join(element.value for element in (*at.warning, *at.error))

@@ -7,21 +7,19 @@ from pathlib import Path
 from typing import TypeVar
 
 SECONDS = 2.0
-PAGE_SECONDS = 15.0  # of a page: a link may ask for a legal simulation as large as there is
 BYTES = 500e6
 
 Result = TypeVar("Result")
 
 
-def within_limits(function: Callable[[], Result], most: float = SECONDS) -> Result:
+def within_limits(function: Callable[[], Result]) -> Result:
     """What a function returns, after checking what it took.
 
     Args:
         function: reads a text.
-        most: seconds of the processor.
 
     Raises:
-        AssertionError: it took more time, or more than BYTES at any moment.
+        AssertionError: it took more than SECONDS of the processor, or more than BYTES at any moment.
     """
     before = _memory("VmRSS")
     _forget_peak()
@@ -29,7 +27,7 @@ def within_limits(function: Callable[[], Result], most: float = SECONDS) -> Resu
     result = function()
     seconds = time.process_time() - began
     grown = _memory("VmHWM") - before
-    assert seconds <= most, f"it took {seconds:.1f} s"
+    assert seconds <= SECONDS, f"it took {seconds:.1f} s"
     assert grown <= BYTES, f"it took {grown / 1e6:.0f} MB"
     return result
 
