@@ -1,7 +1,6 @@
 """scoredm, the app: `streamlit run app.py`."""
 
-from scoredm.ui import background, shell
+from scoredm.ui import shell
 
 if __name__ == "__main__":  # a worker process may load this file, but it has no page to show
-    shell.navigation().run()
-    background.prepare()
+    shell.run_page()

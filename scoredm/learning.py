@@ -445,6 +445,37 @@ def training_reference(mixture: GaussianMixture, sde: SDE, eps: float, generator
 
 
 @dataclass(frozen=True, eq=False)
+class HistorySummary:
+    """What is shown of the history of a run; small where the history is long.
+
+    Attributes:
+        last: loss and errors after the last step.
+        curves: the history to draw.
+        recent: mean loss of the last 50 steps.
+        recent_error: its standard error.
+    """
+
+    last: TrainMetrics
+    curves: TrainingCurves
+    recent: float
+    recent_error: float
+
+
+def summarise(history: Sequence[TrainMetrics], smoothing: int = 1) -> HistorySummary | None:
+    """Summarise the history of a run.
+
+    Args:
+        history: of the run; it may grow meanwhile.
+        smoothing: number of steps over which the drawn loss is averaged.
+
+    Returns:
+        The summary, or None before the first step.
+    """
+    rows = list(history)
+    return HistorySummary(rows[-1], training_curves(rows, smoothing), *recent_loss(rows)) if rows else None
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingSnapshot:
     """Everything that is shown of a run at one moment.
 
@@ -471,36 +502,37 @@ class TrainingSnapshot:
 
 def training_snapshot(
     reference: TrainingReference,
-    history: Sequence[TrainMetrics],
+    history: Sequence[TrainMetrics] | HistorySummary,
     score_fn: ScoreFn,
     t: float,
     points: torch.Tensor,
     smoothing: int = 1,
+    over_time: ErrorsOverTime | None = None,
 ) -> TrainingSnapshot | None:
     """Measure a run as it is now.
 
     Args:
         reference: the exact values of the experiment.
-        history: of the run; it may grow meanwhile.
+        history: of the run, which may grow meanwhile, or its summary.
         score_fn: the learned score, a copy that no longer changes.
         t: the time at which scores are compared, above 0.
         points: where they are compared, (N, D).
-        smoothing: number of steps over which the drawn loss is averaged.
+        smoothing: number of steps over which the drawn loss is averaged; a summary has been averaged already.
+        over_time: what the reference's errors give of this score, where that is known.
 
     Returns:
         The snapshot, or None before the first step.
     """
-    rows = list(history)
-    if not rows:
+    found = history if isinstance(history, HistorySummary) else summarise(history, smoothing)
+    if found is None:
         return None
-    recent, error = recent_loss(rows)
     return TrainingSnapshot(
-        last=rows[-1],
-        curves=training_curves(rows, smoothing),
-        recent=recent,
-        recent_error=error,
-        excess=recent - reference.floor,
-        below_floor=bool(recent < reference.floor - SIGNIFICANT * error),
-        over_time=reference.errors(score_fn),
+        last=found.last,
+        curves=found.curves,
+        recent=found.recent,
+        recent_error=found.recent_error,
+        excess=found.recent - reference.floor,
+        below_floor=bool(found.recent < reference.floor - SIGNIFICANT * found.recent_error),
+        over_time=reference.errors(score_fn) if over_time is None else over_time,
         scores=compare_scores(reference.mixture, reference.sde, score_fn, t, points),
     )

@@ -4,7 +4,7 @@ Each chart is a pair: a cached spec without data, and a function from arrays to 
 when a control moves, so the chart changes in place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -58,21 +58,23 @@ def rows(*parts: Mapping[str, Any]) -> pa.Table:
         parts: {column: values}; a single value stands in every row of its part. A column that a part has not, a value of None,
             and what is not a number are empty cells.
     """
-    tables = [_part(part) for part in parts]
-    return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    lengths = [max((len(values) for values in part.values() if np.ndim(values)), default=1) for part in parts]
+    names = dict.fromkeys(name for part in parts for name in part)
+    return pa.table({name: _column([part.get(name) for part in parts], lengths) for name in names})
 
 
-def _part(columns: Mapping[str, Any]) -> pa.Table:
-    length = max((len(values) for values in columns.values() if np.ndim(values)), default=1)
-    return pa.table({name: _column(values, length) for name, values in columns.items()})
+def _column(values: Sequence[Any], lengths: Sequence[int]) -> pa.Array:
+    """One column, part below part."""
+    if any(value is not None and np.asarray(value).dtype.kind in "UO" for value in values):
+        return pa.concat_arrays([_words(value, n) for value, n in zip(values, lengths, strict=True)])
+    each = [np.broadcast_to(np.nan if v is None else v, n) for v, n in zip(values, lengths, strict=True)]
+    return pa.array(np.concatenate(each), from_pandas=True)
 
 
-def _column(values: Any, length: int) -> pa.Array:
+def _words(values: Any, length: int) -> pa.Array:
     if values is None:
-        return pa.nulls(length)
-    if isinstance(values, str):
-        return pa.repeat(values, length)
-    return pa.array(np.broadcast_to(values, length), from_pandas=True)
+        return pa.nulls(length, pa.string())
+    return pa.repeat(values, length) if isinstance(values, str) else pa.array(values, pa.string())
 
 
 @cache

@@ -10,7 +10,16 @@ from scoredm import address, fields, kernel_density, learning
 from scoredm.comparison import SampleComparison
 from scoredm.experiment import Experiment
 from scoredm.frames import LEARNED, ArrowScale, Frames, round_size
-from scoredm.learning import ARROWS, CELLS, ErrorsOverTime, Places, ScoreDifference, TrainingCurves, TrainingReference
+from scoredm.learning import (
+    ARROWS,
+    CELLS,
+    ErrorsOverTime,
+    HistorySummary,
+    Places,
+    ScoreDifference,
+    TrainingCurves,
+    TrainingReference,
+)
 from scoredm.score import ScoreFn
 from scoredm.screens import comparing, onepoint
 from scoredm.statistics import Measurement
@@ -219,7 +228,8 @@ def run(experiment: Experiment, settings: Settings, progress: Callable[[int, int
         if progress is not None:
             progress(row.step, config.steps)
     model = trainer.score_fn.cpu().requires_grad_(False)
-    seen = look(reference(experiment, config.eps), places(experiment, settings.t), settings, experiment, trainer.history, model)
+    summary = summarise(settings, trainer.history)
+    seen = look(reference(experiment, config.eps), settings, experiment, summary, model)
     shown = onepoint.Settings(settings.t, settings.point, settings.second)
     one = onepoint.run(experiment, shown, model) if settings.show_loss else None
     return Result(seen, sample(experiment, config.eps, model), one)
@@ -245,29 +255,39 @@ def places(experiment: Experiment, t: float) -> Places:
     return learning.comparison_places(experiment.mixture, experiment.sde, t, generator(experiment, "metric"))
 
 
+def summarise(settings: Settings, history: Sequence[TrainMetrics]) -> HistorySummary | None:
+    """What is shown of the history of a run; None before the first step.
+
+    Args:
+        settings: how the loss is averaged.
+        history: of the run.
+    """
+    return learning.summarise(history, int(settings.smoothing))
+
+
 def look(
     known: TrainingReference,
-    where: Places,
     settings: Settings,
     experiment: Experiment,
-    history: Sequence[TrainMetrics],
+    history: HistorySummary | None,
     model: ScoreFn | None,
+    over_time: ErrorsOverTime | None = None,
 ) -> Look:
     """Measure a run as it was at one moment.
 
     Args:
         known: the `reference` of the experiment.
-        where: the `places` at settings.t.
         settings: the recipe, and what is shown.
         experiment: target, SDE and seed.
-        history: of the run.
+        history: of the run, from `summarise`; None before the first step.
         model: the learned score after the last step of the history, on the CPU; None before the first.
+        over_time: loss and error of the model, where they are known from an earlier look at another t.
     """
-    seen = None
-    if model is not None:
-        seen = learning.training_snapshot(known, history, model, settings.t, where.points, int(settings.smoothing))
+    where, seen = places(experiment, settings.t), None
+    if history is not None and model is not None:
+        seen = learning.training_snapshot(known, history, model, settings.t, where.points, over_time=over_time)
     return Look(
-        step=len(history),
+        step=history.last.step if history is not None else 0,
         steps=settings.config(experiment.seed).steps,
         floor=known.floor,
         notebook_floor=known.notebook_floor,

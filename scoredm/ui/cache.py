@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from scoredm.comparison import FreshSamples, SampleComparison
     from scoredm.fields import Outline
     from scoredm.identities import TwoSides
-    from scoredm.learning import TrainingPace, TrainingReference
+    from scoredm.learning import ErrorsOverTime, TrainingPace, TrainingReference
     from scoredm.likelihood import Encoding
     from scoredm.memorisation import Points
     from scoredm.metrics import NoiseFloor
     from scoredm.score import ScoreFn
-    from scoredm.screens.training import Look, Places, Samples
+    from scoredm.screens.training import Look, Samples
     from scoredm.studies import Job
     from scoredm.tasks import Training, TrainingState, TrainingTask
     from scoredm.training import TrainConfig
@@ -40,6 +40,7 @@ Value = TypeVar("Value")
 
 MOST_BYTES = 200e6  # of all results together
 MOST_EVALUATIONS = 1e7  # of components at points: more take longer than some tenths of a second
+PACE_SECONDS = 60.0  # a pace is measured again after so long: the load changes
 WITH_PICTURES = 2  # times its own size: a result with what is drawn of it
 
 
@@ -65,8 +66,7 @@ def by_ready_worker(function: Callable[..., Value], *args: object, urgent: bool 
         args: what it is given.
         urgent: whether a worker computes it before other work: for what takes some tenths of a second.
     """
-    shop = workshop()
-    return waiting.for_value(shop, function, *args, urgent=urgent) if shop.ready else function(*args)
+    return waiting.here_or_for_value(workshop(), function, *args, urgent=urgent)
 
 
 def by_size(experiment: Experiment, evaluations: float, function: Callable[..., Value], *args: object) -> Value:
@@ -339,7 +339,7 @@ def _line_run(experiment: Experiment, settings: "screens.whatif.Settings") -> "s
     return by_worker(screens.whatif.try_line, experiment, settings)
 
 
-@st.cache_data(max_entries=64, ttl=60, show_spinner=False)
+@cachetools.cached(cachetools.TTLCache(maxsize=64, ttl=PACE_SECONDS), condition=threading.Condition())
 def _training_pace(config: "TrainConfig", dim: int) -> "TrainingPace":
     return scoredm.learning.measure_training_pace(config, dim)
 
@@ -356,19 +356,21 @@ def training_reference(experiment: Experiment, eps: float) -> "TrainingReference
 
 
 @kept
-def training_places(experiment: Experiment, t: float) -> "Places":
-    """See `screens.training.places`."""
-    return screens.training.places(experiment, t)
-
-
-@kept
 def _training_look(
     experiment: Experiment, settings: "screens.training.Settings", step: int, _state: "TrainingState | None"
 ) -> "Look":
     known = training_reference(experiment, settings.config(experiment.seed).eps)
-    history, model = ((), None) if _state is None or not step else (_state.history, _state.model)
-    places = training_places(experiment, settings.t)
-    return by_ready_worker(screens.training.look, known, places, settings, experiment, history, model)
+    if _state is None or not step:
+        return by_ready_worker(screens.training.look, known, settings, experiment, None, None)
+    summary = screens.training.summarise(settings, _state.history)  # a long history would take long to send
+    measured = _over_time.get(_state)
+    look = by_ready_worker(screens.training.look, known, settings, experiment, summary, _state.model, measured)
+    _over_time[_state] = look.over_time
+    return look
+
+
+# What a move of t leaves as it was, which takes half the time of a look.
+_over_time: "WeakKeyDictionary[TrainingState, ErrorsOverTime | None]" = WeakKeyDictionary()
 
 
 def training_look(experiment: Experiment, settings: "screens.training.Settings", run: "Training | None") -> "Look":

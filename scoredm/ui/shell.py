@@ -14,7 +14,7 @@ from scoredm.address import PAGES
 from scoredm.experiment import Experiment
 from scoredm.language import _
 from scoredm.markdown import as_text
-from scoredm.ui import controls, lesson, prose, reader, received, startup, theme
+from scoredm.ui import background, controls, lesson, prose, reader, received, startup, theme
 from scoredm.ui.feedback import feedback
 from scoredm.ui.sidebar import choose_experiment, draw_portrait
 
@@ -139,6 +139,12 @@ def navigation() -> StreamlitPage:
     return asked
 
 
+def run_page() -> None:
+    """Run the page that was asked for, and then start what computes long work: the first page of a server comes first."""
+    navigation().run()
+    background.prepare()
+
+
 def header(name: str) -> Experiment:
     """Draw a page's title and lead, and the target's portrait in the sidebar; return the experiment.
 
@@ -146,7 +152,7 @@ def header(name: str) -> Experiment:
     in the next run, and what a button sets would be lost; so such a page is run again from here, as app.py runs it.
     """
     if not hasattr(_run, "experiment"):
-        navigation().run()
+        run_page()
         st.stop()
     lesson.strip()
     st.title(title(name), anchor=False)

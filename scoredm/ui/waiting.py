@@ -1,5 +1,6 @@
 """What takes a page seconds: a worker process computes it, and the page's script waits, for as long as its reader does."""
 
+import threading
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-LOOK_SECONDS = 0.1  # how often a waiting script looks whether its reader has left or asked for something else
+READER = "_waiting"  # session state: the name under which the pool knows this reader
+LOOK_SECONDS = 0.2  # how often a waiting script looks whether its reader has left or asked for something else
+
+_here = threading.Lock()  # held by the one script that computes in this process while the workers start
 
 
 def for_value(shop: "Workshop", function: Callable[..., Value], *args: object, urgent: bool = False) -> Value:
@@ -29,14 +33,41 @@ def for_value(shop: "Workshop", function: Callable[..., Value], *args: object, u
     """
     if not shop.processes:
         return function(*args)
-    reader = st.session_state.setdefault("_waiting", uuid.uuid4().hex)
+    reader = st.session_state.setdefault(READER, uuid.uuid4().hex)
     asked = shop.compute(function, *args, urgent=urgent, reader=reader)
     viewer = uuid.uuid4().hex
     try:
         while not asked.ended:
             asked.renew(viewer)
             asked.over.wait(LOOK_SECONDS)
-            "waiting" in st.session_state  # noqa: B015 - where Streamlit looks whether the script is to end
+            _let_go()
     finally:
         asked.release(viewer)
     return asked.value
+
+
+def here_or_for_value(shop: "Workshop", function: Callable[..., Value], *args: object, urgent: bool) -> Value:
+    """The value of a function, computed here as long as the workers are not ready, by one script at a time.
+
+    The first reader of a server does not wait for its workers. Many who come with that reader would stop each other, as they
+    share one interpreter: they stand in line here, until the workers take over.
+
+    Args:
+        shop: whose workers compute it.
+        function: of a module.
+        args: what it is given.
+        urgent: see `for_value`.
+    """
+    while shop.processes and not shop.ready:
+        if _here.acquire(timeout=LOOK_SECONDS):
+            try:
+                return function(*args)
+            finally:
+                _here.release()
+        _let_go()
+    return for_value(shop, function, *args, urgent=urgent)
+
+
+def _let_go() -> None:
+    """End the script here if it is to end: Streamlit looks at each access to the session's state."""
+    READER in st.session_state  # noqa: B015 - the access is all

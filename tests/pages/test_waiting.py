@@ -1,12 +1,17 @@
 """A page that waits for a worker: it shows the value, raises what was raised, and gives up when its reader goes elsewhere."""
 
+import os
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from scoredm.tasks import Workshop
+from scoredm.ui import background
 from tests.common import wait_until
 
 
@@ -43,3 +48,46 @@ def test_a_page_that_is_left_gives_its_computation_up(shop):
     with pytest.raises(RuntimeError, match="timed out"):
         at.run()
     wait_until(lambda: shop.pool._long == 0)
+
+
+def first_pages(shop, function):
+    import streamlit as st
+
+    from scoredm.ui import waiting
+
+    st.write(str(waiting.here_or_for_value(shop, function, urgent=True)))
+
+
+def test_while_the_workers_start_one_page_at_a_time_computes_here_and_the_others_go_to_the_workers():
+    shop, began, end = Workshop(processes=1), threading.Event(), threading.Event()
+
+    def long() -> str:
+        began.set()
+        return f"here {end.wait(60)}"
+
+    def seen(function) -> str:
+        return AppTest.from_function(first_pages, args=(shop, function), default_timeout=60).run().markdown[0].value
+
+    try:
+        with ThreadPoolExecutor(2) as readers:
+            first = readers.submit(seen, long)
+            assert began.wait(60)
+            second = readers.submit(seen, os.getpid)
+            time.sleep(1.0)
+            assert not second.done(), "it waits while another page computes here"
+            shop.prepare()
+            assert int(second.result(60)) != os.getpid()
+            end.set()
+            assert first.result(60) == "here True"
+    finally:
+        end.set()
+        shop.pool.shutdown()
+
+
+@pytest.mark.parametrize("file", ["app.py", "pages/forward.py"])
+def test_the_first_request_starts_the_workers_whichever_page_it_asks_for(file, monkeypatch):
+    """A page that is the first request to a server runs without app.py."""
+    calls = []
+    monkeypatch.setattr(background, "prepare", lambda: calls.append(1))
+    at = AppTest.from_file(Path(__file__).parents[2] / file, default_timeout=60).run()
+    assert not at.exception and calls == [1]

@@ -136,8 +136,7 @@ def test_the_spread_of_all_that_may_have_led_to_one_point(asked):
 
 def looked(asked: Experiment) -> "training.Look":
     settings = training.Settings(recipe="ours")
-    known, where = training.reference(asked, 0.01), training.places(asked, settings.t)
-    return training.look(known, where, settings, asked, (), None)
+    return training.look(training.reference(asked, 0.01), settings, asked, None, None)
 
 
 @pytest.mark.parametrize("lam", [25.0, 5.0])

@@ -24,7 +24,7 @@ def scores(experiment: Experiment, t: float, model) -> training.Scores:
     settings = replace(SHORT, t=t)
     history = [next(Trainer(experiment.mixture, experiment.sde, TrainConfig(data_size=50, batch=16), "cpu"))]
     known = training.reference(experiment, 0.01)
-    return training.look(known, training.places(experiment, t), settings, experiment, history, model).scores
+    return training.look(known, settings, experiment, training.summarise(settings, history), model).scores
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +101,7 @@ def test_progress_counts_the_steps_to_the_end():
 
 def test_before_training_there_are_the_floor_and_the_exact_score():
     experiment = Experiment()
-    known, where = training.reference(experiment, 0.01), training.places(experiment, 0.25)
-    look = training.look(known, where, Settings(), experiment, (), None)
+    look = training.look(training.reference(experiment, 0.01), Settings(), experiment, None, None)
     assert (look.step, look.last, look.curves, look.over_time, look.scores.learned) == (0, None, None, None, None)
     assert look.scores.fields is not None and look.scores.fields.arrow_labels is not None
     assert set(look.scores.fields.arrow_labels.tolist()) == {-1}
