@@ -20,6 +20,7 @@ def test_unequal_sizes_pair_quantiles_exactly(n, m):
     x, y = normal(n, 1), normal(m, 1, seed=1)
     repeated = x.repeat_interleave(m, 0).sort(0).values - y.repeat_interleave(n, 0).sort(0).values
     assert sliced_wasserstein(x, y) == pytest.approx(float(repeated.square().mean().sqrt()), rel=1e-12)
+    torch.testing.assert_close([x, y], [normal(n, 1), normal(m, 1, seed=1)], rtol=0, atol=0)  # they are left as they were
 
 
 def test_on_the_line_it_is_the_second_and_not_the_first_wasserstein_distance():
@@ -56,10 +57,10 @@ def test_sliced_wasserstein_is_a_distance_with_units():
 
 
 def test_blocks_of_directions_do_not_change_it(monkeypatch):
-    x, y = normal(40, 3), normal(31, 3, seed=1)
-    whole = sliced_wasserstein(x, y, generator())
-    monkeypatch.setattr(wasserstein, "SORT_NUMBERS", 500)
-    assert sliced_wasserstein(x, y, generator()) == pytest.approx(whole, rel=1e-12)
+    pairs = [(normal(40, 3), normal(m, 3, seed=1)) for m in (31, 40, 80)]
+    whole = [sliced_wasserstein(x, y, generator()) for x, y in pairs]
+    monkeypatch.setattr(wasserstein, "PAIR_NUMBERS", 500)
+    assert [sliced_wasserstein(x, y, generator()) for x, y in pairs] == pytest.approx(whole, rel=1e-12)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
