@@ -143,6 +143,7 @@ def run_page() -> None:
     """Run the page that was asked for, and then start what computes long work: the first page of a server comes first."""
     navigation().run()
     background.prepare()
+    startup.settle()
 
 
 def header(name: str) -> Experiment:

@@ -1,6 +1,7 @@
 """What a server needs before it can show a page, and how its process ends."""
 
 import atexit
+import gc
 import logging
 import math
 import os
@@ -15,6 +16,7 @@ from streamlit import runtime
 
 from scoredm.language import _
 
+GARBAGE = 10_000  # objects that are made before Python looks for garbage among them; its own 700 is for small programs
 LEAST_BYTES = 3e9  # of address space: torch reserves more than it uses
 LEAVE_SECONDS = 3.0  # so long may the last computations go on after the server has stopped
 SCRIPTS = "ScriptRunner"  # how Streamlit's threads that run pages are called
@@ -30,6 +32,19 @@ def begin() -> None:
         logging.getLogger(__name__).error(reason)
         st.error(reason)
         st.stop()
+
+
+@cache
+def settle() -> None:
+    """Take what the first page of this server has loaded out of the search for garbage, once.
+
+    It stays as long as the server. A search through it stops all pages for 0.1 to 0.2 s, and in a class there are many.
+    """
+    if not _serves():
+        return
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, *gc.get_threshold()[1:])
 
 
 def _reason() -> str:
@@ -59,10 +74,15 @@ def _end_in_time() -> None:
     Streamlit runs pages in daemon threads. One that is inside torch when the interpreter goes down aborts the process. So the
     interpreter waits for them, and a process that waits too long ends without going down.
     """
-    if type(runtime.get_instance()) is not runtime.Runtime:  # a test runs the page, in a process that is not ours to end
+    if not _serves():
         return
     atexit.register(_wait_for_scripts)
     threading.Thread(target=_end, name="end", daemon=True).start()
+
+
+def _serves() -> bool:
+    """Whether this process is a server: a test runs pages too, in a process that is not ours."""
+    return type(runtime.get_instance()) is runtime.Runtime
 
 
 def _wait_for_scripts() -> None:
