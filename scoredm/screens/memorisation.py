@@ -4,7 +4,8 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ CLEAR = 3.0  # standard errors beyond which a share of copies differs from chanc
 MEMORISED, MOST = 0.9, 0.5  # shares of copies
 
 Verdict = Literal["memorised", "most", "some", "chance", "fewer"]
+Compute = Callable[..., list[Any]]  # (*calls) -> their values
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,25 @@ def resemble(comparison: SampleComparison) -> bool:
 # The exact scores
 
 
-def exact_scores(experiment: Experiment, points: Points) -> ExactScores:
+def in_turn(*calls: "partial[Any]") -> list[Any]:
+    """The values of calls, one after another."""
+    return [call() for call in calls]
+
+
+def exact_scores(experiment: Experiment, points: Points, compute: Compute = in_turn) -> ExactScores:
     """Sample with the true and with the empirical score of training points, and find the time of the collapse.
+
+    Args:
+        experiment: target, SDE and seed.
+        points: the training points.
+        compute: gives the values of two calls that take about equally long.
+    """
+    sampled, found = compute(partial(sample_both, experiment, points), partial(collapse, experiment, points))
+    return ExactScores(**sampled, collapse=found)
+
+
+def sample_both(experiment: Experiment, points: Points) -> dict[str, Any]:
+    """Sample with the true and with the empirical score: the fields of `ExactScores` without the collapse.
 
     Args:
         experiment: target, SDE and seed.
@@ -186,13 +205,12 @@ def exact_scores(experiment: Experiment, points: Points) -> ExactScores:
     """
     fresh = memorisation.nearest_distances(experiment.mixture.sample(FRESH, generator(experiment, "reference")), points.array())
     within, empirical = memorisation.copy_distance(fresh), EmpiricalScore(points.tensor(), experiment.sde)
-    return ExactScores(
-        fresh=fresh,
-        copy_distance=within,
-        true=draw(experiment, points, experiment.score, within),
-        empirical=draw(experiment, points, empirical, within),
-        collapse=_collapse(experiment, empirical),
-    )
+    return {
+        "fresh": fresh,
+        "copy_distance": within,
+        "true": draw(experiment, points, experiment.score, within),
+        "empirical": draw(experiment, points, empirical, within),
+    }
 
 
 def draw(experiment: Experiment, points: Points, score: ScoreFn, copy_distance: float) -> Drawn:
@@ -212,8 +230,14 @@ def draw(experiment: Experiment, points: Points, score: ScoreFn, copy_distance: 
     return Drawn(samples.numpy(), distances, memorisation.copies(distances, copy_distance))
 
 
-def _collapse(experiment: Experiment, empirical: EmpiricalScore) -> Collapse:
-    sde = experiment.sde
+def collapse(experiment: Experiment, points: Points) -> Collapse:
+    """Find when the empirical score collapses.
+
+    Args:
+        experiment: target, SDE and seed.
+        points: the training points.
+    """
+    sde, empirical = experiment.sde, EmpiricalScore(points.tensor(), experiment.sde)
     curve = memorisation.collapse(empirical, T_MIN, generator(experiment, "metric"))
     return Collapse(
         curve,

@@ -8,6 +8,7 @@ import inspect
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -51,8 +52,9 @@ def workshop() -> "scoredm.tasks.Workshop":
 
 
 def by_worker(function: Callable[..., Value], *args: object) -> Value:
-    """The value of a function that takes long, computed beside the process of the pages: see `waiting.for_value`."""
-    return waiting.for_value(workshop(), function, *args)
+    """The value of a function that takes long, computed beside the process of the pages: see `waiting.for_values`."""
+    value: Value = waiting.for_values(workshop(), partial(function, *args))[0]
+    return value
 
 
 def by_ready_worker(function: Callable[..., Value], *args: object, urgent: bool = True) -> Value:
@@ -66,7 +68,13 @@ def by_ready_worker(function: Callable[..., Value], *args: object, urgent: bool 
         args: what it is given.
         urgent: whether a worker computes it before other work: for what takes some tenths of a second.
     """
-    return waiting.here_or_for_value(workshop(), function, *args, urgent=urgent)
+    value: Value = waiting.here_or_for_values(workshop(), partial(function, *args), urgent=urgent)[0]
+    return value
+
+
+def by_ready_workers(*calls: "partial[Any]") -> list[Any]:
+    """The values of several calls, by the workers at the same time: see `by_ready_worker`."""
+    return waiting.here_or_for_values(workshop(), *calls, urgent=True)
 
 
 def by_size(experiment: Experiment, evaluations: float, function: Callable[..., Value], *args: object) -> Value:
@@ -426,7 +434,7 @@ def training_points(experiment: Experiment, count: int) -> "Points":
 @kept
 def exact_scores(experiment: Experiment, points: "Points") -> "screens.memorisation.ExactScores":
     """See `screens.memorisation.exact_scores`."""
-    return by_ready_worker(screens.memorisation.exact_scores, experiment, points)
+    return screens.memorisation.exact_scores(experiment, points, by_ready_workers)
 
 
 @kept

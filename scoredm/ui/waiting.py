@@ -2,15 +2,13 @@
 
 import threading
 import uuid
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 if TYPE_CHECKING:
     from scoredm.tasks import Workshop
-
-Value = TypeVar("Value")
 
 READER = "_waiting"  # session state: the name under which the pool knows this reader
 LOOK_SECONDS = 0.2  # how often a waiting script looks whether its reader has left or asked for something else
@@ -18,54 +16,54 @@ LOOK_SECONDS = 0.2  # how often a waiting script looks whether its reader has le
 _here = threading.Lock()  # held by the one script that computes in this process while the workers start
 
 
-def for_value(shop: "Workshop", function: Callable[..., Value], *args: object, urgent: bool = False) -> Value:
-    """The value of a function, computed by a worker process where there are any, and otherwise here.
+def for_values(shop: "Workshop", *calls: "partial[Any]", urgent: bool = False) -> list[Any]:
+    """The values of calls, computed by worker processes at the same time where there are any, and otherwise here.
 
     Args:
-        shop: whose workers compute it.
-        function: of a module.
-        args: what it is given.
-        urgent: whether it takes some tenths of a second at most; it then goes before other work.
+        shop: whose workers compute them.
+        calls: of functions of a module.
+        urgent: whether each takes some tenths of a second at most; they then go before other work.
 
     Returns:
-        Its value. Where the reader leaves or moves on before it is there, Streamlit ends the script, and nothing is computed
-        further unless somebody else waits.
+        Their values. Where the reader leaves or moves on before they are there, Streamlit ends the script, and nothing is
+        computed further unless somebody else waits.
     """
     if not shop.processes:
-        return function(*args)
+        return [call() for call in calls]
     reader = st.session_state.setdefault(READER, uuid.uuid4().hex)
-    asked = shop.compute(function, *args, urgent=urgent, reader=reader)
+    asked = [shop.compute(call.func, *call.args, urgent=urgent, reader=reader) for call in calls]
     viewer = uuid.uuid4().hex
     try:
-        while not asked.ended:
-            asked.renew(viewer)
-            asked.over.wait(LOOK_SECONDS)
+        while waiting := [one for one in asked if not one.ended]:
+            for one in waiting:
+                one.renew(viewer)
+            waiting[0].over.wait(LOOK_SECONDS)
             _let_go()
     finally:
-        asked.release(viewer)
-    return asked.value
+        for one in asked:
+            one.release(viewer)
+    return [one.value for one in asked]
 
 
-def here_or_for_value(shop: "Workshop", function: Callable[..., Value], *args: object, urgent: bool) -> Value:
-    """The value of a function, computed here as long as the workers are not ready, by one script at a time.
+def here_or_for_values(shop: "Workshop", *calls: "partial[Any]", urgent: bool = False) -> list[Any]:
+    """The values of calls, computed here as long as the workers are not ready, by one script at a time.
 
     The first reader of a server does not wait for its workers. Many who come with that reader would stop each other, as they
     share one interpreter: they stand in line here, until the workers take over.
 
     Args:
-        shop: whose workers compute it.
-        function: of a module.
-        args: what it is given.
-        urgent: see `for_value`.
+        shop: whose workers compute them.
+        calls: of functions of a module.
+        urgent: see `for_values`.
     """
     while shop.processes and not shop.ready:
         if _here.acquire(timeout=LOOK_SECONDS):
             try:
-                return function(*args)
+                return [call() for call in calls]
             finally:
                 _here.release()
         _let_go()
-    return for_value(shop, function, *args, urgent=urgent)
+    return for_values(shop, *calls, urgent=urgent)
 
 
 def _let_go() -> None:

@@ -23,12 +23,14 @@ def shop() -> Iterator[Workshop]:
 
 
 def page(shop, function, *args):
+    from functools import partial
+
     import streamlit as st
 
     from scoredm.ui import waiting
 
     try:
-        st.write(str(waiting.for_value(shop, function, *args)))
+        st.write(str(waiting.for_values(shop, partial(function, *args))[0]))
     except ZeroDivisionError as error:
         st.write(f"refused: {error}")
 
@@ -43,6 +45,36 @@ def test_the_value_is_shown_and_what_is_raised_is_raised_on_the_page(shop):
     assert "refused: integer division" in shown(shop, divmod, 1, 0)
 
 
+def meet(folder: Path, mine: str, other: str) -> str:
+    """Wait until the other is there too, for a while."""
+    (folder / mine).touch()
+    end = time.monotonic() + 20
+    while not (folder / other).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    return f"{mine} met {other}" if (folder / other).exists() else f"{mine} alone"
+
+
+def together(shop, folder):
+    from functools import partial
+
+    import streamlit as st
+
+    from scoredm.ui import waiting
+    from tests.pages.test_waiting import meet
+
+    calls = partial(meet, folder, "a", "b"), partial(meet, folder, "b", "a")
+    st.write(" and ".join(waiting.for_values(shop, *calls, urgent=True)))
+
+
+def test_several_calls_are_computed_at_the_same_time_and_their_values_come_in_order(tmp_path):
+    shop = Workshop(processes=2)
+    try:
+        at = AppTest.from_function(together, args=(shop, tmp_path), default_timeout=60).run()
+    finally:
+        shop.pool.shutdown()
+    assert at.markdown[0].value == "a met b and b met a"
+
+
 def test_a_page_that_is_left_gives_its_computation_up(shop):
     at = AppTest.from_function(page, args=(shop, time.sleep, 600), default_timeout=1)
     with pytest.raises(RuntimeError, match="timed out"):
@@ -51,11 +83,13 @@ def test_a_page_that_is_left_gives_its_computation_up(shop):
 
 
 def first_pages(shop, function):
+    from functools import partial
+
     import streamlit as st
 
     from scoredm.ui import waiting
 
-    st.write(str(waiting.here_or_for_value(shop, function, urgent=True)))
+    st.write(str(waiting.here_or_for_values(shop, partial(function))[0]))
 
 
 def test_while_the_workers_start_one_page_at_a_time_computes_here_and_the_others_go_to_the_workers():
