@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 import torch
@@ -86,3 +87,12 @@ def wait_for_work(at: AppTest) -> AppTest:
 
         wait_until(ended)
     return at.run()
+
+
+def meet(folder: Path, mine: str, other: str) -> str:
+    """Wait until another process is in the same folder, for a while: they meet only where both run at the same time."""
+    (folder / mine).touch()
+    end = time.monotonic() + 20
+    while not (folder / other).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    return f"{mine} met {other}" if (folder / other).exists() else f"{mine} alone"

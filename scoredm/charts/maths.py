@@ -53,10 +53,14 @@ def paths_table(times: np.ndarray, noisy: np.ndarray, flow: np.ndarray) -> pa.Ta
         noisy: paths with noise, (T, N).
         flow: paths without noise, (T, N).
     """
-    names = [(series, f"{series} {i}") for series, paths in ((_(NOISY), noisy), (_(FLOW), flow)) for i in range(paths.shape[1])]
-    series, path = (np.repeat(column, len(times)) for column in zip(*names, strict=True))
-    x = np.concatenate([noisy, flow], 1).T.ravel()
-    return rows({"t": np.tile(times, len(names)), "x": x, "path": path, "series": series})
+    first, parts = 0, []
+    for series, paths in ((NOISY, noisy), (FLOW, flow)):
+        count = paths.shape[1]
+        number = np.repeat(np.arange(first, first + count, dtype=np.int16), len(times))
+        t = np.tile(times.astype(np.float32), count)  # short numbers: there are many rows
+        parts.append({"t": t, "x": paths.T.ravel(), "path": number, "series": _(series)})
+        first += count
+    return rows(*parts)
 
 
 @cache

@@ -1,6 +1,7 @@
 """The maths: both sides of each formula, computed independently for the experiment; one result for each topic."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from scoredm.identities import (
 from scoredm.losses import dsm_floor
 from scoredm.priors import exact_prior
 from scoredm.samplers import Step, heun, reverse_step
+from scoredm.screens.calls import Compute, in_turn
 from scoredm.simulation import sample
 from scoredm.statistics import Measurement
 from scoredm.streams import generator
@@ -187,16 +189,15 @@ def run(experiment: Experiment, settings: Settings) -> Result:
     return Summary()
 
 
-def reverse_paths(experiment: Experiment, eta: float) -> ReversePaths:
+def reverse_paths(experiment: Experiment, eta: float, compute: Compute = in_turn) -> ReversePaths:
     """Run the reverse process with noise eta by Euler steps, and the probability flow by Heun's, from the same draws of p_1.
 
     Args:
         experiment: target, SDE and seed.
         eta: 0 or more; see `samplers.reverse_step`.
+        compute: gives the values of two calls that take about equally long.
     """
-    # Heun's steps are twice as long and take two evaluations each: the flow's own error is then too small to see.
-    _times, noisy = _first_coordinate(experiment, reverse_step(eta), STEPS)
-    times, flow = _first_coordinate(experiment, heun, STEPS // 2)
+    (_times, noisy), (times, flow) = compute(partial(noisy_paths, experiment, eta), partial(flow_paths, experiment))
     return ReversePaths(
         eta=eta,
         t_min=T_MIN,
@@ -205,6 +206,27 @@ def reverse_paths(experiment: Experiment, eta: float) -> ReversePaths:
         noisy=noisy[::2, :PATHS],
         flow=flow[:, :PATHS],
     )
+
+
+def noisy_paths(experiment: Experiment, eta: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times and the first coordinate of every particle at each, of the reverse process with noise eta.
+
+    Args:
+        experiment: target, SDE and seed.
+        eta: 0 or more.
+    """
+    return _first_coordinate(experiment, reverse_step(eta), STEPS)
+
+
+def flow_paths(experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Times and the first coordinate of every particle at each, of the probability flow.
+
+    Heun's steps are twice as long and take two evaluations each: the flow's own error is then too small to see.
+
+    Args:
+        experiment: target, SDE and seed.
+    """
+    return _first_coordinate(experiment, heun, STEPS // 2)
 
 
 def _first_coordinate(experiment: Experiment, step: Step, steps: int) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ from scoredm.learning import TrainingCurves
 from scoredm.memorisation import COPY_QUANTILE, MAX_POINTS, Copies, EmpiricalScore, Points
 from scoredm.priors import exact_prior
 from scoredm.score import ScoreFn
+from scoredm.screens.calls import Compute, in_turn
 from scoredm.streams import generator
 from scoredm.tasks import TrainingTask
 from scoredm.training import TrainConfig, Trainer, TrainMetrics, mean_floor
@@ -31,7 +32,6 @@ CLEAR = 3.0  # standard errors beyond which a share of copies differs from chanc
 MEMORISED, MOST = 0.9, 0.5  # shares of copies
 
 Verdict = Literal["memorised", "most", "some", "chance", "fewer"]
-Compute = Callable[..., list[Any]]  # (*calls) -> their values
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,6 @@ def resemble(comparison: SampleComparison) -> bool:
 
 
 # The exact scores
-
-
-def in_turn(*calls: "partial[Any]") -> list[Any]:
-    """The values of calls, one after another."""
-    return [call() for call in calls]
 
 
 def exact_scores(experiment: Experiment, points: Points, compute: Compute = in_turn) -> ExactScores:

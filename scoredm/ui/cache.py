@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from scoredm.memorisation import Points
     from scoredm.metrics import NoiseFloor
     from scoredm.score import ScoreFn
+    from scoredm.screens.calls import Compute
     from scoredm.screens.training import Look, Samples
     from scoredm.studies import Job
     from scoredm.tasks import Training, TrainingState, TrainingTask
@@ -72,11 +73,6 @@ def by_ready_worker(function: Callable[..., Value], *args: object, urgent: bool 
     return value
 
 
-def by_ready_workers(*calls: "partial[Any]") -> list[Any]:
-    """The values of several calls, by the workers at the same time: see `by_ready_worker`."""
-    return waiting.here_or_for_values(workshop(), *calls, urgent=True)
-
-
 def by_size(experiment: Experiment, evaluations: float, function: Callable[..., Value], *args: object) -> Value:
     """The value of a function that takes long where the mixture is large.
 
@@ -88,6 +84,17 @@ def by_size(experiment: Experiment, evaluations: float, function: Callable[..., 
     """
     long = evaluations * experiment.mixture.n_components > MOST_EVALUATIONS
     return (by_worker if long else by_ready_worker)(function, *args)
+
+
+def at_once(evaluations: float) -> "Compute":
+    """What gives the values of several calls: the workers, at the same time; see `by_size`.
+
+    Args:
+        evaluations: how often all calls together evaluate a component, about.
+    """
+    if evaluations > MOST_EVALUATIONS:
+        return partial(waiting.for_values, workshop())
+    return partial(waiting.here_or_for_values, workshop(), urgent=True)
 
 
 def made_once(shown: object, name: Hashable, make: Callable[[], Value]) -> Value:
@@ -167,7 +174,7 @@ def thumbnail(target: str, mode: str) -> str:
 @kept
 def reverse_paths(experiment: Experiment, eta: float) -> "screens.maths.ReversePaths":
     """See `screens.maths.reverse_paths`."""
-    return by_size(experiment, 4e5, screens.maths.reverse_paths, experiment, eta)
+    return screens.maths.reverse_paths(experiment, eta, at_once(4e5 * experiment.mixture.n_components))
 
 
 @kept
@@ -434,7 +441,7 @@ def training_points(experiment: Experiment, count: int) -> "Points":
 @kept
 def exact_scores(experiment: Experiment, points: "Points") -> "screens.memorisation.ExactScores":
     """See `screens.memorisation.exact_scores`."""
-    return screens.memorisation.exact_scores(experiment, points, by_ready_workers)
+    return screens.memorisation.exact_scores(experiment, points, at_once(1e4 * len(points)))
 
 
 @kept

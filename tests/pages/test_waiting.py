@@ -45,22 +45,13 @@ def test_the_value_is_shown_and_what_is_raised_is_raised_on_the_page(shop):
     assert "refused: integer division" in shown(shop, divmod, 1, 0)
 
 
-def meet(folder: Path, mine: str, other: str) -> str:
-    """Wait until the other is there too, for a while."""
-    (folder / mine).touch()
-    end = time.monotonic() + 20
-    while not (folder / other).exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    return f"{mine} met {other}" if (folder / other).exists() else f"{mine} alone"
-
-
 def together(shop, folder):
     from functools import partial
 
     import streamlit as st
 
     from scoredm.ui import waiting
-    from tests.pages.test_waiting import meet
+    from tests.common import meet
 
     calls = partial(meet, folder, "a", "b"), partial(meet, folder, "b", "a")
     st.write(" and ".join(waiting.for_values(shop, *calls, urgent=True)))
