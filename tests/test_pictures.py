@@ -22,11 +22,16 @@ def data(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
     return np.stack([x, box[3] - (pixels[:, 1] - TOP) / SIDE * (box[3] - box[2])], -1)
 
 
+def dots(path: ET.Element) -> np.ndarray:
+    """The places of a path's dots, in pixels: each is a step in tenths from the one before."""
+    steps = re.findall(r"m(-?\d+) ?(-?\d+)h0", path.get("d", ""))
+    return np.array(steps, dtype=int).reshape(-1, 2).cumsum(0) / 10
+
+
 def points(svg: str, colour: str) -> np.ndarray:
     """The points of every cloud of a colour, in pixels."""
     groups = [g for g in ET.fromstring(svg).iter(f"{SVG}g") if g.get("stroke-linecap") == "round" and g.get("stroke") == colour]
-    found = [re.findall(r"M(\S+) (\S+)h0", path.get("d", "")) for group in groups for path in group.iter(f"{SVG}path")]
-    return np.array([pair for pairs in found for pair in pairs], dtype=float).reshape(-1, 2)
+    return np.concatenate([np.empty((0, 2)), *(dots(path) for group in groups for path in group.iter(f"{SVG}path"))])
 
 
 def lines(svg: str, colour: str) -> list[np.ndarray]:
@@ -54,7 +59,7 @@ def test_a_cloud_has_every_point_inside_the_window_where_it_is():
     drawn = data(points(svg, "#123456"), BOX)
     kept = sample[((sample >= BOX[::2]) & (sample <= BOX[1::2])).all(1)]
     assert 200 < len(kept) < 498
-    layers = np.concatenate([kept[i::LAYERS] for i in range(LAYERS)])
+    layers = np.concatenate([part[np.argsort(part[:, 0])] for part in (kept[i::LAYERS] for i in range(LAYERS))])
     np.testing.assert_allclose(drawn, layers, rtol=0, atol=0.06 * 4 / SIDE)  # a tenth of a pixel is written
     assert "nan" not in svg and "inf" not in svg
 
@@ -112,7 +117,7 @@ def sizes(count: int) -> tuple[float, float]:
         halo, mark = (float(ring.get("r", "")) + float(width) / 2 for ring, width in (widths[paper], widths[ink]))
     else:
         clouds = {g.get("stroke"): g for g in root.iter(f"{SVG}g") if g.get("stroke-linecap") == "round"}
-        halo, mark = (float(clouds[c].get("stroke-width", "")) / 2 for c in (paper, ink))
+        halo, mark = (float(clouds[c].get("stroke-width", "")) / 20 for c in (paper, ink))
     return halo, mark
 
 
@@ -121,8 +126,9 @@ def test_each_dot_is_drawn_at_its_place_in_its_colour():
     picture = Picture(100, 100, "light")
     picture.panel((0.0, 10.0, 0.0, 10.0), (0, 0, 100, 100)).dots(points, colours)
     (group,) = [g for g in ET.fromstring(picture.svg).iter(f"{SVG}g") if g.get("stroke-linecap") == "round"]
-    paths = [(path.get("stroke"), re.findall(r"M(\S+) (\S+?)h0", path.get("d", ""))) for path in group]
-    drawn = {(colour, float(x), float(y)) for colour, places in paths for x, y in places}
+    assert group.get("transform") == "scale(.1)"
+    paths = [(path.get("stroke"), dots(path)) for path in group]
+    drawn = {(colour, x, y) for colour, places in paths for x, y in places.tolist()}
     expected = {
         (colour, round(10 * x, 1), round(100 - 10 * y, 1)) for colour, (x, y) in zip(colours, points.tolist(), strict=True)
     }

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 
 LAYERS = 4  # paths of a cloud
-DOT = "M%.1f %.1fh0"  # a line of no length, with round ends
+DOT = "m%d %dh0"  # a line of no length, with round ends; in tenths of a pixel, from the dot before
+DOTS = 'transform="scale(.1)" stroke-linecap="round"'
 UNSEEN, PASSES = 0.1, 4  # pixels that a corner may lie off a line to be left out, and how often corners are looked for
 
 
@@ -157,11 +158,11 @@ class Panel:
         """
         at, of = self.place(points), np.asarray(colours)
         shape = [
-            f'<path stroke="{colour}" d="{_each(DOT, at[i::LAYERS][of[i::LAYERS] == colour])}"/>'
+            f'<path stroke="{colour}" d="{_dots(at[i::LAYERS][of[i::LAYERS] == colour])}"/>'
             for i in range(LAYERS)  # so that no colour lies over all others
             for colour in dict.fromkeys(of[i::LAYERS].tolist())
         ]
-        self._add(f'<g stroke-width="{2 * radius}" stroke-linecap="round">{"".join(shape)}</g>')
+        self._add(f'<g {DOTS} stroke-width="{20 * radius}">{"".join(shape)}</g>')
 
     def rings(self, points: np.ndarray, colours: Sequence[str], radius: float, width: float) -> None:
         """Draw rings around points, one colour each.
@@ -188,9 +189,9 @@ class Panel:
             opacity: from 0 to 1; points of different paths shine through one another.
         """
         at = self.place(points)
-        paths = (_each(DOT, at[i::LAYERS]) for i in range(LAYERS))
+        paths = (_dots(at[i::LAYERS]) for i in range(LAYERS))
         shape = "".join(f'<path d="{path}"/>' for path in paths if path)
-        look = f'stroke="{colour}" stroke-width="{2 * radius}" stroke-opacity="{opacity}" stroke-linecap="round"'
+        look = f'{DOTS} stroke="{colour}" stroke-width="{20 * radius}" stroke-opacity="{opacity}"'
         self._add(f"<g {look}>{shape}</g>")
 
     def bars(self, left: np.ndarray, right: np.ndarray, height: np.ndarray, colour: str, opacity: float) -> None:
@@ -317,6 +318,12 @@ class Panel:
 def _each(template: str, rows: np.ndarray) -> str:
     """A template of M numbers, once for each row of (N, M); written at once, which is several times as fast as row by row."""
     return template * len(rows) % tuple(rows.ravel().tolist())
+
+
+def _dots(at: np.ndarray) -> str:
+    """A path of dots at places (N, 2) in pixels; from left to right, so that the steps between them are short numbers."""
+    tenths = np.rint(10 * at[np.argsort(at[:, 0])]).astype(int)
+    return _each(DOT, np.diff(tenths, axis=0, prepend=0)).replace(" -", "-")
 
 
 def _simplified(paths: Sequence[np.ndarray]) -> list[np.ndarray]:
