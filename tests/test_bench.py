@@ -217,6 +217,13 @@ def test_rows_are_kept_when_it_is_interrupted(small, with_report, tmp_path):
     assert len(small) == ONE_SEED + len(TARGETS) * SMALL.floor_seeds - len(kept)
 
 
+def test_rows_of_exact_samples_alone_are_no_report(small, with_report, tmp_path):
+    bench.run(tmp_path, Inline(), ["ancestral"], quick=True)
+    rows = [row for row in rows_of(tmp_path).values() if row["sampler"] == EXACT]
+    with pytest.raises(ValueError, match="nothing to rank"):
+        report.write(tmp_path, rows, SMALL)
+
+
 def test_jobs_that_are_left_when_a_process_is_told_to_stop_say_so(small, monkeypatch):
     stop = get_context("spawn").Event()
     monkeypatch.setattr(running, "_stop", [stop])

@@ -38,9 +38,11 @@ def write(folder: Path, rows: Sequence[Record], suite: Suite) -> Path:
         The path of the page.
 
     Raises:
-        ValueError: there is no complete cell to compare samplers in (see `analysis.ranking`).
+        ValueError: no sampler has been run, or there is no complete cell to compare samplers in (see `analysis.ranking`).
     """
     ranked = {metric: results(rows, suite, metric) for metric in RANKED if _is_measured(rows, metric)}
+    if RANKED[0] not in ranked:
+        raise ValueError("no sampler has been run yet, so there is nothing to rank")
     ranks = {metric: ranking(found) for metric, found in ranked.items()}
     main = RANKED[0]
     _save(folder, "ranking.png", charts.mean_ranks([_ranks_part(ranked[m], ranks[m], m) for m in RANKED[:2] if m in ranked]))

@@ -1,6 +1,7 @@
 from . import (
     animation as animation,
     budget as budget,
+    calls as calls,
     comparing as comparing,
     forward as forward,
     home as home,
