@@ -203,7 +203,7 @@ def collapse(empirical: EmpiricalScore, t_min: float, generator: torch.Generator
     draws = _draws(empirical, generator)
     rows = np.array([_certainty(empirical, t, *draws) for t in times.tolist()])
     mean_floor = float((rows[:, 1] * times) @ weights) * length / 2 / (1 - t_min)
-    time = _halfway(empirical, draws, dict(zip(times.tolist(), rows[:, 0].tolist(), strict=True)))
+    time = _halfway(empirical, draws)
     return Collapse(times, rows[:, 0], rows[:, 1], mean_floor, time, neighbour_distance(empirical))
 
 
@@ -224,23 +224,20 @@ def collapse_time(empirical: EmpiricalScore, generator: torch.Generator | None =
     References:
         Biroli et al. 2024, "Dynamical regimes of diffusion models", arXiv 2402.18491 (there in the limit of many dimensions).
     """
-    return _halfway(empirical, _draws(empirical, generator), {})
+    return _halfway(empirical, _draws(empirical, generator))
 
 
-def _halfway(empirical: EmpiricalScore, draws: tuple[Tensor, Tensor], known: dict[float, float]) -> float:
-    """The time of the collapse; known: the mean largest responsibility at some rising times, between which it need not look."""
+def _halfway(empirical: EmpiricalScore, draws: tuple[Tensor, Tensor]) -> float:
     halfway = (1 + float(empirical.weights.max())) / 2
 
     def above(log_t: float) -> float:
         return _certainty(empirical, math.exp(log_t), *draws)[0] - halfway
 
-    first = max((t for t, largest in known.items() if largest > halfway), default=EARLIEST)
-    last = min((t for t, largest in known.items() if largest < halfway and t > first), default=1.0)
-    if last == 1.0 and above(0.0) >= 0:
+    if above(0.0) >= 0:
         return 1.0
-    if first == EARLIEST and above(math.log(EARLIEST)) <= 0:
+    if above(math.log(EARLIEST)) <= 0:
         return EARLIEST
-    return math.exp(root_scalar(above, bracket=(math.log(first), math.log(last)), method="brentq", xtol=1e-5).root)
+    return math.exp(root_scalar(above, bracket=(math.log(EARLIEST), 0.0), method="brentq", xtol=1e-3).root)
 
 
 def _draws(empirical: EmpiricalScore, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,6 @@ Spec = dict[str, Any]
 CHECKED: bool = False
 
 SOLID, DASHED = [1, 0], [6, 4]  # strokes
-LEAST_RANGE = 1e-3  # of numbers in single precision, times the largest: they differ by 10 000 of its steps
 PADDING = {"left": 2, "right": 8, "top": 4, "bottom": 2}
 
 
@@ -69,18 +68,7 @@ def _column(values: Sequence[Any], lengths: Sequence[int]) -> pa.Array:
     if any(value is not None and np.asarray(value).dtype.kind in "UO" for value in values):
         return pa.concat_arrays([_words(value, n) for value, n in zip(values, lengths, strict=True)])
     each = [np.broadcast_to(np.nan if v is None else v, n) for v, n in zip(values, lengths, strict=True)]
-    return pa.array(_short(np.concatenate(each)), from_pandas=True)
-
-
-def _short(values: np.ndarray) -> np.ndarray:
-    """Numbers in single precision, half as long, where a picture cannot show the difference."""
-    finite = values[np.isfinite(values)] if values.dtype == np.float64 else values[:0]
-    if not finite.size or np.ptp(finite) < LEAST_RANGE * np.abs(finite).max():
-        return values
-    with np.errstate(over="ignore", under="ignore"):
-        short = values.astype(np.float32)
-    kept = np.array_equal(np.isfinite(short), np.isfinite(values)) and np.array_equal(short == 0, values == 0)
-    return short if kept else values
+    return pa.array(np.concatenate(each), from_pandas=True)
 
 
 def _words(values: Any, length: int) -> pa.Array:

@@ -380,14 +380,14 @@ def test_curves_of_one_dimension(open_page):
     x = density.loc[density["series"] == "mixture", "x"].to_numpy()
     distributions = [(0.2, -5.0, 0.5), (0.5, 0.0, 1.0), (0.3, 4.0, 0.3)]
     parts = np.stack([w * norm.pdf(x, m, s) for w, m, s in distributions])
-    np.testing.assert_allclose(density.loc[density["series"] == "mixture", "y"], parts.sum(0), rtol=2e-5)
-    np.testing.assert_allclose(density.loc[density["series"] == "component 2", "y"], parts[1], rtol=2e-5, atol=1e-12)
-    np.testing.assert_allclose(shares.loc[shares["series"] == "component 3", "y"], (parts / parts.sum(0))[2], atol=2e-6)
+    np.testing.assert_allclose(density.loc[density["series"] == "mixture", "y"], parts.sum(0), rtol=1e-9)
+    np.testing.assert_allclose(density.loc[density["series"] == "component 2", "y"], parts[1], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(shares.loc[shares["series"] == "component 3", "y"], (parts / parts.sum(0))[2], atol=1e-9)
     own = sum(np.nan_to_num(score.loc[score["series"] == f"component {k}", "y"].to_numpy()) for k in (1, 2, 3))
-    np.testing.assert_allclose(own, score.loc[score["series"] == "mixture", "y"], rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(own, score.loc[score["series"] == "mixture", "y"], rtol=1e-6, atol=1e-9)
     curve = log[log["series"] == "mixture"].dropna(subset=["y"])
-    floor = curve["y"].min()
-    assert curve["y"].max() - floor == pytest.approx(12, rel=1e-6) and floor == log["y"].min()
+    floor = curve["y"].max() - 12
+    assert curve["y"].min() == floor == log["y"].min()
     ends = curve.loc[curve["y"] == floor, "x"].to_numpy()  # where the curve leaves the frame and comes back
     exact = [np.log(sum(w * norm.pdf(end, m, s) for w, m, s in distributions)) for end in ends]
     assert len(ends) >= 2 and np.abs(np.array(exact) - floor).max() < 0.05
@@ -409,7 +409,7 @@ def test_one_component_of_one_dimension_is_a_straight_line(open_page):
     at = open_page("score", target="two-modes", view="component", k=2)
     score = chart_rows(at, 2)
     line = score[score["series"] == "component 2"].dropna(subset=["y"])
-    np.testing.assert_allclose(line["y"], 5 - line["x"], atol=2e-6)
+    np.testing.assert_allclose(line["y"], 5 - line["x"], atol=1e-9)
 
 
 def test_all_components_of_one_dimension_are_straight_lines(open_page):
@@ -417,7 +417,7 @@ def test_all_components_of_one_dimension_are_straight_lines(open_page):
     for k, mean in ((1, -5), (2, 5)):
         line = score_rows[score_rows["series"] == f"component {k}"].dropna(subset=["y"])
         assert len(line) > 10
-        np.testing.assert_allclose(line["y"], mean - line["x"], atol=2e-6)
+        np.testing.assert_allclose(line["y"], mean - line["x"], atol=1e-9)
 
 
 def test_the_component_stays_within_the_mixture_when_the_target_changes(open_page):

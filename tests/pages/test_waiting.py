@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from scoredm.tasks import Workshop
-from scoredm.ui import background
+from scoredm.ui import background, waiting
 from tests.common import wait_until
 
 
@@ -83,8 +83,10 @@ def first_pages(shop, function):
     st.write(str(waiting.here_or_for_values(shop, partial(function))[0]))
 
 
-def test_while_the_workers_start_one_page_at_a_time_computes_here_and_the_others_go_to_the_workers():
-    shop, began, end = Workshop(processes=1), threading.Event(), threading.Event()
+def test_while_the_workers_start_one_page_at_a_time_computes_here_and_the_others_go_to_the_workers(monkeypatch):
+    shop = Workshop(processes=1)
+    began, waits, end = threading.Event(), threading.Event(), threading.Event()
+    monkeypatch.setattr(waiting, "_let_go", waits.set)
 
     def long() -> str:
         began.set()
@@ -98,8 +100,7 @@ def test_while_the_workers_start_one_page_at_a_time_computes_here_and_the_others
             first = readers.submit(seen, long)
             assert began.wait(60)
             second = readers.submit(seen, os.getpid)
-            time.sleep(1.0)
-            assert not second.done(), "it waits while another page computes here"
+            assert waits.wait(60) and not second.done(), "it waits while another page computes here"
             shop.prepare()
             assert int(second.result(60)) != os.getpid()
             end.set()
